@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What travels through the Linux kernel connector, and the rules it obeys.
+//!
+//! One source for both sides: kbuild compiles this crate into `rust_connector.ko`, cargo compiles
+//! it for userspace. It knows layouts, bounds and the seq/ack rules, and nothing of sockets or of
+//! the kernel's API: it performs no I/O, does not allocate and contains no `unsafe`.
+//!
+//! A connector datagram is one [`netlink`] message whose payload is one or more [`Header`]s, each
+//! followed by its data. All integers are in native byte order: both ends are the same machine.
+//!
+//! C header: `include/uapi/linux/connector.h`
+
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod bytes;
+mod group;
+mod header;
+mod id;
+mod message;
+pub mod netlink;
+
+pub use self::{
+    group::Group,
+    header::Header,
+    id::CbId,
+    message::{
+        Messages,
+        ParseError,
+        RawMessage, //
+    },
+};
+
+/// The largest payload of a netlink message, headers included, that the connector core accepts
+/// from userspace (`CONNECTOR_MAX_MSG_SIZE`).
+///
+/// The core drops a larger one without a word. There is no such limit from the kernel to
+/// userspace.
+pub const MAX_MESSAGE_SIZE: usize = 16384;
+
+/// The most data that one message to the kernel can carry: [`MAX_MESSAGE_SIZE`] less its
+/// [`Header`].
+pub const MAX_DATA_SIZE: usize = MAX_MESSAGE_SIZE - Header::SIZE;

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Multicast groups.
+
+use core::fmt;
+
+/// A multicast group of the connector: 1 to 32.
+///
+/// The core asks netlink for 26 groups and netlink rounds up to 32; joining a higher one fails
+/// with `EINVAL`.
+///
+/// # Who can listen
+///
+/// Joining an even group takes `CAP_NET_ADMIN`. **Any user can join an odd one**: the core means
+/// to open only group 1 (process events) to everybody, but tests bit 0 of the group's number. What
+/// must stay private needs an even group, which for a service that sends to its own group means
+/// an even `idx`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group(u32);
+
+impl Group {
+    /// The highest group that can be joined.
+    pub const MAX: u32 = 32;
+
+    /// Returns the group of this number, or `None` if the connector has no such group.
+    #[inline]
+    pub const fn new(number: u32) -> Option<Self> {
+        if number >= 1 && number <= Self::MAX {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    /// The group's number.
+    #[inline]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The group as a bit in the mask that `bind(2)` takes (`nl_groups`).
+    #[inline]
+    pub const fn mask(self) -> u32 {
+        1 << (self.0 - 1)
+    }
+
+    /// Whether a process without `CAP_NET_ADMIN` can join this group.
+    #[inline]
+    pub const fn is_open_to_anyone(self) -> bool {
+        self.0 % 2 == 1
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
