@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Genealogy and groups.
+
+use connector_wire::{CbId, Group, Header, MAX_DATA_SIZE, MAX_MESSAGE_SIZE};
+
+/// Numbers where arithmetic goes wrong if it does.
+const EDGES: [u32; 7] = [
+    0,
+    1,
+    0x7fff_fffe,
+    0x7fff_ffff,
+    0x8000_0000,
+    u32::MAX - 1,
+    u32::MAX,
+];
+
+fn request(seq: u32, ack: u32) -> Header {
+    Header {
+        id: CbId { idx: 16, val: 1 },
+        seq,
+        ack,
+        len: 7,
+        flags: 0xa5a5,
+    }
+}
+
+#[test]
+fn a_reply_has_the_same_seq_and_the_next_ack_also_where_it_wraps() {
+    for seq in EDGES {
+        for ack in EDGES {
+            let request = request(seq, ack);
+            let reply = request.reply(9);
+            assert_eq!(reply.id, request.id);
+            assert_eq!(reply.seq, seq);
+            assert_eq!(reply.ack, ack.wrapping_add(1));
+            assert_eq!(reply.len, 9);
+            assert_eq!(reply.flags, request.flags);
+            assert!(reply.is_reply_to(&request));
+            assert!(!request.is_reply_to(&reply));
+        }
+    }
+}
+
+#[test]
+fn of_all_combinations_only_the_reply_is_one() {
+    let [seq, ack] = [u32::MAX, u32::MAX];
+    let request = request(seq, ack);
+    for other_seq in EDGES {
+        for other_ack in EDGES {
+            let other = Header {
+                seq: other_seq,
+                ack: other_ack,
+                ..request
+            };
+            let expected = other_seq == seq && other_ack == 0;
+            assert_eq!(other.is_reply_to(&request), expected, "{other:?}");
+        }
+    }
+}
+
+#[test]
+fn a_reply_from_another_id_is_none() {
+    let request = request(1, 1);
+    let mut reply = request.reply(0);
+    reply.id.val += 1;
+    assert!(!reply.is_reply_to(&request));
+    let mut reply = request.reply(0);
+    reply.id.idx += 1;
+    assert!(!reply.is_reply_to(&request));
+}
+
+#[test]
+fn length_and_flags_do_not_matter_to_genealogy() {
+    let request = request(1, 1);
+    let mut reply = request.reply(u16::MAX);
+    reply.flags = !request.flags;
+    assert!(reply.is_reply_to(&request));
+}
+
+#[test]
+fn groups_are_1_to_32_and_have_one_bit_each() {
+    assert_eq!(Group::new(0), None);
+    assert_eq!(Group::new(33), None);
+    assert_eq!(Group::new(u32::MAX), None);
+    let mut all = 0u32;
+    for number in 1..=32 {
+        let group = Group::new(number).unwrap();
+        assert_eq!(group.number(), number);
+        assert_eq!(group.mask().count_ones(), 1);
+        assert_eq!(group.is_open_to_anyone(), number % 2 == 1);
+        assert_eq!(group.to_string(), number.to_string());
+        all |= group.mask();
+    }
+    assert_eq!(all, u32::MAX);
+    assert_eq!(Group::new(1).unwrap().mask(), 1);
+}
+
+#[test]
+fn the_largest_message_is_that_of_the_core() {
+    assert_eq!(MAX_MESSAGE_SIZE, 16384);
+    assert_eq!(MAX_DATA_SIZE, 16364);
+}
+
+#[test]
+fn ids_are_shown_as_in_proc() {
+    assert_eq!(CbId::NOTIFY.to_string(), "4294967295:4294967295");
+}
