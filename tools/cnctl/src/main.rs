@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `cnctl`: talks to services on the Linux kernel connector.
+//!
+//! A subcommand is a file of its own; [`cli`] has the command line and nothing else.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod output;
+mod ping;
+mod signal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+/// Why a command could not do its work; ends up on one line behind the program's name.
+type Failure = Box<dyn std::error::Error>;
+
+/// What a command came to, as an exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// All that was asked for came.
+    Complete,
+    /// Something was missing or lost.
+    Incomplete,
+}
+
+impl Outcome {
+    /// The exit status; 2 is an error, in the use of the command line or later.
+    fn status(self) -> u8 {
+        match self {
+            Self::Complete => 0,
+            Self::Incomplete => 1,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let (name, result) = match cli.command {
+        Command::Ping(args) => ("ping", ping::run(&args, &cli.global)),
+    };
+    match result {
+        Ok(outcome) => ExitCode::from(outcome.status()),
+        Err(failure) => {
+            eprintln!("cnctl {name}: {failure}");
+            ExitCode::from(2)
+        }
+    }
+}

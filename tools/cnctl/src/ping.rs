@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `cnctl ping`: like ping(8), for services that echo.
+
+use std::{
+    ops::RangeInclusive,
+    process,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use connector_client::{CbId, Connector, Deadline, Error, Event, Header, Message, registered};
+
+use crate::{
+    Failure, Outcome,
+    cli::{Global, Ping},
+    output::{Object, Output, Tone},
+    signal,
+};
+
+/// How many messages a sweep has unless told.
+const SWEEP_COUNT: u64 = 24;
+
+/// How long after Ctrl-C the reply to a message under way may still come and count.
+const GRACE: Duration = Duration::from_millis(100);
+
+pub(crate) fn run(args: &Ping, global: &Global) -> Result<Outcome, Failure> {
+    let connector = Connector::open()?;
+    let run = Arc::new(Run {
+        id: args.id,
+        output: Output::new(global),
+        started: Instant::now(),
+        stop: AtomicBool::new(false),
+        tally: Mutex::default(),
+    });
+
+    let (shared, main) = (Arc::clone(&run), thread::current());
+    signal::on_end(move || {
+        shared.stop.store(true, Ordering::Relaxed);
+        main.unpark();
+        thread::sleep(GRACE);
+        shared.end(&shared.tally());
+    })?;
+
+    run.title(args);
+    let count = args.count.or(args.sweep.as_ref().map(|_| SWEEP_COUNT));
+    let mut next = Instant::now();
+    for number in 0..count.unwrap_or(u64::MAX) {
+        run.sleep_until(next);
+        if run.stop.load(Ordering::Relaxed) {
+            break;
+        }
+        // After a slow reply, the messages that are late do not follow in a burst.
+        next = next.max(Instant::now()) + args.interval;
+        let size = match (&args.sweep, count) {
+            (Some(sizes), Some(count)) => sweep(sizes, number, count),
+            _ => args.size,
+        };
+        run.ping(&connector, args, number, size)?;
+    }
+    run.end(&run.tally())
+}
+
+/// The size of message `number` (from 0) of `count` that grow from the start of `sizes` to its end:
+/// geometrically, but each by at least 1 where there is room.
+fn sweep(sizes: &RangeInclusive<usize>, number: u64, count: u64) -> usize {
+    let (min, max) = (*sizes.start(), *sizes.end());
+    if number + 1 >= count {
+        return max;
+    }
+    let ratio = (max + 1) as f64 / (min + 1) as f64;
+    let part = number as f64 / (count - 1) as f64;
+    let geometric = ((min + 1) as f64 * ratio.powf(part)).round() as usize - 1;
+    let linear = min.saturating_add(number.try_into().unwrap_or(usize::MAX));
+    geometric.max(linear).min(max)
+}
+
+/// What is in message `number`: bytes that differ from message to message and from place to place,
+/// zero and non-UTF-8 among them.
+fn pattern(number: u64, size: usize) -> Vec<u8> {
+    (0..size)
+        .map(|at| {
+            (at as u64)
+                .wrapping_mul(31)
+                .wrapping_add(number.wrapping_mul(7)) as u8
+        })
+        .collect()
+}
+
+/// A run, shared with the thread that handles Ctrl-C.
+struct Run {
+    id: CbId,
+    output: Output,
+    started: Instant,
+    stop: AtomicBool,
+    tally: Mutex<Tally>,
+}
+
+/// What has come of the messages so far.
+#[derive(Debug, Default)]
+struct Tally {
+    sent: u64,
+    received: u64,
+    /// Replies that were not what was sent; they count as lost.
+    wrong: u64,
+    times: Times,
+}
+
+impl Run {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn title(&self, args: &Ping) {
+        if self.output.json {
+            return;
+        }
+        let id = self.output.toned(Tone::Strong, self.id);
+        let name = name_of(self.id).map_or(String::new(), |name| format!(" ({name})"));
+        let size = match &args.sweep {
+            Some(sizes) => format!("{} to {}", sizes.start(), sizes.end()),
+            None => args.size.to_string(),
+        };
+        self.output
+            .line(format_args!("PING {id}{name}, {size} bytes of data"));
+    }
+
+    /// Sleeps until `next`, or until the end was asked for.
+    fn sleep_until(&self, next: Instant) {
+        while !self.stop.load(Ordering::Relaxed) {
+            match next.checked_duration_since(Instant::now()) {
+                Some(left) if !left.is_zero() => thread::park_timeout(left),
+                _ => break,
+            }
+        }
+    }
+
+    /// Sends a message and checks what comes back.
+    fn ping(
+        &self,
+        connector: &Connector,
+        args: &Ping,
+        number: u64,
+        size: usize,
+    ) -> Result<(), Failure> {
+        let request = Header {
+            id: self.id,
+            seq: (number as u32).wrapping_add(1),
+            len: size as u16,
+            ..Header::default()
+        };
+        let data = pattern(number, size);
+        if args.verbose && !self.output.json {
+            self.output.line(format_args!("> {}", genealogy(&request)));
+        }
+
+        self.tally().sent += 1;
+        let start = Instant::now();
+        let reply = connector.request(&request, &data, args.timeout);
+        let time = start.elapsed();
+
+        match reply {
+            Ok(reply) if reply.data == data => {
+                let mut tally = self.tally();
+                tally.received += 1;
+                tally.times.add(time);
+                drop(tally);
+                self.show(args, &reply, time);
+            }
+            Ok(reply) => {
+                self.tally().wrong += 1;
+                self.complain(&request, &difference(&reply, &data));
+            }
+            Err(Error::TimedOut { overrun, .. }) => {
+                let cause = match (overrun, name_of(self.id)) {
+                    (true, _) => "the receive buffer overran",
+                    (false, Some(_)) => "its owner does not reply, or the reply was lost",
+                    (false, None) => "nobody has registered this id (see cnctl list)",
+                };
+                let timeout = args.timeout.as_secs_f64();
+                self.complain(&request, &format!("no reply within {timeout} s: {cause}"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.show_strangers(connector)
+    }
+
+    /// Shows a good reply.
+    fn show(&self, args: &Ping, reply: &Message, time: Duration) {
+        let (header, ms) = (&reply.header, millis(time));
+        if args.quiet {
+        } else if self.output.json {
+            self.output
+                .line(members("reply", header).value("time_ms", ms));
+        } else if args.verbose {
+            self.output
+                .line(format_args!("< {} time={ms:.3} ms", genealogy(header)));
+        } else {
+            self.output.line(format_args!(
+                "{} bytes from {}: seq={} time={ms:.3} ms",
+                header.len, header.id, header.seq
+            ));
+        }
+    }
+
+    /// Shows what came and was no reply to any request that still waits: late replies, and replies
+    /// with the wrong genealogy.
+    fn show_strangers(&self, connector: &Connector) -> Result<(), Failure> {
+        loop {
+            match connector.recv(Deadline::NOW) {
+                Ok(Event::Message(message)) => self.complain(
+                    &message.header,
+                    &format!(
+                        "came too late, or is no reply to what was sent (ack={} len={})",
+                        message.header.ack, message.header.len
+                    ),
+                ),
+                Ok(Event::Overrun(overrun)) => {
+                    let text = overrun.to_string();
+                    match self.output.json {
+                        true => self
+                            .output
+                            .line(Object::new("overrun").string("text", &text)),
+                        false => self.output.line(self.output.toned(Tone::Bad, text)),
+                    }
+                }
+                Ok(_) => {}
+                Err(error) if error.is_timeout() => return Ok(()),
+                Err(error @ (Error::Malformed(_) | Error::ForeignSender { .. })) => {
+                    eprintln!("cnctl ping: {error}");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Reports what is wrong with the message of this header.
+    fn complain(&self, header: &Header, what: &str) {
+        if self.output.json {
+            self.output
+                .line(members("wrong", header).string("text", what));
+        } else {
+            let line = format!("{} seq={}: {what}", header.id, header.seq);
+            self.output.line(self.output.toned(Tone::Bad, line));
+        }
+    }
+
+    /// Writes the summary and ends the process.
+    fn end(&self, tally: &Tally) -> ! {
+        let lost = tally.sent - tally.received;
+        let elapsed = self.started.elapsed();
+        let percent = match tally.sent {
+            0 => 0.0,
+            sent => lost as f64 * 100.0 / sent as f64,
+        };
+        let times = tally.times.summary();
+        if self.output.json {
+            let mut object = Object::new("summary")
+                .string("id", &self.id.to_string())
+                .value("sent", tally.sent)
+                .value("received", tally.received)
+                .value("lost", lost)
+                .value("wrong", tally.wrong)
+                .value("elapsed_ms", millis(elapsed));
+            if let Some([min, avg, max, mdev]) = times {
+                object = object
+                    .value("rtt_min_ms", min)
+                    .value("rtt_avg_ms", avg)
+                    .value("rtt_max_ms", max)
+                    .value("rtt_mdev_ms", mdev);
+            }
+            self.output.line(object);
+        } else {
+            self.output.line(format_args!("\n--- {} ---", self.id));
+            let loss = format!("{lost} lost ({percent:.0}%)");
+            let tone = if lost == 0 { Tone::Good } else { Tone::Bad };
+            self.output.line(format_args!(
+                "{} sent, {} received, {}, time {:.0} ms",
+                tally.sent,
+                tally.received,
+                self.output.toned(tone, loss),
+                millis(elapsed)
+            ));
+            if let Some([min, avg, max, mdev]) = times {
+                self.output.line(format_args!(
+                    "rtt min/avg/max/mdev = {min:.3}/{avg:.3}/{max:.3}/{mdev:.3} ms"
+                ));
+            }
+        }
+        let outcome = match lost {
+            0 => Outcome::Complete,
+            _ => Outcome::Incomplete,
+        };
+        // The thread for Ctrl-C and the main thread may both get here. Whoever is first holds the
+        // tally, and writes, until there is no process.
+        process::exit(outcome.status().into())
+    }
+}
+
+/// The name that `id` is registered by, if it is and the kernel tells.
+fn name_of(id: CbId) -> Option<String> {
+    let registered = registered().ok()?;
+    let found = registered.into_iter().find(|entry| entry.id == id)?;
+    Some(found.name)
+}
+
+/// The members of a header in JSON.
+fn members(event: &str, header: &Header) -> Object {
+    Object::new(event)
+        .string("id", &header.id.to_string())
+        .value("seq", header.seq)
+        .value("ack", header.ack)
+        .value("len", header.len)
+}
+
+/// A header in columns.
+fn genealogy(header: &Header) -> String {
+    format!(
+        "{} seq={:<5} ack={:<3} len={:<5}",
+        header.id, header.seq, header.ack, header.len
+    )
+}
+
+/// What is wrong with the data of a reply to a message with `data`.
+fn difference(reply: &Message, data: &[u8]) -> String {
+    if reply.data.len() != data.len() {
+        return format!(
+            "wrong reply: {} bytes came back of {}",
+            reply.data.len(),
+            data.len()
+        );
+    }
+    let at = reply.data.iter().zip(data).take_while(|(a, b)| a == b);
+    format!("wrong reply: another byte at offset {}", at.count())
+}
+
+/// A time in milliseconds, to the nanosecond.
+fn millis(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e6
+}
+
+/// Round-trip times, in milliseconds.
+#[derive(Debug, Default)]
+struct Times {
+    count: u64,
+    min: f64,
+    max: f64,
+    sum: f64,
+    sum_of_squares: f64,
+}
+
+impl Times {
+    fn add(&mut self, time: Duration) {
+        let ms = millis(time);
+        self.min = if self.count == 0 {
+            ms
+        } else {
+            self.min.min(ms)
+        };
+        self.max = self.max.max(ms);
+        self.sum += ms;
+        self.sum_of_squares += ms * ms;
+        self.count += 1;
+    }
+
+    /// Minimum, average, maximum and standard deviation ("mdev"), if there were any times.
+    fn summary(&self) -> Option<[f64; 4]> {
+        if self.count == 0 {
+            return None;
+        }
+        let count = self.count as f64;
+        let average = self.sum / count;
+        let variance = (self.sum_of_squares / count - average * average).max(0.0);
+        let nanos = |ms: f64| (ms * 1e6).round() / 1e6;
+        Some([self.min, average, self.max, variance.sqrt()].map(nanos))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_grows_with_every_message_and_includes_both_ends() {
+        for (sizes, count) in [
+            (0..=16364, 24),
+            (0..=16364, 2),
+            (5..=40, 24),
+            (0..=100, 101),
+        ] {
+            let all: Vec<_> = (0..count).map(|n| sweep(&sizes, n, count)).collect();
+            assert_eq!(all.first(), Some(sizes.start()));
+            assert_eq!(all.last(), Some(sizes.end()));
+            assert!(all.is_sorted_by(|a, b| a < b), "{all:?}");
+        }
+    }
+
+    #[test]
+    fn a_sweep_over_few_sizes_stays_within_them() {
+        for n in 0..24 {
+            assert!((3..=5).contains(&sweep(&(3..=5), n, 24)));
+        }
+        assert_eq!(sweep(&(3..=5), 0, 1), 5);
+    }
+
+    #[test]
+    fn times_are_summed_up() {
+        let mut times = Times::default();
+        assert_eq!(times.summary(), None);
+        for ms in [1, 2, 3] {
+            times.add(Duration::from_millis(ms));
+        }
+        let [min, avg, max, mdev] = times.summary().unwrap();
+        assert_eq!((min, avg, max), (1.0, 2.0, 3.0));
+        assert_eq!(mdev, 0.816497);
+    }
+}

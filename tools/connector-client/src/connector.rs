@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The socket that programs use.
+
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Wake, Waker},
+    thread::{self, Thread},
+};
+
+use connector_wire::{
+    CbId, Group, Header, MAX_DATA_SIZE,
+    netlink::{self, NlHeader},
+};
+
+use crate::{
+    datagram,
+    deadline::Deadline,
+    error::{Error, Result},
+    event::{Event, Message},
+    exchange::{Exchange, Ticket},
+    reader::{Read, Reader},
+    socket::{Sender, Socket},
+};
+
+/// How much the inbox keeps unless told otherwise, in bytes.
+const INBOX: usize = 4 << 20;
+
+/// What to open a [`Connector`] with; see [`Connector::builder`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    groups: u32,
+    receive_buffer: Option<usize>,
+    inbox: usize,
+    accept_processes: bool,
+}
+
+impl Builder {
+    /// Joins `group` when the socket is bound.
+    pub fn group(self, group: Group) -> Self {
+        self.groups(group.mask())
+    }
+
+    /// Joins the groups of a bit mask when the socket is bound (`nl_groups`): bit 0 is group 1, bit
+    /// 31 is group 32. The kernel joins all of them or, on an error, none.
+    pub fn groups(mut self, mask: u32) -> Self {
+        self.groups |= mask;
+        self
+    }
+
+    /// Asks for a receive buffer of this size; see [`Connector::set_receive_buffer`].
+    pub fn receive_buffer(mut self, bytes: usize) -> Self {
+        self.receive_buffer = Some(bytes);
+        self
+    }
+
+    /// How many bytes of messages to keep at most for [`Connector::recv`] while requests wait for
+    /// their replies; 4 MiB unless set. What goes beyond is dropped and reported as an
+    /// [`Overrun`](crate::Overrun).
+    pub fn inbox(mut self, bytes: usize) -> Self {
+        self.inbox = bytes;
+        self
+    }
+
+    /// Accepts datagrams from other processes, too.
+    ///
+    /// By default they are refused ([`Error::ForeignSender`]): any process can send to any netlink
+    /// port, and could forge the kernel's replies.
+    pub fn accept_processes(mut self) -> Self {
+        self.accept_processes = true;
+        self
+    }
+
+    /// Opens the socket.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoConnector`], [`Error::NotPermitted`], or [`Error::Io`].
+    pub fn open(self) -> Result<Connector> {
+        let socket = Socket::open(self.groups)?;
+        if let Some(bytes) = self.receive_buffer {
+            socket.set_receive_buffer(bytes)?;
+        }
+        Ok(Connector {
+            // Two programs on one service, or two runs of one, should not use the same numbers.
+            next_seq: AtomicU32::new(socket.portid().wrapping_mul(0x9e37_79b9)),
+            socket,
+            accept_processes: self.accept_processes,
+            state: Mutex::new(State {
+                exchange: Exchange::new(self.inbox),
+                reader: Some(Reader::new()),
+                scratch: Vec::new(),
+            }),
+        })
+    }
+}
+
+/// A socket of the connector.
+///
+/// All methods take `&self`: threads may share one socket, each sending and waiting for its own
+/// replies. Whoever waits receives for all; what is not the reply that some request waits for is
+/// kept for [`Self::recv`], in order.
+#[derive(Debug)]
+pub struct Connector {
+    socket: Socket,
+    accept_processes: bool,
+    next_seq: AtomicU32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    exchange: Exchange,
+    /// Absent while someone receives.
+    reader: Option<Reader>,
+    /// Where requests are put together, to save an allocation for each.
+    scratch: Vec<u8>,
+}
+
+impl Connector {
+    /// Opens a socket that is in no group.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoConnector`], or [`Error::Io`].
+    pub fn open() -> Result<Self> {
+        Self::builder().open()
+    }
+
+    /// A socket with groups to join and sizes to set before it is opened.
+    pub fn builder() -> Builder {
+        Builder {
+            groups: 0,
+            receive_buffer: None,
+            inbox: INBOX,
+            accept_processes: false,
+        }
+    }
+
+    /// The socket's netlink port: how the kernel addresses it.
+    pub fn portid(&self) -> u32 {
+        self.socket.portid()
+    }
+
+    /// Joins a group by its number (`NETLINK_ADD_MEMBERSHIP`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPermitted`] for an even group without `CAP_NET_ADMIN`; [`Error::Io`].
+    pub fn join(&self, group: Group) -> Result<()> {
+        self.socket.join(group)
+    }
+
+    /// Leaves a group (`NETLINK_DROP_MEMBERSHIP`). What was received before is still delivered.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::join`].
+    pub fn leave(&self, group: Group) -> Result<()> {
+        self.socket.leave(group)
+    }
+
+    /// The size of the receive buffer in bytes, as the kernel accounts them: it charges each
+    /// message for its bookkeeping too, and grants twice what was asked for (`SO_RCVBUF`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn receive_buffer(&self) -> Result<usize> {
+        self.socket.receive_buffer()
+    }
+
+    /// Asks for a receive buffer of `bytes`, and returns what the kernel granted; see
+    /// [`Self::receive_buffer`]. Beyond `net.core.rmem_max` takes `CAP_NET_ADMIN`; without it the
+    /// kernel cuts the size and reports no error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn set_receive_buffer(&self, bytes: usize) -> Result<usize> {
+        self.socket.set_receive_buffer(bytes)?;
+        self.socket.receive_buffer()
+    }
+
+    /// A header for a new message to `id`: with the next `seq` of this socket, `ack` 0, no flags.
+    pub fn header(&self, id: CbId) -> Header {
+        Header {
+            id,
+            seq: self.next_seq.fetch_add(1, Ordering::Relaxed),
+            ..Header::default()
+        }
+    }
+
+    /// Sends a message. Of the header, `len` is ignored: it becomes the length of `data`.
+    ///
+    /// Success means that the core got it, not that anybody wanted it: a message to an id that
+    /// nobody registered is dropped. The service's handler runs inside this call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] if `data` has more than [`MAX_DATA_SIZE`] bytes; [`Error::Refused`];
+    /// [`Error::Io`].
+    pub fn send(&self, header: &Header, data: &[u8]) -> Result<()> {
+        let mut bytes = Vec::new();
+        put_datagram(&mut bytes, header, data)?;
+        self.socket.send(&bytes)
+    }
+
+    /// Sends bytes as they are, as one datagram: a netlink header and what follows it. For tools
+    /// and tests that need what [`Self::send`] would not make.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`]; [`Error::Io`].
+    pub fn send_raw(&self, datagram: &[u8]) -> Result<()> {
+        self.socket.send(datagram)
+    }
+
+    /// Sends a request and waits for the reply to it: the message with the same id, the same `seq`,
+    /// and `ack` plus one. Everything else that comes meanwhile is kept for [`Self::recv`].
+    ///
+    /// Threads may do this at the same time over one socket, with headers that differ in `seq`, as
+    /// those from [`Self::header`] do.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::send`], and [`Error::TimedOut`]. What else was wrong with received data
+    /// ([`Error::Malformed`], [`Error::ForeignSender`]) is kept for [`Self::recv`], too.
+    pub fn request(
+        &self,
+        header: &Header,
+        data: &[u8],
+        deadline: impl Into<Deadline>,
+    ) -> Result<Message> {
+        let mut state = self.lock();
+        let mut bytes = std::mem::take(&mut state.scratch);
+        put_datagram(&mut bytes, header, data)?;
+        // Entered before it is sent: another thread may receive the reply.
+        let ticket = state.exchange.enter(Some(*header));
+        drop(state);
+
+        let sent = self.socket.send(&bytes);
+        let mut state = self.lock();
+        state.scratch = bytes;
+        if let Err(error) = sent {
+            state.exchange.leave(ticket);
+            return Err(error);
+        }
+        self.wait(state, ticket, deadline.into())?.into_message()
+    }
+
+    /// Receives the next message that is not the reply to a request in progress, or the next loss.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`]; [`Error::Malformed`] and [`Error::ForeignSender`] for a datagram that
+    /// was dropped, after which the next can be received; [`Error::Io`].
+    pub fn recv(&self, deadline: impl Into<Deadline>) -> Result<Event> {
+        let mut state = self.lock();
+        let ticket = state.exchange.enter(None);
+        self.wait(state, ticket, deadline.into())
+    }
+
+    /// Waits for what `ticket` stands for; receives if nobody else does.
+    fn wait<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        ticket: Ticket,
+        mut deadline: Deadline,
+    ) -> Result<Event> {
+        loop {
+            if let Some(found) = state.exchange.collect(ticket) {
+                // Others may have slept because this thread received.
+                state.exchange.wake_one();
+                return found;
+            }
+            let (again, in_time) = match state.reader.take() {
+                Some(reader) => self.receive(state, reader, &mut deadline),
+                None => self.sleep(state, ticket, &mut deadline),
+            };
+            state = again;
+            match in_time {
+                Ok(true) => {}
+                Ok(false) => return self.give_up(state, ticket),
+                Err(error) => {
+                    state.exchange.leave(ticket);
+                    state.exchange.wake_one();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Receives one datagram and hands out what is in it; `false` if none came in time.
+    fn receive<'a>(
+        &'a self,
+        state: MutexGuard<'a, State>,
+        mut reader: Reader,
+        deadline: &mut Deadline,
+    ) -> (MutexGuard<'a, State>, Result<bool>) {
+        drop(state);
+        let read = reader.read(&self.socket, deadline);
+        let mut state = self.lock();
+        let in_time = match read {
+            Ok(Read::Datagram { len, sender }) => {
+                self.deliver(&mut state.exchange, reader.buffer(), len, sender);
+                Ok(true)
+            }
+            Ok(Read::Lost(overrun)) => {
+                state.exchange.keep(Ok(Event::Overrun(overrun)));
+                Ok(true)
+            }
+            Ok(Read::Dropping) => {
+                state.exchange.dropping();
+                Ok(true)
+            }
+            Ok(Read::TimedOut) => Ok(false),
+            Err(error) => Err(error),
+        };
+        state.reader = Some(reader);
+        (state, in_time)
+    }
+
+    /// Sleeps until someone else received something for `ticket` or stopped receiving; `false` if
+    /// there is no time left for that.
+    fn sleep<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        ticket: Ticket,
+        deadline: &mut Deadline,
+    ) -> (MutexGuard<'a, State>, Result<bool>) {
+        let left = deadline.left();
+        if left.is_some_and(|left| left.is_zero()) {
+            return (state, Ok(false));
+        }
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        state.exchange.sleep(ticket, &waker);
+        drop(state);
+        match left {
+            Some(left) => thread::park_timeout(left),
+            None => thread::park(),
+        }
+        (self.lock(), Ok(true))
+    }
+
+    /// Nothing came in time.
+    fn give_up(&self, mut state: MutexGuard<'_, State>, ticket: Ticket) -> Result<Event> {
+        let found = state.exchange.collect(ticket);
+        let outcome = found.unwrap_or_else(|| Err(state.exchange.leave(ticket)));
+        state.exchange.wake_one();
+        outcome
+    }
+
+    /// Hands out what is in a datagram.
+    fn deliver(&self, exchange: &mut Exchange, buffer: &[u8], len: usize, sender: Sender) {
+        if sender.portid != 0 && !self.accept_processes {
+            let portid = sender.portid;
+            return exchange.keep(Err(Error::ForeignSender { portid }));
+        }
+        for message in datagram::messages(buffer, len) {
+            match message {
+                Ok(message) => exchange.message(message, sender),
+                Err(malformed) => exchange.keep(Err(malformed.into())),
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves the state as sound as any other.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsFd for Connector {
+    /// For `poll(2)`: readable means that [`Self::recv`] with [`Deadline::NOW`] is worth a try.
+    /// Messages may have been kept while requests waited, so try before the first poll, too.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Wakes a thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Puts a datagram with one message into `bytes`.
+fn put_datagram(bytes: &mut Vec<u8>, header: &Header, data: &[u8]) -> Result<()> {
+    let too_large = Error::TooLarge { len: data.len() };
+    if data.len() > MAX_DATA_SIZE {
+        return Err(too_large);
+    }
+    let total = NlHeader::SIZE + Header::SIZE + data.len();
+    let netlink = NlHeader {
+        // Both fit: MAX_DATA_SIZE is less than 2^16.
+        len: total as u32,
+        kind: netlink::DONE,
+        seq: header.seq,
+        ..NlHeader::default()
+    };
+    let header = Header {
+        len: data.len() as u16,
+        ..*header
+    };
+    bytes.clear();
+    bytes.reserve(total);
+    bytes.extend_from_slice(&netlink.to_bytes());
+    bytes.extend_from_slice(&header.to_bytes());
+    bytes.extend_from_slice(data);
+    Ok(())
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From the bytes of a datagram to messages, or to an error with the offset and the reason.
+
+use std::{error, fmt};
+
+use connector_wire::{
+    Messages,
+    ParseError,
+    RawMessage,
+    netlink::{self, FrameError, NlHeader}, //
+};
+
+/// A datagram is not made as the connector makes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Where, in bytes from the start of the datagram.
+    pub offset: usize,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a datagram is malformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It is not one netlink message.
+    Frame(FrameError),
+    /// Its netlink message has this type, not `NLMSG_DONE`.
+    Kind(u16),
+    /// It carries no connector message.
+    Empty,
+    /// What it carries is not a sequence of connector messages.
+    Message(ParseError),
+    /// It has `len` bytes, of which only the first `room` were received. The kernel's connector
+    /// sends none as large.
+    Truncated {
+        /// The datagram's size in bytes.
+        len: usize,
+        /// The size of the buffer in bytes.
+        room: usize,
+    },
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "malformed datagram, at offset {}: ", self.offset)?;
+        match self.reason {
+            Reason::Frame(error) => error.fmt(f),
+            Reason::Kind(kind) => write!(
+                f,
+                "netlink type {kind} where the connector uses {} (NLMSG_DONE)",
+                netlink::DONE
+            ),
+            Reason::Empty => f.write_str("no connector message in it"),
+            // Its own offset counts from the payload.
+            Reason::Message(ParseError::ShortHeader { left, .. }) => {
+                write!(f, "{left} bytes where a message header is due")
+            }
+            Reason::Message(ParseError::ShortData {
+                announced, left, ..
+            }) => write!(
+                f,
+                "a message announces {announced} bytes of data, {left} follow"
+            ),
+            Reason::Message(error) => error.fmt(f),
+            Reason::Truncated { len, room } => {
+                write!(f, "it has {len} bytes, more than the {room} of the buffer")
+            }
+        }
+    }
+}
+
+impl error::Error for Malformed {}
+
+/// The messages of a datagram that was received into `buffer` and has `len` bytes, in order. After
+/// the first error there are no more.
+pub(crate) fn messages(
+    buffer: &[u8],
+    len: usize,
+) -> impl Iterator<Item = Result<RawMessage<'_>, Malformed>> {
+    let (messages, error) = match frame(buffer, len) {
+        Ok(payload) => (Messages::new(payload), None),
+        Err(malformed) => (Messages::new(&[]), Some(Err(malformed))),
+    };
+    messages
+        .map(|message| message.map_err(in_message))
+        .chain(error)
+}
+
+/// The payload of the netlink message in `buffer[..len]`; there is at least a byte of it.
+fn frame(buffer: &[u8], len: usize) -> Result<&[u8], Malformed> {
+    let datagram = buffer.get(..len).ok_or(Malformed {
+        offset: buffer.len(),
+        reason: Reason::Truncated {
+            len,
+            room: buffer.len(),
+        },
+    })?;
+    let (header, payload) = netlink::parse(datagram).map_err(in_frame)?;
+    if header.kind != netlink::DONE {
+        return Err(Malformed {
+            // Of nlmsg_type.
+            offset: 4,
+            reason: Reason::Kind(header.kind),
+        });
+    }
+    if payload.is_empty() {
+        return Err(Malformed {
+            offset: NlHeader::SIZE,
+            reason: Reason::Empty,
+        });
+    }
+    Ok(payload)
+}
+
+/// Where in the datagram the netlink message is wrong.
+fn in_frame(error: FrameError) -> Malformed {
+    let offset = match error {
+        FrameError::Short { have } => have,
+        FrameError::Trailing { len, .. } => len.try_into().unwrap_or(usize::MAX),
+        // nlmsg_len is the first field.
+        _ => 0,
+    };
+    Malformed {
+        offset,
+        reason: Reason::Frame(error),
+    }
+}
+
+/// Where in the datagram a connector message is wrong.
+fn in_message(error: ParseError) -> Malformed {
+    let offset = match error {
+        ParseError::ShortHeader { offset, .. } | ParseError::ShortData { offset, .. } => offset,
+        _ => 0,
+    };
+    Malformed {
+        offset: offset.saturating_add(NlHeader::SIZE),
+        reason: Reason::Message(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use connector_wire::{CbId, Header};
+
+    use super::*;
+
+    /// A datagram of type `kind` that carries `payload`.
+    fn datagram(kind: u16, payload: &[u8]) -> Vec<u8> {
+        let header = NlHeader {
+            len: (NlHeader::SIZE + payload.len()) as u32,
+            kind,
+            ..NlHeader::default()
+        };
+        [&header.to_bytes()[..], payload].concat()
+    }
+
+    /// A connector message whose header announces `len` bytes and that carries `data`.
+    fn message(len: u16, data: &[u8]) -> Vec<u8> {
+        let header = Header {
+            id: CbId { idx: 16, val: 1 },
+            len,
+            ..Header::default()
+        };
+        [&header.to_bytes()[..], data].concat()
+    }
+
+    fn parse(bytes: &[u8]) -> Vec<Result<&[u8], Malformed>> {
+        messages(bytes, bytes.len())
+            .map(|message| message.map(|message| message.data))
+            .collect()
+    }
+
+    #[test]
+    fn several_messages_come_in_order() {
+        let bytes = datagram(
+            3,
+            &[message(1, b"a"), message(0, b""), message(2, b"bc")].concat(),
+        );
+        assert_eq!(parse(&bytes), [Ok(&b"a"[..]), Ok(b""), Ok(b"bc")]);
+    }
+
+    #[test]
+    fn what_precedes_a_malformed_message_is_delivered() {
+        let bytes = datagram(3, &[message(1, b"a"), message(9, b"bc")].concat());
+        let [first, second] = parse(&bytes)[..] else {
+            panic!()
+        };
+        assert_eq!(first, Ok(&b"a"[..]));
+        let error = second.unwrap_err();
+        assert_eq!(error.offset, 16 + 21);
+        assert_eq!(
+            error.to_string(),
+            "malformed datagram, at offset 37: a message announces 9 bytes of data, 2 follow"
+        );
+    }
+
+    #[test]
+    fn short_datagrams_are_refused_at_every_length() {
+        let bytes = datagram(3, &message(3, b"abc"));
+        for len in 0..bytes.len() {
+            let parsed = parse(&bytes[..len]);
+            assert!(matches!(parsed[..], [Err(_)]), "{len}: {parsed:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_cut_inside_an_honest_frame_is_refused_at_every_length() {
+        let whole = message(3, b"abc");
+        for len in 0..whole.len() {
+            let bytes = datagram(3, &whole[..len]);
+            let parsed = parse(&bytes);
+            let [Err(error)] = parsed[..] else {
+                panic!("{len}: {parsed:?}")
+            };
+            assert_eq!(error.offset, 16, "{len}");
+        }
+    }
+
+    #[test]
+    fn trailing_bytes_are_refused_but_padding_is_not() {
+        let mut bytes = datagram(3, &message(3, b"abc"));
+        bytes.push(0);
+        assert_eq!(parse(&bytes), [Ok(&b"abc"[..])]);
+        bytes.push(0);
+        let [Err(error)] = parse(&bytes)[..] else {
+            panic!()
+        };
+        assert_eq!(error.offset, 39);
+    }
+
+    #[test]
+    fn another_netlink_type_is_refused() {
+        let [Err(error)] = parse(&datagram(2, &message(0, b"")))[..] else {
+            panic!()
+        };
+        assert_eq!((error.offset, error.reason), (4, Reason::Kind(2)));
+    }
+
+    #[test]
+    fn a_datagram_larger_than_the_buffer_is_refused() {
+        let bytes = datagram(3, &message(0, b""));
+        let [Err(error)] = messages(&bytes, bytes.len() + 1).collect::<Vec<_>>()[..] else {
+            panic!()
+        };
+        assert!(matches!(error.reason, Reason::Truncated { .. }));
+    }
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who gets what was received: the request that waits for it, or the inbox. Pure bookkeeping,
+//! without a system call.
+
+use std::{
+    collections::VecDeque,
+    task::Waker, //
+};
+
+use connector_wire::{Header, RawMessage};
+
+use crate::{
+    error::{Error, Result},
+    event::{Cause, Event, Message, Overrun},
+    socket::Sender,
+};
+
+/// What an inbox entry is charged beyond its data, in bytes.
+const CHARGE: usize = 64;
+
+/// Identifies a waiter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(u64);
+
+/// Someone who waits.
+#[derive(Debug)]
+struct Waiter {
+    ticket: Ticket,
+    /// The request whose reply is awaited, or `None` for whatever comes to the inbox.
+    request: Option<Header>,
+    reply: Option<Message>,
+    /// Whether the kernel dropped messages meanwhile.
+    overrun: bool,
+    /// How to wake it, once it sleeps.
+    sleeper: Option<Waker>,
+}
+
+/// What came and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    inbox: VecDeque<Result<Event>>,
+    /// The bytes in the inbox.
+    kept: usize,
+    /// The most that `kept` may become.
+    limit: usize,
+    /// How many messages were dropped since the inbox became full; their place is its end.
+    dropped: u64,
+    /// Few as a rule, so that searching them in order is quickest.
+    waiters: Vec<Waiter>,
+    next_ticket: u64,
+}
+
+impl Exchange {
+    /// An exchange whose inbox keeps at most `limit` bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            inbox: VecDeque::new(),
+            kept: 0,
+            limit,
+            dropped: 0,
+            waiters: Vec::new(),
+            next_ticket: 0,
+        }
+    }
+
+    /// Enters someone who waits for the reply to `request`, or for anything.
+    pub(crate) fn enter(&mut self, request: Option<Header>) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket = self.next_ticket.wrapping_add(1);
+        self.waiters.push(Waiter {
+            ticket,
+            request,
+            reply: None,
+            overrun: false,
+            sleeper: None,
+        });
+        ticket
+    }
+
+    /// Hands a message to the request that it replies to, or keeps it.
+    pub(crate) fn message(&mut self, raw: RawMessage<'_>, sender: Sender) {
+        let message = Message {
+            header: raw.header,
+            data: raw.data.to_vec(),
+            group: sender.group,
+        };
+        let waiter = self.waiters.iter_mut().find(|waiter| {
+            waiter.reply.is_none()
+                && waiter
+                    .request
+                    .is_some_and(|request| message.header.is_reply_to(&request))
+        });
+        match waiter {
+            Some(waiter) => {
+                waiter.reply = Some(message);
+                wake(waiter);
+            }
+            None => self.keep(Ok(Event::Message(message))),
+        }
+    }
+
+    /// Keeps something for the inbox's readers, unless it is full.
+    pub(crate) fn keep(&mut self, event: Result<Event>) {
+        let charge = charge(&event);
+        if self.dropped > 0 || self.kept.saturating_add(charge) > self.limit {
+            // A loss counts as the messages that it stands for.
+            self.dropped = self.dropped.saturating_add(match event {
+                Ok(Event::Overrun(overrun)) => overrun.lost.unwrap_or(1),
+                _ => 1,
+            });
+            return;
+        }
+        self.kept += charge;
+        self.inbox.push_back(event);
+        if let Some(waiter) = self.waiters.iter_mut().find(|w| w.request.is_none()) {
+            wake(waiter);
+        }
+    }
+
+    /// Notes for those who wait that their reply may have been dropped.
+    pub(crate) fn dropping(&mut self) {
+        for waiter in &mut self.waiters {
+            waiter.overrun = true;
+        }
+    }
+
+    /// Takes the oldest of what was kept.
+    pub(crate) fn take(&mut self) -> Option<Result<Event>> {
+        if let Some(event) = self.inbox.pop_front() {
+            self.kept -= charge(&event);
+            return Some(event);
+        }
+        if self.dropped == 0 {
+            return None;
+        }
+        let lost = std::mem::take(&mut self.dropped);
+        Some(Ok(Event::Overrun(Overrun {
+            lost: Some(lost),
+            cause: Cause::Inbox,
+        })))
+    }
+
+    /// What this waiter waited for, if it has come. The waiter is then no longer one.
+    pub(crate) fn collect(&mut self, ticket: Ticket) -> Option<Result<Event>> {
+        let at = self.position(ticket)?;
+        let waiter = &mut self.waiters[at];
+        let found = match waiter.request {
+            Some(_) => Ok(Event::Message(waiter.reply.take()?)),
+            None => self.take()?,
+        };
+        self.waiters.swap_remove(at);
+        Some(found)
+    }
+
+    /// Stops waiting. What arrived for this waiter, and nobody took, is kept for the inbox.
+    pub(crate) fn leave(&mut self, ticket: Ticket) -> Error {
+        let Some(at) = self.position(ticket) else {
+            return Error::TimedOut {
+                request: None,
+                overrun: false,
+            };
+        };
+        let waiter = self.waiters.swap_remove(at);
+        if let Some(reply) = waiter.reply {
+            self.keep(Ok(Event::Message(reply)));
+        }
+        Error::TimedOut {
+            request: waiter.request,
+            overrun: waiter.overrun,
+        }
+    }
+
+    /// Notes how to wake this waiter when something came for it, or when it should receive.
+    pub(crate) fn sleep(&mut self, ticket: Ticket, waker: &Waker) {
+        if let Some(at) = self.position(ticket) {
+            self.waiters[at].sleeper = Some(waker.clone());
+        }
+    }
+
+    /// Wakes one of those who sleep, to receive for all. A waiter whose reply has come was woken
+    /// already.
+    pub(crate) fn wake_one(&mut self) {
+        if let Some(waiter) = self.waiters.iter_mut().find(|w| w.sleeper.is_some()) {
+            wake(waiter);
+        }
+    }
+
+    fn position(&self, ticket: Ticket) -> Option<usize> {
+        self.waiters.iter().position(|w| w.ticket == ticket)
+    }
+}
+
+/// Wakes a waiter if it sleeps.
+fn wake(waiter: &mut Waiter) {
+    if let Some(waker) = waiter.sleeper.take() {
+        waker.wake();
+    }
+}
+
+/// What keeping `event` costs, in bytes.
+fn charge(event: &Result<Event>) -> usize {
+    match event {
+        Ok(Event::Message(message)) => message.data.len().saturating_add(CHARGE),
+        _ => CHARGE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use connector_wire::CbId;
+
+    use super::*;
+
+    const KERNEL: Sender = Sender {
+        portid: 0,
+        group: None,
+    };
+
+    fn header(seq: u32, ack: u32) -> Header {
+        Header {
+            id: CbId { idx: 16, val: 1 },
+            seq,
+            ack,
+            ..Header::default()
+        }
+    }
+
+    fn arrive(exchange: &mut Exchange, seq: u32, ack: u32) {
+        let raw = RawMessage {
+            header: header(seq, ack),
+            data: b"",
+        };
+        exchange.message(raw, KERNEL);
+    }
+
+    /// The `seq` and `ack` of what a waiter gets or of what is taken from the inbox.
+    fn genealogy(event: Option<Result<Event>>) -> Option<(u32, u32)> {
+        let header = event?.unwrap().into_message().unwrap().header;
+        Some((header.seq, header.ack))
+    }
+
+    #[test]
+    fn replies_out_of_order_reach_their_requests_and_strangers_the_inbox() {
+        let mut exchange = Exchange::new(usize::MAX);
+        let first = exchange.enter(Some(header(1, 0)));
+        let second = exchange.enter(Some(header(2, u32::MAX)));
+
+        arrive(&mut exchange, 1, 0); // Same seq, another ack: a new message.
+        arrive(&mut exchange, 3, 1); // Another seq.
+        arrive(&mut exchange, 2, 0); // The second's reply; its ack wraps.
+        arrive(&mut exchange, 1, 1); // The first's.
+        arrive(&mut exchange, 1, 1); // The same again: a message like any other.
+
+        assert_eq!(genealogy(exchange.collect(first)), Some((1, 1)));
+        assert_eq!(genealogy(exchange.collect(second)), Some((2, 0)));
+        let inbox: Vec<_> = std::iter::from_fn(|| genealogy(exchange.take())).collect();
+        assert_eq!(inbox, [(1, 0), (3, 1), (1, 1)]);
+    }
+
+    #[test]
+    fn an_id_that_differs_makes_another_message() {
+        let mut exchange = Exchange::new(usize::MAX);
+        let mut request = header(1, 0);
+        request.id.val = 2;
+        let ticket = exchange.enter(Some(request));
+        arrive(&mut exchange, 1, 1);
+        assert!(exchange.collect(ticket).is_none());
+        assert_eq!(genealogy(exchange.take()), Some((1, 1)));
+    }
+
+    #[test]
+    fn who_leaves_is_told_of_drops_and_its_late_reply_is_kept() {
+        let mut exchange = Exchange::new(usize::MAX);
+        let ticket = exchange.enter(Some(header(1, 0)));
+        exchange.dropping();
+        arrive(&mut exchange, 1, 1);
+        let error = exchange.leave(ticket);
+        assert!(matches!(error, Error::TimedOut { overrun: true, .. }));
+        assert_eq!(genealogy(exchange.take()), Some((1, 1)));
+    }
+
+    #[test]
+    fn a_full_inbox_counts_what_it_drops_and_tells_once_at_the_place() {
+        let mut exchange = Exchange::new(2 * CHARGE);
+        for seq in 0..5 {
+            arrive(&mut exchange, seq, 0);
+        }
+        assert_eq!(genealogy(exchange.take()), Some((0, 0)));
+        // Room again, but what comes now is behind the loss and would be out of order.
+        arrive(&mut exchange, 5, 0);
+        assert_eq!(genealogy(exchange.take()), Some((1, 0)));
+        let lost = exchange.take().unwrap().unwrap();
+        let Event::Overrun(overrun) = lost else {
+            panic!("{lost:?}")
+        };
+        assert_eq!((overrun.lost, overrun.cause), (Some(4), Cause::Inbox));
+        assert!(exchange.take().is_none());
+        arrive(&mut exchange, 6, 0);
+        assert_eq!(genealogy(exchange.take()), Some((6, 0)));
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The userspace end of the Linux kernel connector (`NETLINK_CONNECTOR`).
+//!
+//! The connector carries messages between kernel modules and programs. A module registers a
+//! [`CbId`]; a program sends to that id, and the module answers or broadcasts to a multicast
+//! [`Group`]. This crate is the program's side: a [`Connector`] is a socket that sends, receives,
+//! asks and waits for the answer, and listens.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use connector_client::{CbId, Connector};
+//!
+//! let connector = Connector::open()?;
+//! let request = connector.header(CbId { idx: 16, val: 1 });
+//! let reply = connector.request(&request, b"hello", Duration::from_secs(1))?;
+//! assert!(reply.header.is_reply_to(&request));
+//! # Ok::<(), connector_client::Error>(())
+//! ```
+//!
+//! # What the connector does not do
+//!
+//! It does not confirm anything. The core drops a message to an id that nobody registered, one
+//! that is too large, or one whose lengths lie, and `sendmsg(2)` reports success; a reply that
+//! finds a full receive buffer is gone. This crate therefore never waits without telling why it
+//! gave up ([`Error::TimedOut`]) and never hides a loss ([`Event::Overrun`]).
+//!
+//! # Minimum Rust version
+//!
+//! 1.85, that of the kernel's own Rust code.
+
+#![forbid(unsafe_code)]
+
+mod connector;
+mod datagram;
+mod deadline;
+mod error;
+mod event;
+mod exchange;
+pub mod known;
+mod procfs;
+mod reader;
+mod socket;
+
+pub use connector_wire::{
+    CbId,
+    Group,
+    Header,
+    MAX_DATA_SIZE,
+    MAX_MESSAGE_SIZE, //
+};
+
+pub use self::{
+    connector::{Builder, Connector},
+    datagram::{Malformed, Reason},
+    deadline::Deadline,
+    error::{Error, Result},
+    event::{Cause, Event, Message, Overrun},
+    procfs::{Registered, registered},
+};
