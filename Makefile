@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The targets that people type. scripts/harness does the work; kbuild reads
+# Kbuild, not this file.
+
+goals := modules modules_install run test shell kernel docs lint fmt fmt-check \
+	rust-analyzer setup
+
+.PHONY: $(goals) clean clean-cache help
+.DEFAULT_GOAL := modules
+
+# Only what the user gave: an empty variable means "the default".
+export KDIR KERNEL FLAVOR TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC BINDGEN INSTALL_MOD_PATH
+
+# One at a time, whatever -j says: the steps themselves use all CPUs.
+.NOTPARALLEL:
+
+$(goals):
+	@scripts/harness $@
+
+clean:
+	rm -rf build target
+
+clean-cache:
+	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/rust-connector"
+
+help:
+	@sed 's/^/  /' scripts/help.txt

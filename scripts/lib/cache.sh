@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The cache: everything that is expensive and does not belong to one clone
+# (kernel sources, kernel builds, tools that the distribution lacks). Sourced.
+#
+# The rule that makes an interrupt harmless: a thing is built under another name
+# or without its stamp, and becomes visible by one rename or touch at the end.
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/rust-connector
+cache_lock_fd=
+
+# A short name for everything on stdin.
+short_hash() {
+	sha256sum | cut -c1-12
+}
+
+# One user of a part of the cache at a time, over all clones. The lock goes with
+# the process, so that a killed run leaves none behind.
+cache_lock() {
+	mkdir -p "$cache/lock"
+	exec {cache_lock_fd}>"$cache/lock/$1"
+	if ! flock -n "$cache_lock_fd"; then
+		progress "waiting for another run that works on the same ($1)"
+		flock "$cache_lock_fd"
+	fi
+}
+
+cache_unlock() {
+	exec {cache_lock_fd}>&-
+	cache_lock_fd=
+}
+
+# An empty directory to build something in; what an interrupted run left in it
+# is removed. Call with the lock held.
+cache_scratch() {
+	scratch=$cache/tmp/$1
+	rm -rf "$scratch"
+	mkdir -p "$scratch"
+}
+
+# A version as one number that compares: 1.95.0 is 1095000.
+version_number() {
+	local a b c
+	IFS=. read -r a b c _ <<<"$1..."
+	c=${c%%[!0-9]*}
+	printf '%d' $((10#${a:-0} * 1000000 + 10#${b:-0} * 1000 + 10#${c:-0}))
+}

@@ -1,0 +1,23 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The VM's file system: busybox, scripts/guest/, the modules, the tools and the
+# test programs, packed as an initramfs in build/. Sourced.
+
+build_initramfs() {
+	local root=$build/initramfs busybox
+	busybox=$(static_busybox) || die "no static busybox" "install busybox-static"
+	rm -rf "$root"
+	mkdir -p "$root"/{bin,dev,proc,sys,tmp,modules,selftests,guest}
+	cp "$busybox" "$root/bin/busybox"
+	cp "$top"/scripts/guest/* "$root/guest/"
+	ln -s guest/init "$root/init"
+	cp "$build"/modules/*.ko "$root/modules/"
+	cp -r "$build"/bin/. "$root/bin/"
+	cp -r "$build"/selftests/. "$root/selftests/"
+	(cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$build/initramfs.cpio.new" ||
+		die "cpio failed"
+	mv "$build/initramfs.cpio.new" "$build/initramfs.cpio"
+	rm -rf "$root"
+	step_done "$(du -m "$build/initramfs.cpio" | cut -f1) MB"
+}

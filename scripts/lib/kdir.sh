@@ -1,0 +1,117 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A kernel tree to build modules against, ours or the user's (KDIR=): says what
+# it lacks, and with what it was built. Sets cc_args, kernel_id and image.
+# Sourced.
+
+# name of the option, why we need it
+kdir_module_needs=(
+	"MODULES loads modules"
+	"MODULE_UNLOAD removes them"
+	"RUST builds Rust modules"
+	"NET has sockets"
+	"CONNECTOR is what this project is about (it has to be y or m)"
+)
+kdir_vm_needs=(
+	"BLK_DEV_INITRD boots from an initramfs"
+	"BINFMT_ELF runs programs"
+	"BINFMT_SCRIPT runs scripts"
+	"DEVTMPFS fills /dev"
+	"PROC_FS has /proc/net/connector"
+	"SYSFS has the modules' parameters"
+	"TTY has consoles"
+	"SERIAL_8250_CONSOLE shows the kernel log"
+	"PRINTK logs"
+)
+
+config() {
+	sed -n "s/^CONFIG_$1=//p" "$kdir/.config" | tr -d '"'
+}
+
+# A setting's first word after the name: how to switch it on.
+kdir_refuse_missing() {
+	local entry name missing=()
+	for entry in "$@"; do
+		name=${entry%% *}
+		[[ $(config "$name") == [ym]* ]] || missing+=("CONFIG_$name: ${entry#* }")
+	done
+	((${#missing[@]} == 0)) && return
+	local -a names=("${missing[@]%%:*}")
+	die "the kernel in $kdir lacks ${names[*]}" "${missing[@]}" \
+		"switch on and rebuild: cd $kdir && ./source/scripts/config ${names[*]/#CONFIG_/-e } && make olddefconfig && make" \
+		"(scripts/config is in the source tree; make needs the same LLVM= as before)"
+}
+
+kdir_compiler() {
+	local want have gcc_want cc=${CC:-}
+	if [[ $(config CC_IS_CLANG) ]]; then
+		want=$(config CLANG_VERSION) # 190107
+		want=$((want / 10000))
+		if command -v "clang-$want" >/dev/null; then
+			cc_args=("LLVM=-$want")
+		elif command -v clang >/dev/null && [[ $(clang --version) == *"version $want."* ]]; then
+			cc_args=(LLVM=1)
+		else
+			die "$kdir was built with clang $want, which is not here" "install clang-$want lld-$want llvm-$want"
+		fi
+		kdir_how="clang $want"
+	else
+		gcc_want=$(config GCC_VERSION) # 120200
+		for cc in "${CC:-gcc}" "gcc-$((gcc_want / 10000))"; do
+			have=$("$cc" -dumpfullversion 2>/dev/null) || continue
+			((${have%%.*} == gcc_want / 10000)) && break
+			have=
+		done
+		[[ ${have:-} ]] || die "$kdir was built with GCC $((gcc_want / 10000)), which is not here" \
+			"install gcc-$((gcc_want / 10000)), or rebuild that kernel with the gcc you have"
+		cc_args=("CC=$cc")
+		kdir_how="GCC $have"
+	fi
+}
+
+kdir_rust() {
+	local want version
+	want=$(config RUSTC_VERSION) # 109500
+	version=$(rustc_version "$rustc")
+	want=$((want / 100000)).$((want / 100 % 1000)).$((want % 100))
+	[[ $want != "${version%%-*}" ]] || return 0
+	die "$kdir was built with $(config RUSTC_VERSION_TEXT), the rustc here is $version" \
+		"Rust modules need the very same compiler: RUSTC=/path/to/that/rustc make KDIR=$kdir …" \
+		"or rebuild that kernel with this one"
+}
+
+check_kdir() {
+	[[ -d $kdir ]] || die "KDIR=$kdir: no such directory"
+	kdir=$(realpath "$kdir")
+	[[ -e $kdir/.config ]] || die "KDIR=$kdir is not configured (no .config)" "point it at the tree, or at the O= directory, in which the kernel was built"
+	[[ -e $kdir/include/generated/autoconf.h || -e $kdir/include/config/auto.conf ]] ||
+		die "KDIR=$kdir is configured but not built" "run make there first"
+	kdir_refuse_missing "${kdir_module_needs[@]}"
+	[[ -e $kdir/Module.symvers ]] || die "KDIR=$kdir is not built completely (no Module.symvers)" "run make there first"
+	compgen -G "$kdir/rust/libkernel.rmeta" >/dev/null ||
+		die "KDIR=$kdir has no rust/libkernel.rmeta, which Rust modules are built against" "run make there first"
+	kdir_rust
+}
+
+# What booting it takes on top. $image is what QEMU boots.
+check_kdir_boots() {
+	kdir_refuse_missing "${kdir_vm_needs[@]}"
+	(($(config SERIAL_8250_RUNTIME_UARTS) >= 2)) || die "the kernel in $kdir has fewer than two serial ports" \
+		"set CONFIG_SERIAL_8250_RUNTIME_UARTS=4: one carries the kernel log, one the programs' output"
+	image=$kdir/arch/x86/boot/bzImage
+	[[ -e $image ]] || die "KDIR=$kdir has no arch/x86/boot/bzImage to boot" "run make there first" \
+		"(headers of an installed kernel are enough for: make KDIR=$kdir, but not for run, test and shell)"
+}
+
+use_kdir() {
+	kdir=$1
+	check_kdir
+	kdir_compiler
+	kernel_id=$(cat "$kdir/include/config/kernel.release")-$({
+		echo "$kdir"
+		cat "$kdir/.config"
+	} | short_hash)
+	rust_args=("RUSTC=$rustc" "HOSTRUSTC=$rustc" "RUSTDOC=$rustdoc" "RUSTFMT=$rustfmt"
+		"CLIPPY_DRIVER=$clippy_driver" "BINDGEN=$bindgen" "RUST_LIB_SRC=$rust_lib_src")
+}

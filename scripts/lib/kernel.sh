@@ -1,0 +1,101 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The project's own kernel: configured from tests/config and a flavour's
+# fragment, built once per combination of everything that goes in. Sets kdir.
+# Sourced.
+
+# Steps of a first build, until a build on this machine has been counted.
+kernel_steps_guess=2250
+
+kernel_fragments() {
+	local flavor=${FLAVOR:-base}
+	fragments=("$top/tests/config")
+	[[ $flavor = base ]] || fragments+=("$top/tests/config.$flavor")
+	[[ -e ${fragments[-1]} ]] || die "FLAVOR=$flavor: there is no tests/config.$flavor" \
+		"there are: $(cd "$top/tests" && echo config.* | sed 's/config\.//g')"
+}
+
+# LLVM for the current kernel, GCC for the older one: between them, `make test`
+# on both covers what people build with. TOOLCHAIN= overrides.
+kernel_compiler() {
+	local toolchain=${TOOLCHAIN:-llvm}
+	[[ ${TOOLCHAIN:-} || ${KERNEL:-} != 7.2 ]] || toolchain=gcc
+	case $toolchain in
+	llvm) cc_args=("LLVM=$llvm") cc_id=$("clang${llvm#1}" --version | sed -n 1p) ;;
+	gcc) cc_args=(CC=gcc) cc_id=$(gcc --version | sed -n 1p) ;;
+	*) die "TOOLCHAIN=$toolchain: expected llvm or gcc" ;;
+	esac
+}
+
+# How much of the build is there: every finished target leaves a .cmd file, so
+# that the count is right after an interrupted build as well.
+kernel_far() {
+	local n percent
+	n=$(find "$kdir" -name '*.cmd' -not -path "$kdir/tools/*" | wc -l)
+	percent=$((n * 100 / kernel_steps))
+	((percent < 100)) || percent=99
+	printf '%d %% (%d of %d steps)' "$percent" "$n" "$kernel_steps"
+}
+
+find_kernel() {
+	local key flavor=${FLAVOR:-base} log
+	kernel_fragments
+	kernel_compiler
+	key=$({
+		printf '%s\n' "$kver" "$(cat "$ksrc/.complete" 2>/dev/null || echo "$ksrc")" "$cc_id" \
+			"$("$rustc" --version)" "$("$bindgen" --version)"
+		cat "${fragments[@]}"
+	} | short_hash)
+	kdir=$cache/kernel/$kver-$flavor-$key
+	kernel_id=$kver-$flavor-$key
+	rust_args=("RUSTC=$rustc" "HOSTRUSTC=$rustc" "RUSTDOC=$rustdoc" "RUSTFMT=$rustfmt"
+		"CLIPPY_DRIVER=$clippy_driver" "BINDGEN=$bindgen" "RUST_LIB_SRC=$rust_lib_src")
+	step_name="kernel $kver${FLAVOR:+ $FLAVOR}"
+	if [[ ! -e $kdir/.complete ]]; then
+		cache_lock "kernel-$key"
+		[[ -e $kdir/.complete ]] || build_kernel "$flavor"
+		cache_unlock
+	fi
+	step_done "$cc_id"
+}
+
+build_kernel() {
+	local flavor=$1 log=$cache/log/kernel-$kernel_id.log steps_file
+	local -a make=(make -C "$ksrc" "O=$kdir" "${cc_args[@]}" "${rust_args[@]}")
+	steps_file=$cache/kernel/steps-${kver%.*}-$flavor
+	kernel_steps=$(cat "$steps_file" 2>/dev/null || echo "$kernel_steps_guess")
+	mkdir -p "$kdir"
+	if [[ ! -e $kdir/.configured ]]; then
+		cat "${fragments[@]}" >"$kdir/fragment"
+		run_logged "configuring" "$log" "see tests/config" \
+			"${make[@]}" "KCONFIG_ALLCONFIG=$kdir/fragment" allnoconfig
+		check_fragment
+		touch "$kdir/.configured"
+	fi
+	progress_fn=kernel_far \
+		run_logged "building" "$log" "the same command again goes on where this stopped; from scratch: rm -r $kdir" \
+		"${make[@]}" "-j$jobs" all
+	find "$kdir" -name '*.cmd' -not -path "$kdir/tools/*" | wc -l >"$steps_file"
+	touch "$kdir/.complete"
+}
+
+# Kconfig drops silently what it cannot satisfy; a kernel without a wanted
+# option would make tests pass that test nothing.
+check_fragment() {
+	local line name dropped=()
+	while read -r line; do
+		case $line in
+		CONFIG_*=n) name=${line%=n} ;;
+		CONFIG_*)
+			grep -qxF "$line" "$kdir/.config" || dropped+=("$line")
+			continue
+			;;
+		'# CONFIG_'*' is not set') name=${line#\# } name=${name%% *} ;;
+		*) continue ;;
+		esac
+		! grep -q "^$name=" "$kdir/.config" || dropped+=("$line")
+	done <"$kdir/fragment"
+	((${#dropped[@]} == 0)) || die "Kconfig of $kver did not accept these lines of ${fragments[*]#"$top"/}:" \
+		"${dropped[@]}" "look for their dependencies: make -C $ksrc O=$kdir menuconfig, then /"
+}

@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Formatting and static checks for both sides; a warning is a failure. Sourced.
+
+# Kernel-side Rust files: everything tracked that cargo does not own.
+kernel_rust_files() {
+	git ls-files -z --cached --others --exclude-standard 'src/*.rs' 'samples/*.rs' 'tests/*.rs' |
+		grep -zvE '^(src/wire|samples/ucon|tests/(runner|selftests|fuzz|bench))/'
+}
+
+format() {
+	RUSTFMT=$rustfmt "$cargo" fmt --all -- "$@" &&
+		kernel_rust_files | xargs -0r "$rustfmt" --edition 2021 "$@"
+}
+
+step_fmt() {
+	step "format"
+	run_logged "formatting" "$build/log/fmt.log" "see the log" format
+	step_done "done"
+}
+
+step_fmt_check() {
+	step "format"
+	LOG_LINES=80 run_logged "checking" "$build/log/fmt.log" "make fmt does it for you" format --check
+	step_done "as rustfmt has it"
+}
+
+shell_scripts() {
+	shellcheck -x -a scripts/harness && shellcheck .ci/run && shellcheck -s dash scripts/guest/*
+}
+
+step_lint_shell() {
+	step "shellcheck"
+	run_logged "checking" "$build/log/shellcheck.log" "every finding has its SCnnnn page" shell_scripts
+	step_done "no findings"
+}
+
+clippy_userspace() {
+	RUSTC=$rustc "$cargo" clippy --workspace --all-targets -- -D warnings
+}
+
+step_lint_userspace() {
+	step "clippy, userspace"
+	LOG_LINES=60 run_logged "checking" "$build/log/clippy-userspace.log" "see above" clippy_userspace
+	step_done "no warnings"
+}
+
+# Kept apart from the ordinary objects: those were compiled without clippy.
+step_lint_modules() {
+	step "clippy, modules"
+	kernel_id=lint-$kernel_id
+	kbuild_setup
+	rm -rf "$objects"
+	mkdir -p "$objects"
+	: >"$build/log/clippy-modules.log"
+	LOG_LINES=60 run_logged "checking" "$build/log/clippy-modules.log" "see above" \
+		kbuild "-j$jobs" CLIPPY=1 modules
+	if grep -qE '^warning|: warning: ' "$build/log/clippy-modules.log"; then
+		grep -E -A12 '^warning|: warning: ' "$build/log/clippy-modules.log" | head -n 80 >&2
+		die "clippy has warnings for the modules" "log: $build/log/clippy-modules.log"
+	fi
+	step_done "no warnings"
+}

@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The kernel modules, built by kbuild against $kdir. Objects stay in
+# build/kbuild/, one directory per kernel; the modules land in build/modules/.
+# Sourced.
+
+kbuild() {
+	"${kbuild_make[@]}" "$@"
+}
+
+kbuild_setup() {
+	objects=$build/kbuild/$kernel_id
+	mkdir -p "$objects" "$build/log"
+	kbuild_make=(make -C "$kdir" "M=$top" "MO=$objects" "${cc_args[@]}" "${rust_args[@]}")
+}
+
+build_modules() {
+	local ko list=()
+	kbuild_setup
+	: >"$build/log/modules.log"
+	run_logged "building for ${kernel_id%-*}" "$build/log/modules.log" \
+		"every line that kbuild runs: make V=1" kbuild "-j$jobs" ${V:+"V=$V"} modules
+	grep -E '^(warning|error)|: warning: ' "$build/log/modules.log" | sort -u | sed 's/^/    /' >&2 || true
+
+	# As one: a reader sees the old set or the new one.
+	rm -rf "$build/modules.new"
+	mkdir -p "$build/modules.new"
+	while read -r ko; do
+		[[ $ko ]] || continue
+		ko=${ko%.o}.ko
+		[[ $ko = /* ]] || ko=$objects/$ko
+		cp -p "$ko" "$build/modules.new/"
+		list+=("$(basename "$ko")")
+	done <"$objects/modules.order"
+	((${#list[@]})) || die "kbuild built no module" "see Kbuild, and $build/log/modules.log"
+	printf '%s\n' "$kernel_id" >"$build/modules.new/.kernel"
+	rm -rf "$build/modules"
+	mv "$build/modules.new" "$build/modules"
+	step_done "${list[*]}"
+}
+
+install_modules() {
+	kbuild_setup
+	run_logged "installing" "$build/log/modules.log" "it writes to \${INSTALL_MOD_PATH}/lib/modules: are you root?" \
+		kbuild ${INSTALL_MOD_PATH:+"INSTALL_MOD_PATH=$INSTALL_MOD_PATH"} modules_install
+	step_done "${INSTALL_MOD_PATH:-}/lib/modules/$(cat "$kdir/include/config/kernel.release")/updates"
+}

@@ -1,0 +1,137 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Programs and headers that the distribution provides. What is there already is
+# used as it is; what is missing is installed with apt where there is one, and
+# named where there is none. Sourced.
+
+# What must exist, the Debian package that has it, and what it is for. A path is
+# looked for as a file, anything else as a command.
+base_needs=(
+	"make make builds everything"
+	"gcc gcc builds host programs and GCC kernels"
+	"ld binutils links"
+	"/usr/include/stdlib.h libc6-dev compiles and links host programs"
+	"flex flex parses Kconfig"
+	"bison bison parses Kconfig"
+	"bc bc computes the kernel's time constants"
+	"perl perl runs the kernel's build scripts"
+	"xz xz-utils unpacks and compresses kernels"
+	"cpio cpio packs the VM's file system"
+	"/usr/include/gelf.h libelf-dev links objtool"
+	"modinfo kmod installs and shows modules"
+	"qemu-system-x86_64 qemu-system-x86 runs the VM"
+	"busybox busybox-static is the VM's userspace"
+	"flock util-linux keeps two runs apart"
+	"/etc/ssl/certs/ca-certificates.crt ca-certificates checks downloads"
+)
+
+have() {
+	case $1 in
+	/*) [[ -e $1 ]] ;;
+	busybox) static_busybox >/dev/null ;;
+	*) command -v "$1" >/dev/null ;;
+	esac
+}
+
+# The VM has no libc, so busybox has to be a static one.
+static_busybox() {
+	local path
+	path=$(command -v busybox) || return 1
+	command -v readelf >/dev/null && [[ $(readelf -lW "$path") != *INTERP* ]] || return 1
+	printf '%s' "$path"
+}
+
+# Waits for nothing and asks nothing: fit for CI as for a person.
+apt_get() {
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get \
+		-o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 "$@"
+}
+
+# Says who may install: root, or sudo in front. Empty output and success: root.
+find_root() {
+	as_root=
+	((EUID == 0)) && return
+	if command -v sudo >/dev/null; then
+		as_root=sudo
+		return
+	fi
+	return 1
+}
+
+# install_packages PACKAGE...: through apt, once, with its lists refreshed once.
+install_packages() {
+	local command="apt-get install --no-install-recommends $*"
+	if ! command -v apt-get >/dev/null; then
+		die "these are missing, and this system has no apt to install them: $*" \
+			"install what your distribution calls them and run the same command again"
+	fi
+	if ! find_root; then
+		die "these packages are missing, and there is no sudo to install them: $*" \
+			"as root, run: $command"
+	fi
+	if [[ $as_root ]] && ! sudo -n true 2>/dev/null; then
+		if [[ ! -t 0 ]]; then
+			die "these packages are missing, and sudo asks for a password: $*" \
+				"run: sudo $command"
+		fi
+		say "sudo may ask for your password"
+		sudo -v || die "sudo refused" "as root, run: $command"
+	fi
+	if [[ ! ${packages_updated:-} ]]; then
+		run_logged "refreshing the package lists" "$cache/log/packages.log" \
+			"is the network there? try: apt-get update" apt_get -q update
+		packages_updated=1
+	fi
+	run_logged "installing $*" "$cache/log/packages.log" \
+		"try it by hand: $command" \
+		apt_get -q install -y --no-install-recommends "$@"
+}
+
+# need "WHAT PACKAGE REASON"...: installs what is missing, after saying so.
+need() {
+	local entry what package reason
+	local -a missing=() lines=()
+	for entry in "$@"; do
+		read -r what package reason <<<"$entry"
+		have "$what" && continue
+		missing+=("$package")
+		lines+=("$(printf '%-18s %s' "$package" "$reason")")
+	done
+	((${#missing[@]})) || return 0
+	say "missing, to be installed:"
+	printf '        %s\n' "${lines[@]}" >&2
+	install_packages "${missing[@]}"
+	for entry in "$@"; do
+		read -r what package _ <<<"$entry"
+		have "$what" || die "$package is installed, but $what is still not there"
+	done
+}
+
+# The newest LLVM with everything that a kernel needs, as kbuild's LLVM= takes it:
+# "-19" for clang-19, "1" for an unversioned one. Fails if there is none.
+find_llvm() {
+	local v best=
+	for v in {40..17}; do
+		if command -v "clang-$v" >/dev/null && command -v "ld.lld-$v" >/dev/null &&
+			command -v "llvm-nm-$v" >/dev/null && command -v "llvm-objcopy-$v" >/dev/null; then
+			printf -- '-%s' "$v"
+			return
+		fi
+	done
+	if command -v clang >/dev/null && command -v ld.lld >/dev/null && command -v llvm-nm >/dev/null; then
+		best=$(clang --version | sed -n 's/.*clang version \([0-9]*\)\..*/\1/p')
+		((${best:-0} >= 17)) || return 1
+		printf 1
+		return
+	fi
+	return 1
+}
+
+# clang for the kernel, and its library for bindgen.
+need_llvm() {
+	llvm=$(find_llvm) && return
+	need "clang-19 clang-19 compiles the kernel" "ld.lld-19 lld-19 links the kernel" \
+		"llvm-nm-19 llvm-19 has the kernel's binary tools"
+	llvm=$(find_llvm) || die "LLVM was installed but is not found" "expected clang-19, ld.lld-19, llvm-nm-19"
+}

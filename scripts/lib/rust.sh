@@ -1,0 +1,178 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The Rust tools that a kernel needs: rustc, the source of its core library in
+# the same version, and bindgen. Sets rustc, cargo, rust_lib_src and bindgen.
+# Sourced.
+
+rustc_min=1.85.0   # the kernel's scripts/min-tool-version.sh
+bindgen_min=0.71.1
+bindgen_version=0.72.1 # the one built here when there is none
+
+rustc_version() {
+	"$1" --version 2>/dev/null | awk '{ print $2 }'
+}
+
+# The program behind rustup's proxy, so that a directory override or a later
+# "rustup default" does not change compilers in the middle.
+real_rustc() {
+	local sysroot
+	sysroot=$("$1" --print sysroot 2>/dev/null) || return 1
+	if [[ -x $sysroot/bin/rustc ]]; then
+		printf '%s' "$sysroot/bin/rustc"
+	else
+		command -v "$1"
+	fi
+}
+
+# Tries the rustc at $1; success sets rustc and rust_lib_src.
+try_rustc() {
+	local path=$1 version sysroot dir
+	rustc=$(real_rustc "$path") || return 1
+	version=$(rustc_version "$rustc")
+	if (($(version_number "$version") < $(version_number "$rustc_min"))); then
+		rust_tried+=("$rustc: version $version, the kernel needs $rustc_min")
+		return 1
+	fi
+	sysroot=$("$rustc" --print sysroot)
+	for dir in "${RUST_LIB_SRC:-}" "$sysroot/lib/rustlib/src/rust/library" \
+		"$cache/rust-src/$version/library"; do
+		if [[ $dir && -e $dir/core/src/lib.rs ]]; then
+			rust_lib_src=$dir
+			return
+		fi
+	done
+
+	# rustup may add it; without a network this fails at once.
+	if [[ $path != /usr/bin/* ]] && command -v rustup >/dev/null; then
+		progress "asking rustup for rust-src $version"
+		if timeout 120 rustup component add rust-src </dev/null >>"$cache/log/rust.log" 2>&1 &&
+			[[ -e $sysroot/lib/rustlib/src/rust/library/core/src/lib.rs ]]; then
+			rust_lib_src=$sysroot/lib/rustlib/src/rust/library
+			return
+		fi
+		rust_tried+=("$rustc $version: rustup could not add rust-src")
+	fi
+
+	if fetch_rust_src "$version"; then
+		rust_lib_src=$cache/rust-src/$version/library
+		return
+	fi
+	rust_tried+=("$rustc $version: no rust-src of that version in Debian ${debian_suites[*]}${debian_why:+ ($debian_why)}")
+	return 1
+}
+
+# Debian's rust-src of exactly this upstream version, into the cache.
+fetch_rust_src() {
+	local version=$1 found='' line
+	cache_lock debian
+	debian_lists || { cache_unlock; return 1; }
+	while read -r line; do
+		[[ $line == "$version"+* ]] && { found=${line%% *}; break; }
+	done < <(debian_versions rust-src)
+	[[ $found ]] || { cache_unlock; return 1; }
+	cache_scratch rust-src
+	debian_unpack rust-src "$found"
+	mkdir -p "$cache/rust-src"
+	rm -rf "$cache/rust-src/$version"
+	mv "$scratch"/root/usr/src/rustc-* "$cache/rust-src/$version"
+	cache_unlock
+	say "rust-src $version from Debian ($found), for the rustc on this machine"
+}
+
+# The distribution's own: rustc-web is what Debian 12 calls its newer one.
+install_rust() {
+	local version
+	for version in 'rustc cargo rust-src rustfmt rust-clippy' \
+		'rustc-web cargo-web rust-web-src rustfmt-web rust-web-clippy'; do
+		# shellcheck disable=SC2086 # a list of packages
+		set -- $version
+		version=$(apt-cache policy "$1" 2>/dev/null | awk '/Candidate:/ { print $2 }')
+		if [[ ! $version || $version == "(none)" ]] ||
+			(($(version_number "${version%%+*}") < $(version_number "$rustc_min"))); then
+			rust_tried+=("package $1: ${version:-not there}")
+			continue
+		fi
+		say "missing, to be installed: a Rust compiler ($*)"
+		install_packages "$@"
+		return
+	done
+	return 1
+}
+
+find_rustc() {
+	local path
+	rust_tried=()
+	mkdir -p "$cache/log"
+	if [[ ${RUSTC:-} ]]; then
+		command -v "$RUSTC" >/dev/null || die "RUSTC=$RUSTC is not a program"
+		try_rustc "$(command -v "$RUSTC")" && return
+		die "RUSTC=$RUSTC cannot build a kernel" "${rust_tried[@]}"
+	fi
+	path=$(command -v rustc) && try_rustc "$path" && return
+	[[ $path != /usr/bin/rustc && -x /usr/bin/rustc ]] && try_rustc /usr/bin/rustc && return
+	if command -v apt-get >/dev/null; then
+		if [[ ! ${packages_updated:-} ]] && find_root; then
+			run_logged "refreshing the package lists" "$cache/log/packages.log" \
+				"is the network there? try: apt-get update" apt_get -q update
+			packages_updated=1
+		fi
+		install_rust && try_rustc /usr/bin/rustc && return
+	fi
+	die "no Rust compiler that can build a kernel" "tried:" "${rust_tried[@]}" \
+		"install rustc $rustc_min or newer with its rust-src, or set RUSTC and RUST_LIB_SRC"
+}
+
+bindgen_is_new_enough() {
+	local version
+	version=$("$1" --version 2>/dev/null | awk '{ print $2 }')
+	[[ $version ]] && (($(version_number "$version") >= $(version_number "$bindgen_min")))
+}
+
+find_bindgen() {
+	local candidate root=$cache/bindgen-$bindgen_version version
+	for candidate in "${BINDGEN:-}" "$(command -v bindgen || true)" "$root/bin/bindgen"; do
+		if [[ $candidate ]] && bindgen_is_new_enough "$candidate"; then
+			bindgen=$candidate
+			return
+		fi
+	done
+	if command -v apt-cache >/dev/null; then
+		version=$(apt-cache policy bindgen 2>/dev/null | awk '/Candidate:/ { print $2 }')
+		if (($(version_number "${version%%-*}") >= $(version_number "$bindgen_min"))); then
+			need "bindgen bindgen makes Rust bindings from C headers"
+			bindgen=$(command -v bindgen)
+			return
+		fi
+	fi
+	cache_lock bindgen
+	if [[ ! -x $root/bin/bindgen ]]; then
+		run_logged "building bindgen $bindgen_version (about two minutes)" "$cache/log/bindgen.log" \
+			"cargo takes it from its registry: is the network there?" \
+			env CARGO_TARGET_DIR="$cache/tmp/bindgen" RUSTC="$rustc" \
+			"$cargo" install bindgen-cli --version "$bindgen_version" --locked --root "$root"
+		rm -rf "$cache/tmp/bindgen"
+	fi
+	cache_unlock
+	bindgen=$root/bin/bindgen
+}
+
+need_rust() {
+	local dir
+	find_rustc
+	# The compiler's own companions, not whatever comes first in PATH.
+	dir=$(dirname "$rustc")
+	if [[ -x $dir/cargo ]]; then
+		cargo=$dir/cargo
+	else
+		cargo=$(command -v cargo) || die "there is a rustc ($rustc) but no cargo" "install cargo of the same version"
+	fi
+	rustdoc=$dir/rustdoc rustfmt=$dir/rustfmt clippy_driver=$dir/clippy-driver
+	# bindgen loads it at run time.
+	if ! compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null && ! ldconfig -p | grep -q libclang; then
+		need "/usr/lib/llvm-19/lib/libclang.so libclang-19-dev lets bindgen read C"
+	fi
+	find_bindgen
+	# Cargo runs rustc and rustdoc from here as well.
+	export PATH="$dir:$PATH"
+}

@@ -1,0 +1,113 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The source of the project's own kernel. Sets ksrc (its path) and kver (7.3.4).
+# Sourced.
+#
+# In order: the user's KSRC, what the cache has, kernel.org, Debian's packages.
+
+default_kernel=7.3
+
+source_version() {
+	awk '$2 == "=" && $1 ~ /^(VERSION|PATCHLEVEL|SUBLEVEL)$/ { v = v sep $3; sep = "." }
+	     $1 == "NAME" { print v; exit }' "$1/Makefile" 2>/dev/null
+}
+
+find_source() {
+	local want=${KERNEL:-$default_kernel}
+	source_tried=()
+	if [[ ${KSRC:-} ]]; then
+		[[ -e $KSRC/Kbuild && -e $KSRC/Makefile ]] || die "KSRC=$KSRC is not a kernel source tree"
+		[[ ! -e $KSRC/.config ]] || die "KSRC=$KSRC was built in place; a build elsewhere needs it clean" \
+			"use it as it is with: make KDIR=$KSRC …" "or clean it: make -C $KSRC mrproper"
+		ksrc=$(realpath "$KSRC") kver=$(source_version "$KSRC")
+		step_done "$kver, yours ($ksrc)"
+		return
+	fi
+	[[ $want =~ ^[0-9]+\.[0-9]+$ ]] || die "KERNEL=$want: expected a series such as $default_kernel"
+	ksrc=$cache/source/linux-$want
+	if [[ ! -e $ksrc/.complete ]]; then
+		cache_lock source
+		if [[ ! -e $ksrc/.complete ]]; then # another run may have got it meanwhile
+			source_from_kernel_org "$want" || source_from_debian "$want" || source_fallback "$want" ||
+				die "no source of Linux $want to be had" "tried:" "${source_tried[@]}" \
+					"give a source tree of your own: make KSRC=/path/to/linux …"
+		fi
+		cache_unlock
+	fi
+	kver=$(source_version "$ksrc")
+	step_done "$kver, $(<"$ksrc/.complete")"
+}
+
+# source_keep SERIES ORIGIN DIR: what was unpacked becomes the cache's.
+source_keep() {
+	printf '%s\n' "$2" >"$3/.complete"
+	mkdir -p "$cache/source"
+	rm -rf "$cache/source/linux-$1"
+	mv "$3" "$cache/source/linux-$1"
+	rm -rf "$scratch"
+}
+
+kernel_org_downloaded() {
+	printf '%s MB' "$(du -m "$scratch/linux.tar.xz" 2>/dev/null | cut -f1)"
+}
+
+source_from_kernel_org() {
+	local series=$1 base=${KERNEL_ORG:-https://cdn.kernel.org/pub/linux/kernel} line
+	base=$base/v${series%%.*}.x
+	if ! command -v curl >/dev/null; then
+		source_tried+=("kernel.org: no curl here")
+		return 1
+	fi
+	progress "asking kernel.org"
+	cache_scratch source
+	if ! curl -fsSL --connect-timeout 4 --max-time 20 "$base/sha256sums.asc" -o "$scratch/sums" 2>/dev/null; then
+		source_tried+=("kernel.org: not reachable")
+		return 1
+	fi
+	# "<sha256>  linux-7.3.4.tar.xz": the newest of the series.
+	line=$(grep -E "  linux-${series//./\\.}(\.[0-9]+)?\.tar\.xz\$" "$scratch/sums" | sort -Vk2 | tail -n1)
+	if [[ ! $line ]]; then
+		source_tried+=("kernel.org: has no $series")
+		return 1
+	fi
+	progress_fn=kernel_org_downloaded \
+		run_logged "downloading ${line##* } from kernel.org:" "$cache/log/source.log" "try again" \
+		curl -fsSL --retry 3 "$base/${line##* }" -o "$scratch/linux.tar.xz"
+	printf '%s  %s\n' "${line%% *}" "$scratch/linux.tar.xz" | sha256sum --quiet -c - ||
+		die "${line##* } arrived damaged" "try again"
+	mkdir "$scratch/tree"
+	run_logged "unpacking ${line##* }" "$cache/log/source.log" "is the disk full? see: df -h $cache" \
+		tar -xJf "$scratch/linux.tar.xz" -C "$scratch/tree" --strip-components=1
+	source_keep "$series" "from kernel.org" "$scratch/tree"
+}
+
+source_from_debian() {
+	local series=$1 version suite
+	debian_lists || { source_tried+=("Debian: $debian_why"); return 1; }
+	read -r version suite < <(debian_versions "linux-source-$series") || true
+	if [[ ! ${version:-} ]]; then
+		source_tried+=("Debian: no linux-source-$series in ${debian_suites[*]}")
+		return 1
+	fi
+	cache_scratch source
+	debian_unpack "linux-source-$series" "$version"
+	mkdir "$scratch/tree"
+	run_logged "unpacking the source of $version" "$cache/log/source.log" "is the disk full? see: df -h $cache" \
+		tar -xaf "$scratch/root/usr/src/linux-source-$series".tar.* -C "$scratch/tree" --strip-components=1
+	source_keep "$series" "Debian's linux-source-$series $version from $suite" "$scratch/tree"
+}
+
+# Suites move on. Who did not ask for a certain kernel gets the newest there is.
+source_fallback() {
+	local newest
+	[[ ! ${KERNEL:-} ]] || return 1
+	debian_lists || return 1
+	newest=$(debian_apt apt-cache pkgnames linux-source- |
+		sed -nE 's/^linux-source-([0-9]+\.[0-9]+)$/\1/p' | sort -V | tail -n1)
+	[[ $newest ]] && (($(version_number "$newest") >= $(version_number 7.2))) || return 1
+	say "Linux $1 is not to be had any more; taking $newest"
+	# Kept under the wanted name: the next run finds it.
+	source_from_debian "$newest" || return 1
+	mv "$cache/source/linux-$newest" "$cache/source/linux-$1"
+}

@@ -1,0 +1,149 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the user sees: numbered steps with progress and elapsed time, and errors
+# that say what happened, where the log is and what to do next. Sourced.
+#
+# Everything here goes to stderr, so that stdout carries results only.
+
+if [[ -t 2 && ${TERM:-dumb} != dumb ]]; then
+	ui_tty=1
+else
+	ui_tty=
+fi
+if [[ $ui_tty && -z ${NO_COLOR:-} ]]; then
+	c_bold=$'\e[1m' c_red=$'\e[31m' c_dim=$'\e[2m' c_off=$'\e[0m'
+else
+	c_bold='' c_red='' c_dim='' c_off=''
+fi
+
+step_no=0
+step_total=0
+step_name=
+step_start=0
+ui_ticker=
+
+# "3 min 10 s" from a number of seconds.
+duration() {
+	local s=$1
+	if ((s >= 3600)); then
+		printf '%d h %d min' $((s / 3600)) $((s % 3600 / 60))
+	elif ((s >= 60)); then
+		printf '%d min %d s' $((s / 60)) $((s % 60))
+	else
+		printf '%d s' "$s"
+	fi
+}
+
+# Opens the next step. The steps of a run are counted before it starts.
+step() {
+	step_no=$((step_no + 1))
+	step_name=$1
+	step_start=$SECONDS
+}
+
+step_prefix() {
+	if ((step_total)); then
+		printf '%s[%d/%d]%s %s: ' "$c_bold" "$step_no" "$step_total" "$c_off" "$step_name"
+	elif [[ $step_name ]]; then
+		printf '%s: ' "$step_name"
+	fi
+}
+
+# A line that the next one replaces (on a terminal; elsewhere it stays).
+progress() {
+	if [[ $ui_tty ]]; then
+		printf '\r\e[K%s%s' "$(step_prefix)" "$1" >&2
+	else
+		printf '%s%s\n' "$(step_prefix)" "$1" >&2
+	fi
+}
+
+# A line that stays.
+say() {
+	[[ -z $ui_tty ]] || printf '\r\e[K' >&2
+	printf '%s%s\n' "$(step_prefix)" "$1" >&2
+}
+
+# Closes the step: what came of it, and how long it took if one had to wait.
+step_done() {
+	local took=$((SECONDS - step_start)) suffix=
+	((took < 2)) || suffix=" $c_dim($(duration "$took"))$c_off"
+	say "$1$suffix"
+}
+
+# die CAUSE [NEXT-STEP...]: one line for the cause, one for each thing to do.
+die() {
+	ui_stop_ticker
+	[[ -z $ui_tty ]] || printf '\r\e[K' >&2
+	printf '%serror:%s %s\n' "$c_red" "$c_off" "$1" >&2
+	shift
+	local line
+	for line in "$@"; do
+		printf '       %s\n' "$line" >&2
+	done
+	exit 1
+}
+
+ui_stop_ticker() {
+	[[ $ui_ticker ]] || return 0
+	kill "$ui_ticker" 2>/dev/null || true
+	wait "$ui_ticker" 2>/dev/null || true
+	ui_ticker=
+}
+
+# Repeats a progress line while the foreground command runs: every second on a
+# terminal, every 30 seconds in a log. $2 may name a function that prints how far
+# the work is.
+ui_tick() {
+	local what=$1 far=${2:-} start=$SECONDS parent=$$ extra
+	local every=30
+	trap - EXIT INT TERM
+	[[ -z $ui_tty ]] || every=1
+	progress "$what"
+	while sleep "$every"; do
+		kill -0 "$parent" 2>/dev/null || exit 0
+		extra=
+		[[ -z $far ]] || extra=$("$far" 2>/dev/null) || extra=
+		progress "$what${extra:+ $extra}, $(duration $((SECONDS - start)))"
+	done
+}
+
+# run_logged WHAT LOG HINT COMMAND...: runs COMMAND with its output in LOG and
+# progress on screen; when it fails, shows the log's end and dies with HINT.
+# The function in $progress_fn, if any, says how far the work is.
+#
+# COMMAND is in the foreground and the ticker in the background, not the other
+# way round: a shell's background jobs ignore Ctrl-C.
+run_logged() {
+	local what=$1 log=$2 hint=$3 status=0
+	shift 3
+	mkdir -p "$(dirname "$log")"
+	printf '\n# %s\n' "$*" >>"$log"
+	if [[ ${V:-} == 1 ]]; then
+		say "$what"
+		"$@" </dev/null 2>&1 | tee -a "$log" >&2 || status=$?
+	else
+		ui_tick "$what" "${progress_fn:-}" &
+		ui_ticker=$!
+		"$@" </dev/null >>"$log" 2>&1 || status=$?
+		ui_stop_ticker
+	fi
+	((status == 0)) && return
+	((status < 128)) || interrupted
+	[[ -z $ui_tty ]] || printf '\r\e[K' >&2
+	printf '%s--- the end of %s%s\n' "$c_dim" "$log" "$c_off" >&2
+	tail -n "${LOG_LINES:-25}" "$log" | sed 's/^/    /' >&2
+	die "$step_name: $what failed (status $status)" "log: $log" "$hint"
+}
+
+interrupted() {
+	ui_stop_ticker
+	[[ -z $ui_tty ]] || printf '\r\e[K' >&2
+	printf 'interrupted; the same command again goes on from here\n' >&2
+	trap - EXIT
+	exit 130
+}
+
+trap ui_stop_ticker EXIT
+trap interrupted INT TERM

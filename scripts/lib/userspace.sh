@@ -1,0 +1,44 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The programs, built by cargo as static binaries (the VM has no libc): tools and
+# samples to build/bin/, test programs to build/selftests/, the VM runner, which
+# is the harness's own, to build/host/. Sourced.
+
+cargo_target=x86_64-unknown-linux-gnu
+
+# With --target, build scripts and proc macros stay ordinary host programs.
+cargo_build() {
+	RUSTC=$rustc RUSTFLAGS="-C target-feature=+crt-static" "$cargo" build --release --workspace \
+		--target "$cargo_target" ${CI:+--locked} \
+		--message-format=json-render-diagnostics >"$build/cargo.json"
+}
+
+build_userspace() {
+	local line program dir d script
+	mkdir -p "$build/log"
+	: >"$build/log/userspace.log"
+	run_logged "building" "$build/log/userspace.log" "the compiler's messages are above and in the log" cargo_build
+	rm -rf "$build"/{bin,selftests,host}.new
+	mkdir -p "$build"/{bin,selftests,host}.new
+	# One JSON object per line; a program's has its crate's manifest and its path.
+	while read -r line; do
+		program=${line##*\"executable\":\"}
+		program=${program%%\"*}
+		case ${line#*\"manifest_path\":\"} in
+		"$top"/tests/runner/*) dir=host ;;
+		"$top"/tests/selftests/*) dir=selftests ;;
+		*) dir=bin ;;
+		esac
+		cp -p "$program" "$build/$dir.new/"
+	done < <(grep '"executable":"' "$build/cargo.json")
+	for script in "$top"/tests/selftests/*.sh; do
+		[[ ! -x $script ]] || cp -p "$script" "$build/selftests.new/"
+	done
+	for d in bin selftests host; do
+		rm -rf "${build:?}/$d"
+		mv "$build/$d.new" "$build/$d"
+	done
+	rm -f "$build/cargo.json"
+	step_done "$(cd "$build" && echo bin/*), $(find "$build/selftests" -type f | wc -l) test programs"
+}

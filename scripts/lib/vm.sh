@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Hands over to the VM runner (tests/runner), which starts QEMU, watches it and
+# judges what it said. Sourced.
+
+runner() {
+	local mode=$1 keep=$2
+	shift 2
+	"$build/host/runner" "$mode" --kernel "$image" --initrd "$build/initramfs.cpio" \
+		--keep "$keep" --verdicts "$cache/accel" "$@"
+}
+
+step_vm_run() {
+	step "VM"
+	progress "booting"
+	[[ -z $ui_tty ]] || printf '\r\e[K' >&2
+	runner run "$build/run" || exit
+}
+
+step_vm_shell() {
+	step "VM"
+	runner shell "$build/shell" || exit
+}
+
+# The host's tests come first: they are quick, and a broken parser or layout
+# makes the VM's answers worthless.
+step_vm_test() {
+	local only=() name
+	step "tests"
+	for name in ${T:-}; do
+		only+=(--only "$name")
+	done
+	say "host, then VM"
+	CARGO=$cargo RUSTC=$rustc runner test "$build/test" --selftests "$build/selftests" \
+		"${only[@]}" ${V:+--verbose} || exit
+}
