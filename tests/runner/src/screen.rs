@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a person sees: one line per suite, more where something failed.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use crate::tap::Count;
+
+/// Standard output, with or without colour and lines that replace each other.
+#[derive(Debug)]
+pub struct Screen {
+    tty: bool,
+    colour: bool,
+    verbose: bool,
+}
+
+impl Screen {
+    /// Looks at where the output goes. `verbose` shows what programs print, too.
+    pub fn new(verbose: bool) -> Self {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let tty = std::io::stdout().is_terminal() && !dumb;
+        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self {
+            tty,
+            colour: tty && !no_colour,
+            verbose,
+        }
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn line(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let clear = if self.tty { "\r\x1b[K" } else { "" };
+        let _ = writeln!(out, "{clear}{text}");
+        let _ = out.flush();
+    }
+
+    /// A line that the next one replaces; nothing where lines stay.
+    pub fn progress(&self, text: &str) {
+        if self.tty && !self.verbose {
+            let mut out = std::io::stdout().lock();
+            let _ = write!(out, "\r\x1b[K      {}", self.paint("2", text));
+            let _ = out.flush();
+        }
+    }
+
+    /// What a program printed; shown only with V=1.
+    pub fn detail(&self, text: &str) {
+        if self.verbose {
+            self.line(&self.paint("2", &format!("      | {text}")));
+        }
+    }
+
+    /// A suite's result.
+    pub fn suite(&self, place: &str, name: &str, count: Count, took: Option<Duration>) {
+        let state = if count.failed > 0 {
+            self.paint("31;1", "FAIL")
+        } else if count.passed == 0 {
+            self.paint("33", "skip")
+        } else {
+            self.paint("32", "  ok")
+        };
+        let mut parts = Vec::new();
+        for (number, what) in [
+            (count.passed, "passed"),
+            (count.failed, "failed"),
+            (count.skipped, "skipped"),
+        ] {
+            if number > 0 {
+                parts.push(format!("{number} {what}"));
+            }
+        }
+        let took = took.map_or(String::new(), |t| format!("{:6.1} s", t.as_secs_f64()));
+        let text = format!("{place:<5} {name:<34} {:<28}{took}", parts.join(", "));
+        self.line(&format!("{state}  {}", text.trim_end()));
+    }
+
+    /// A failed or skipped test of the suite above.
+    pub fn test(&self, what: &str, name: &str) {
+        let colour = if what == "skipped" { "33" } else { "31" };
+        self.line(&format!("        {} {name}", self.paint(colour, what)));
+    }
+
+    /// Lines that explain it; long ones are cut in the middle.
+    pub fn quote(&self, lines: &[String]) {
+        const HEAD: usize = 30;
+        const TAIL: usize = 20;
+        for (at, text) in lines.iter().enumerate() {
+            if lines.len() > HEAD + TAIL && (HEAD..lines.len() - TAIL).contains(&at) {
+                if at == HEAD {
+                    let left_out = lines.len() - HEAD - TAIL;
+                    self.line(&format!("          … {left_out} more lines …"));
+                }
+                continue;
+            }
+            self.line(&self.paint("2", &format!("          {text}")));
+        }
+    }
+
+    /// A remark.
+    pub fn note(&self, text: &str) {
+        self.line(&format!("      {text}"));
+    }
+
+    /// A line of the demonstration, or the last line of a run.
+    pub fn plain(&self, text: &str) {
+        self.line(text);
+    }
+
+    /// Success or failure of a whole run.
+    pub fn verdict(&self, good: bool, text: &str) {
+        let colour = if good { "32;1" } else { "31;1" };
+        self.line(&self.paint(colour, text));
+    }
+}
