@@ -11,7 +11,8 @@
 //!
 //! C header: `include/uapi/linux/connector.h`
 
-#![no_std]
+// kbuild says so itself.
+#![cfg_attr(not(CONFIG_RUST), no_std)]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -21,6 +22,7 @@ mod header;
 mod id;
 mod message;
 pub mod netlink;
+pub mod notify;
 
 pub use self::{
     group::Group,

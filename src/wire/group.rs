@@ -56,3 +56,11 @@ impl fmt::Display for Group {
         self.0.fmt(f)
     }
 }
+
+// See `CbId`.
+#[cfg(CONFIG_RUST)]
+impl kernel::fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

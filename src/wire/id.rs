@@ -42,3 +42,11 @@ impl fmt::Display for CbId {
         write!(f, "{}:{}", self.idx, self.val)
     }
 }
+
+// The kernel's formatting macros ask for a trait of their own, which only this crate can implement.
+#[cfg(CONFIG_RUST)]
+impl kernel::fmt::Display for CbId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Running bindgen from kbuild, for Kbuild to include.
+#
+# bindgen parses C with libclang. Where GCC compiles the kernel, its flags must be told apart first
+# into those that clang knows and those that it does not.
+
+ifdef CONFIG_CC_IS_CLANG
+connector_bindgen_c_flags = $(c_flags)
+else
+# What rust/Makefile takes out too, by what it is about: code generation that does not change how a
+# structure lies in memory.
+connector_bindgen_skip := \
+	-mno-fp-ret-in-387 -mpreferred-stack-boundary=% -mskip-rax-setup -mrecord-mcount \
+	-mindirect-branch=% -mindirect-branch-register -mindirect-branch-cs-prefix \
+	-mfunction-return=% -mstack-protector-guard% -mgeneral-regs-only -mno-string \
+	-mdirect-extern-access -mabi=lp64 -msign-return-address=% \
+	-fconserve-stack -falign-jumps=% -falign-loops=% -fmin-function-alignment=% \
+	-femit-struct-debug-baseonly -fno-allow-store-data-races -fno-reorder-blocks \
+	-fno-ipa-cp-clone -fno-ipa-sra -fno-partial-inlining -fno-inline-functions-called-once \
+	-fno-isolate-erroneous-paths-dereference -fno-stack-clash-protection \
+	-fzero-call-used-regs=% -fzero-init-padding-bits=% -fstrict-flex-arrays=% \
+	-fsanitize=bounds-strict -fasan-shadow-offset=% -fplugin-arg-% \
+	-fdiagnostics-show-context -fdiagnostics-show-context=% --param=% --param asan-%
+
+connector_bindgen_c_flags = $(filter-out $(connector_bindgen_skip),$(c_flags)) -w \
+	--target=$(BINDGEN_TARGET)
+BINDGEN_TARGET_x86 := x86_64-linux-gnu
+BINDGEN_TARGET_arm64 := aarch64-linux-gnu
+BINDGEN_TARGET := $(BINDGEN_TARGET_$(SRCARCH))
+endif
+
+connector_bindgen_items := \
+	--no-recursive-allowlist \
+	--allowlist-type 'cb_id|cn_msg|netlink_skb_parms|scm_creds|netlink_filter_fn' \
+	--allowlist-function 'cn_add_callback|cn_del_callback|cn_netlink_send_mult' \
+	--allowlist-function '__netlink_ns_capable' \
+	--allowlist-var 'init_user_ns|CAP_NET_ADMIN|CAP_SYS_ADMIN|CAP_LAST_CAP|RUST_CONST_HELPER_.*'
+
+quiet_cmd_connector_bindgen = BINDGEN $@
+      cmd_connector_bindgen = \
+	$(BINDGEN) $< $(connector_bindgen_items) --rust-target 1.85 --use-core \
+		--no-layout-tests --no-doc-comments --no-debug '.*' \
+		--ctypes-prefix kernel::ffi -o $@ -- \
+		$(filter-out $(CC_FLAGS_LTO),$(connector_bindgen_c_flags)) \
+		-fno-builtin -D__BINDGEN__ -DMODULE ; \
+	sed -Ei 's/pub const RUST_CONST_HELPER_([a-zA-Z0-9_]*)/pub const \1/g' $@

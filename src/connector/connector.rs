@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The Linux kernel connector for Rust modules.
+//!
+//! The connector is a netlink protocol through which a kernel module and userspace exchange small
+//! messages. A module registers a [`CbId`]; userspace sends messages to that id; the module
+//! answers the sender, or broadcasts to a multicast [`Group`]. This crate is `rust_connector.ko`:
+//! it owns every call into the C core, so that modules that build on it need no `unsafe`.
+//!
+//! - A service is a type that implements [`Handler`]; a [`Registration`] makes it reachable.
+//! - What arrives is a [`Message`], who sent it a [`Sender`], which can [`reply`](Sender::reply).
+//! - Messages that answer nobody go out with [`send`], [`send_multi`] and [`send_filtered`].
+//!
+//! # Examples
+//!
+//! A service that returns what it is sent:
+//!
+//! ```ignore
+//! struct Echo;
+//!
+//! impl Handler for Echo {
+//!     fn handle(&self, message: &Message<'_>, sender: &Sender<'_>) {
+//!         // A reply that finds no room is dropped and counted; the client is told.
+//!         let _ = sender.reply(message, message.data());
+//!     }
+//! }
+//! ```
+//!
+//! # Unloading
+//!
+//! In C, `cn_del_callback()` returns while the callback may still run, and a module that goes then
+//! takes the code away from under it. Here three things keep that from happening:
+//!
+//! 1. Dropping a [`Registration`] waits until no handler of it runs any more: see
+//!    [`registration`].
+//! 2. A module that goes without dropping its registrations has them taken away by a module
+//!    notifier: see `going.rs`.
+//! 3. The only function that the C core calls is in this module, and this module cannot go while
+//!    a module that uses it is loaded. When it goes, it waits for tasks that the core may have
+//!    sent here and that have not arrived: see [`Connector`]'s `drop`.
+//!
+//! C header: [`include/linux/connector.h`](srctree/include/linux/connector.h)
+
+mod bindings;
+mod debugfs;
+mod dispatch;
+mod error;
+mod going;
+mod message;
+mod name;
+pub mod registration;
+mod registry;
+mod send;
+mod sender;
+mod slot;
+mod stats;
+
+use kernel::prelude::*;
+
+pub use connector_wire as wire;
+pub use connector_wire::{
+    CbId,
+    Group,
+    Header, //
+};
+
+pub use self::{
+    error::SendError,
+    message::Message,
+    registration::{
+        Handler,
+        Registration, //
+    },
+    send::{
+        send,
+        send_filtered,
+        send_multi,
+        Batch,
+        Destination,
+        Listener,
+        OutMessage, //
+    },
+    sender::{
+        Capability,
+        Sender,
+        SocketId, //
+    },
+};
+
+// Without TASKS_RCU nothing tells when a task that was preempted between the core's look-up and our
+// `dispatch` has gone on, see `Connector::drop`. Any of KPROBES, FUNCTION_TRACER or BPF_SYSCALL
+// selects it.
+#[cfg(all(CONFIG_PREEMPTION, not(CONFIG_TASKS_RCU)))]
+compile_error!(
+    "rust_connector on a preemptible kernel needs CONFIG_TASKS_RCU (enable CONFIG_KPROBES)"
+);
+
+module! {
+    type: Connector,
+    name: "rust_connector",
+    authors: ["The rust_connector authors"],
+    description: "The kernel connector for Rust modules",
+    license: "GPL",
+}
+
+/// The module `rust_connector`: what exists once, while it is loaded.
+#[pin_data(PinnedDrop)]
+pub struct Connector {
+    #[pin]
+    going: going::Watch,
+    #[pin]
+    debugfs: debugfs::Files,
+}
+
+impl kernel::InPlaceModule for Connector {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        // SAFETY: A module is initialised once, and no other function of this crate can run
+        // before that: a user of its symbols is loaded only after this returned.
+        unsafe { registry::init() };
+        try_pin_init!(Self {
+            going <- going::Watch::new(),
+            debugfs <- debugfs::Files::new(),
+        })
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Connector {
+    /// Waits for the last tasks that the core sent here.
+    ///
+    /// Every module that registered an id is gone, and with it every id. But a task may have found
+    /// an id in the core's list before the id went, and have been preempted before its first
+    /// instruction in `dispatch`, or on `dispatch`'s last ones: nothing of ours counts it there. It
+    /// does not sleep in that stretch, so that waiting until every task has slept, or has been in
+    /// userspace, is waiting for it.
+    fn drop(self: Pin<&mut Self>) {
+        #[cfg(CONFIG_TASKS_RCU)]
+        // SAFETY: Modules are removed in process context, which may sleep.
+        unsafe {
+            bindings::synchronize_rcu_tasks()
+        };
+        // On a kernel that does not preempt itself, a task leaves that stretch before its CPU does
+        // anything else.
+        #[cfg(not(CONFIG_TASKS_RCU))]
+        // SAFETY: As above.
+        unsafe {
+            bindings::synchronize_rcu()
+        };
+        // SAFETY: No task is in this module's code any more, but for this one.
+        unsafe { registry::free() };
+    }
+}

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Messages to userspace.
+//!
+//! All of this may be called from process context and, with `GFP_ATOMIC`, from softirq.
+//!
+//! **A client that does not read blocks nobody.** A message to a port whose buffer is full is not
+//! sent, and the caller gets [`SendError::Full`], whatever the flags say: in C, flags that allow
+//! sleeping make `cn_netlink_send()` wait for room without limit. A broadcast leaves out listeners
+//! without room. Either way the listener is told: its next receive fails with `ENOBUFS`.
+
+use core::{
+    ffi::c_void,
+    marker::PhantomData,
+    num::NonZero,
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
+
+use kernel::{
+    alloc::Flags,
+    prelude::*, //
+};
+
+use crate::{
+    bindings,
+    sender::SocketId,
+    CbId,
+    Group,
+    Header,
+    SendError, //
+};
+
+/// A message to send.
+#[derive(Clone, Copy, Debug)]
+pub struct OutMessage<'a> {
+    /// The id that the message comes from. It need not be registered.
+    pub id: CbId,
+    /// The sequence number; a broadcaster counts it up so that listeners can see a gap.
+    pub seq: u32,
+    /// The acknowledge number; 0 in a message that starts something.
+    pub ack: u32,
+    /// The flags; they mean what the service says.
+    pub flags: u16,
+    /// The data, at most 65535 bytes.
+    pub data: &'a [u8],
+}
+
+impl<'a> OutMessage<'a> {
+    /// A message that replies to none: `seq`, `ack` and `flags` are 0.
+    pub const fn new(id: CbId, data: &'a [u8]) -> Self {
+        Self {
+            id,
+            seq: 0,
+            ack: 0,
+            flags: 0,
+            data,
+        }
+    }
+
+    /// A reply to `request`.
+    ///
+    /// [`Sender::reply`](crate::Sender::reply) sends one at once; this is for a reply that is sent
+    /// later, to the [`portid`](crate::Sender::portid) that the handler kept.
+    pub const fn reply(request: &Header, data: &'a [u8]) -> Self {
+        let header = request.reply(0);
+        Self {
+            id: header.id,
+            seq: header.seq,
+            ack: header.ack,
+            flags: header.flags,
+            data,
+        }
+    }
+
+    fn header(&self) -> Result<Header, SendError> {
+        Ok(Header {
+            id: self.id,
+            seq: self.seq,
+            ack: self.ack,
+            len: u16::try_from(self.data.len()).map_err(|_| SendError::TooLarge)?,
+            flags: self.flags,
+        })
+    }
+}
+
+/// Where a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The group of the message's own id, which must be registered: the group whose number is the
+    /// id's `idx`.
+    ///
+    /// An `idx` beyond [`Group::MAX`] has no group that anyone could join, so that nobody gets it.
+    Registered,
+    /// One socket, by its port id.
+    Port(NonZero<u32>),
+    /// Everyone who joined the group.
+    Group(Group),
+    /// One socket, and everyone else who joined the group: nobody gets the message twice.
+    ///
+    /// The C function's comment promises this for both arguments given, but the code sends to the
+    /// group only, *without* that port. Here the message is sent to the port first and then to the
+    /// rest of the group; an error of either is returned, the port's if both fail.
+    PortAndGroup(NonZero<u32>, Group),
+}
+
+/// Several messages that travel in one datagram.
+///
+/// The receiver's one `recvmsg(2)` returns them all. They lie behind each other without padding.
+pub struct Batch(KVec<u8>);
+
+impl Batch {
+    /// The most that a batch can hold, headers included: 65555 bytes.
+    pub const MAX_SIZE: usize = Header::SIZE + u16::MAX as usize;
+
+    /// Makes an empty batch.
+    pub const fn new() -> Self {
+        Self(KVec::new())
+    }
+
+    /// Makes room for `bytes` more, headers included, so that pushing them does not allocate.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::NoMemory`].
+    pub fn reserve(&mut self, bytes: usize, flags: Flags) -> Result<(), SendError> {
+        let bytes = bytes.min(Self::MAX_SIZE - self.0.len());
+        Ok(self.0.reserve(bytes, flags)?)
+    }
+
+    /// Adds a message.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::TooLarge`] if it does not fit, or [`SendError::NoMemory`]. The batch then is as
+    /// it was.
+    pub fn push(&mut self, message: &OutMessage<'_>, flags: Flags) -> Result<(), SendError> {
+        let header = message.header()?;
+        let size = Header::SIZE + message.data.len();
+        if self.0.len() + size > Self::MAX_SIZE {
+            return Err(SendError::TooLarge);
+        }
+        self.0.reserve(size, flags)?;
+        self.0.extend_from_slice(&header.to_bytes(), flags)?;
+        self.0.extend_from_slice(message.data, flags)?;
+        Ok(())
+    }
+
+    /// Takes all messages out, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The size of the batch in bytes, headers included.
+    pub fn size(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no message in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A socket that would get a broadcast, as [`send_filtered`] shows it to its filter.
+pub struct Listener<'a> {
+    socket: NonNull<bindings::sock>,
+    _socket: PhantomData<&'a bindings::sock>,
+}
+
+impl Listener<'_> {
+    /// The socket, to compare it with that of a [`Sender`](crate::Sender) who asked for something.
+    pub fn socket(&self) -> SocketId {
+        SocketId::new(self.socket.as_ptr())
+    }
+}
+
+/// Sends a message.
+///
+/// Process context, or softirq with `GFP_ATOMIC`. Never waits for a receiver.
+///
+/// C counterpart: `cn_netlink_send()`.
+///
+/// # Errors
+///
+/// | error | when |
+/// | --- | --- |
+/// | [`NoListeners`](SendError::NoListeners) (`ESRCH`) | to a group: nobody got it |
+/// | [`NotRegistered`](SendError::NotRegistered) (`ENODEV`) | to `Registered`: the id is not |
+/// | [`Full`](SendError::Full) (`EAGAIN`) | to a port: its buffer is full |
+/// | [`NoSuchPort`](SendError::NoSuchPort) (`ECONNREFUSED`) | to a port: nobody has it |
+/// | [`TooLarge`](SendError::TooLarge) (`EMSGSIZE`) | more than 65535 bytes of data |
+/// | [`NoMemory`](SendError::NoMemory) (`ENOMEM`) | no memory for the message |
+/// | [`Overrun`](SendError::Overrun) (`ENOBUFS`) | to a group: a listener that wants senders to know had no room |
+pub fn send(message: &OutMessage<'_>, to: Destination, flags: Flags) -> Result<(), SendError> {
+    let header = message.header()?;
+    with_cn_msg(&header, message.data, flags, |raw| {
+        // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.
+        unsafe { to_destination(raw, header.len, to, flags) }
+    })?
+}
+
+/// Sends all messages of a batch in one datagram.
+///
+/// [`Destination::Registered`] takes the id of the first message. An empty batch is sent to nobody
+/// and is not an error.
+///
+/// Context and errors are those of [`send`]. C counterpart: `cn_netlink_send_mult()`.
+pub fn send_multi(batch: &Batch, to: Destination, flags: Flags) -> Result<(), SendError> {
+    let bytes = &batch.0;
+    let Some(behind_header) = bytes.len().checked_sub(Header::SIZE) else {
+        return Ok(());
+    };
+    let len = u16::try_from(behind_header).map_err(|_| SendError::TooLarge)?;
+    let raw = NonNull::from(bytes.as_slice()).cast();
+    // SAFETY: A batch that is not empty begins with a header, behind which are `len` bytes. The
+    // allocator aligns to more than the four bytes that a header needs.
+    unsafe { to_destination(raw, len, to, flags) }
+}
+
+/// Sends a message to those listeners of a group for which `filter` returns true.
+///
+/// `filter` is called once for every listener, one after the other, and must not sleep.
+///
+/// Context and errors are those of [`send`]. C counterpart: `cn_netlink_send_mult()` with a
+/// filter.
+pub fn send_filtered<F>(
+    message: &OutMessage<'_>,
+    group: Group,
+    flags: Flags,
+    mut filter: F,
+) -> Result<(), SendError>
+where
+    F: FnMut(&Listener<'_>) -> bool,
+{
+    let header = message.header()?;
+    with_cn_msg(&header, message.data, flags, |raw| {
+        // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.
+        // `call_filter::<F>` takes a pointer to an `F`, which is not used otherwise meanwhile.
+        SendError::check(unsafe {
+            bindings::cn_netlink_send_mult(
+                raw.as_ptr(),
+                header.len,
+                0,
+                group.number(),
+                to_gfp(flags),
+                Some(call_filter::<F>),
+                (&raw mut filter).cast(),
+            )
+        })
+    })?
+}
+
+/// Asks a filter of type `F` about a listener. Returns 0 if the listener shall get the message.
+///
+/// # Safety
+///
+/// `filter` must point to an `F` that nobody else uses, `socket` to a socket, for the time of the
+/// call.
+unsafe extern "C" fn call_filter<F>(
+    socket: *mut bindings::sock,
+    _skb: *mut bindings::sk_buff,
+    filter: *mut c_void,
+) -> c_int
+where
+    F: FnMut(&Listener<'_>) -> bool,
+{
+    let Some(socket) = NonNull::new(socket) else {
+        return 1;
+    };
+    // SAFETY: By this function's contract.
+    let filter = unsafe { &mut *filter.cast::<F>() };
+    let passes = filter(&Listener {
+        socket,
+        _socket: PhantomData,
+    });
+    c_int::from(!passes)
+}
+
+/// Sends to one port, which is not 0.
+///
+/// # Safety
+///
+/// `raw` must be valid for a header and `len` bytes behind it.
+#[inline(always)]
+pub(crate) unsafe fn unicast(
+    raw: NonNull<bindings::cn_msg>,
+    len: u16,
+    portid: u32,
+    gfp: bindings::gfp_t,
+) -> Result<(), SendError> {
+    // The flags say whether to wait for memory, but also whether to wait for room in the
+    // receiver's buffer, which nobody shall.
+    let gfp = gfp & !bindings::__GFP_DIRECT_RECLAIM;
+    // SAFETY: By this function's contract; the core copies what it sends.
+    SendError::check(unsafe {
+        bindings::cn_netlink_send_mult(raw.as_ptr(), len, portid, 0, gfp, None, ptr::null_mut())
+    })
+}
+
+/// Sends to a group, to all but one port if that is not 0; or to the id's own group, if both are.
+///
+/// # Safety
+///
+/// `raw` must be valid for a header and `len` bytes behind it.
+unsafe fn broadcast(
+    raw: NonNull<bindings::cn_msg>,
+    len: u16,
+    except: u32,
+    group: u32,
+    gfp: bindings::gfp_t,
+) -> Result<(), SendError> {
+    // SAFETY: By this function's contract; the core copies what it sends.
+    SendError::check(unsafe {
+        bindings::cn_netlink_send_mult(raw.as_ptr(), len, except, group, gfp, None, ptr::null_mut())
+    })
+}
+
+/// # Safety
+///
+/// `raw` must be valid for a header and `len` bytes behind it.
+unsafe fn to_destination(
+    raw: NonNull<bindings::cn_msg>,
+    len: u16,
+    to: Destination,
+    flags: Flags,
+) -> Result<(), SendError> {
+    let gfp = to_gfp(flags);
+    // SAFETY: By this function's contract, in every branch.
+    unsafe {
+        match to {
+            Destination::Registered => broadcast(raw, len, 0, 0, gfp),
+            Destination::Port(portid) => unicast(raw, len, portid.get(), gfp),
+            Destination::Group(group) => broadcast(raw, len, 0, group.number(), gfp),
+            Destination::PortAndGroup(portid, group) => {
+                let to_port = unicast(raw, len, portid.get(), gfp);
+                to_port.and(broadcast(raw, len, portid.get(), group.number(), gfp))
+            }
+        }
+    }
+}
+
+/// The C form of `flags`, as far as it means anything for sending: the kernel crate keeps the
+/// number to itself.
+fn to_gfp(flags: Flags) -> bindings::gfp_t {
+    if flags.contains(GFP_KERNEL) {
+        bindings::GFP_KERNEL
+    } else if flags.contains(GFP_ATOMIC) {
+        bindings::GFP_ATOMIC
+    } else {
+        bindings::GFP_NOWAIT
+    }
+}
+
+/// Lays a message out as C wants it, and calls `f` with it.
+///
+/// The C functions take header and data in one piece: a small message is put together on the
+/// stack, a larger one in memory that is allocated with `flags`.
+fn with_cn_msg<R>(
+    header: &Header,
+    data: &[u8],
+    flags: Flags,
+    f: impl FnOnce(NonNull<bindings::cn_msg>) -> R,
+) -> Result<R, SendError> {
+    /// Aligned as `cn_msg` is.
+    #[repr(C, align(4))]
+    struct OnStack([u8; 128]);
+
+    let mut on_stack = OnStack([0; 128]);
+    let mut allocated = KVec::new();
+    let bytes = match on_stack.0.get_mut(..Header::SIZE + data.len()) {
+        Some(bytes) => {
+            let (to_header, to_data) = bytes.split_at_mut(Header::SIZE);
+            to_header.copy_from_slice(&header.to_bytes());
+            to_data.copy_from_slice(data);
+            bytes
+        }
+        None => {
+            allocated.reserve(Header::SIZE + data.len(), flags)?;
+            allocated.extend_from_slice(&header.to_bytes(), flags)?;
+            allocated.extend_from_slice(data, flags)?;
+            allocated.as_mut_slice()
+        }
+    };
+    Ok(f(NonNull::from(bytes).cast()))
+}
