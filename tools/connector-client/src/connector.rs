@@ -3,6 +3,7 @@
 //! The socket that programs use.
 
 use std::{
+    fmt,
     os::fd::{AsFd, BorrowedFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,19 +13,18 @@ use std::{
     thread::{self, Thread},
 };
 
-use connector_wire::{
-    CbId, Group, Header, MAX_DATA_SIZE,
-    netlink::{self, NlHeader},
-};
+use connector_wire::{CbId, Group, Header};
 
 use crate::{
+    batch::{self, Batch},
     datagram,
     deadline::Deadline,
     error::{Error, Result},
     event::{Event, Message},
     exchange::{Exchange, Ticket},
+    intake::{Datagram, Intake, RecvBatch, Single},
     reader::{Read, Reader},
-    socket::{Sender, Socket},
+    socket::Socket,
 };
 
 /// How much the inbox keeps unless told otherwise, in bytes.
@@ -93,7 +93,7 @@ impl Builder {
             accept_processes: self.accept_processes,
             state: Mutex::new(State {
                 exchange: Exchange::new(self.inbox),
-                reader: Some(Reader::new()),
+                reader: Some((Reader::default(), Single::new())),
                 scratch: Vec::new(),
             }),
         })
@@ -105,7 +105,6 @@ impl Builder {
 /// All methods take `&self`: threads may share one socket, each sending and waiting for its own
 /// replies. Whoever waits receives for all; what is not the reply that some request waits for is
 /// kept for [`Self::recv`], in order.
-#[derive(Debug)]
 pub struct Connector {
     socket: Socket,
     accept_processes: bool,
@@ -113,11 +112,10 @@ pub struct Connector {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
 struct State {
     exchange: Exchange,
     /// Absent while someone receives.
-    reader: Option<Reader>,
+    reader: Option<(Reader, Single)>,
     /// Where requests are put together, to save an allocation for each.
     scratch: Vec<u8>,
 }
@@ -207,8 +205,43 @@ impl Connector {
     /// [`Error::Io`].
     pub fn send(&self, header: &Header, data: &[u8]) -> Result<()> {
         let mut bytes = Vec::new();
-        put_datagram(&mut bytes, header, data)?;
+        batch::put_datagram(&mut bytes, header, data)?;
         self.socket.send(&bytes)
+    }
+
+    /// Sends one datagram with several messages; without a message, nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`]; [`Error::Io`].
+    pub fn send_batch(&self, batch: &Batch) -> Result<()> {
+        match batch.is_empty() {
+            true => Ok(()),
+            false => self.socket.send(batch.as_bytes()),
+        }
+    }
+
+    /// Sends messages, each as a datagram of its own, by one system call for up to 1024
+    /// (`sendmmsg(2)`). Returns how many were sent: fewer than asked for only if sending the next
+    /// one failed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] if one of them is, and then none is sent; those of [`Self::send`] if the
+    /// first could not be sent.
+    pub fn send_many(&self, messages: &[(Header, &[u8])]) -> Result<usize> {
+        let mut bytes = Vec::new();
+        let mut ends = Vec::with_capacity(messages.len());
+        for (header, data) in messages {
+            batch::put_datagram(&mut bytes, header, data)?;
+            ends.push(bytes.len());
+        }
+        let mut start = 0;
+        self.socket.send_many(ends.iter().map(|&end| {
+            let datagram = &bytes[start..end];
+            start = end;
+            datagram
+        }))
     }
 
     /// Sends bytes as they are, as one datagram: a netlink header and what follows it. For tools
@@ -239,7 +272,8 @@ impl Connector {
     ) -> Result<Message> {
         let mut state = self.lock();
         let mut bytes = std::mem::take(&mut state.scratch);
-        put_datagram(&mut bytes, header, data)?;
+        bytes.clear();
+        batch::put_datagram(&mut bytes, header, data)?;
         // Entered before it is sent: another thread may receive the reply.
         let ticket = state.exchange.enter(Some(*header));
         drop(state);
@@ -264,6 +298,47 @@ impl Connector {
         let mut state = self.lock();
         let ticket = state.exchange.enter(None);
         self.wait(state, ticket, deadline.into())
+    }
+
+    /// Receives what is there, as [`Self::recv`] does, but several datagrams by one system call
+    /// (`recvmmsg(2)`); waits if there is nothing. On success there is at least one event in
+    /// `batch`, or an error of the kinds that [`Self::recv`] continues after.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`]; [`Error::Io`].
+    pub fn recv_many(&self, batch: &mut RecvBatch, deadline: impl Into<Deadline>) -> Result<()> {
+        let mut deadline = deadline.into();
+        batch.events.clear();
+        let mut state = self.lock();
+        let ticket = state.exchange.enter(None);
+        loop {
+            batch
+                .events
+                .extend(std::iter::from_fn(|| state.exchange.take()));
+            if !batch.events.is_empty() {
+                state.exchange.leave(ticket);
+                state.exchange.wake_one();
+                return Ok(());
+            }
+            let (again, in_time) = match state.reader.take() {
+                Some((mut reader, single)) => {
+                    drop(state);
+                    let read = reader.read(&self.socket, batch, &mut deadline);
+                    let mut state = self.lock();
+                    let in_time = self.hand_out(&mut state.exchange, read, batch);
+                    state.reader = Some((reader, single));
+                    (state, in_time)
+                }
+                None => self.sleep(state, ticket, &mut deadline),
+            };
+            state = again;
+            if !matches!(in_time, Ok(true)) {
+                let timed_out = state.exchange.leave(ticket);
+                state.exchange.wake_one();
+                return in_time.and(Err(timed_out));
+            }
+        }
     }
 
     /// Waits for what `ticket` stands for; receives if nobody else does.
@@ -300,30 +375,35 @@ impl Connector {
     fn receive<'a>(
         &'a self,
         state: MutexGuard<'a, State>,
-        mut reader: Reader,
+        (mut reader, mut single): (Reader, Single),
         deadline: &mut Deadline,
     ) -> (MutexGuard<'a, State>, Result<bool>) {
         drop(state);
-        let read = reader.read(&self.socket, deadline);
+        let read = reader.read(&self.socket, &mut single, deadline);
         let mut state = self.lock();
-        let in_time = match read {
-            Ok(Read::Datagram { len, sender }) => {
-                self.deliver(&mut state.exchange, reader.buffer(), len, sender);
-                Ok(true)
-            }
-            Ok(Read::Lost(overrun)) => {
-                state.exchange.keep(Ok(Event::Overrun(overrun)));
-                Ok(true)
-            }
-            Ok(Read::Dropping) => {
-                state.exchange.dropping();
-                Ok(true)
-            }
-            Ok(Read::TimedOut) => Ok(false),
-            Err(error) => Err(error),
-        };
-        state.reader = Some(reader);
+        let in_time = self.hand_out(&mut state.exchange, read, &single);
+        state.reader = Some((reader, single));
         (state, in_time)
+    }
+
+    /// Hands out what was received; `false` if nothing came in time.
+    fn hand_out(
+        &self,
+        exchange: &mut Exchange,
+        read: Result<Read>,
+        intake: &impl Intake,
+    ) -> Result<bool> {
+        match read? {
+            Read::Datagrams => {
+                for datagram in intake.datagrams() {
+                    self.deliver(exchange, datagram);
+                }
+            }
+            Read::Lost(overrun) => exchange.keep(Ok(Event::Overrun(overrun))),
+            Read::Dropping => exchange.dropping(),
+            Read::TimedOut => return Ok(false),
+        }
+        Ok(true)
     }
 
     /// Sleeps until someone else received something for `ticket` or stopped receiving; `false` if
@@ -357,12 +437,13 @@ impl Connector {
     }
 
     /// Hands out what is in a datagram.
-    fn deliver(&self, exchange: &mut Exchange, buffer: &[u8], len: usize, sender: Sender) {
+    fn deliver(&self, exchange: &mut Exchange, datagram: Datagram<'_>) {
+        let sender = datagram.sender;
         if sender.portid != 0 && !self.accept_processes {
             let portid = sender.portid;
             return exchange.keep(Err(Error::ForeignSender { portid }));
         }
-        for message in datagram::messages(buffer, len) {
+        for message in datagram::messages(datagram.buffer, datagram.len) {
             match message {
                 Ok(message) => exchange.message(message, sender),
                 Err(malformed) => exchange.keep(Err(malformed.into())),
@@ -373,6 +454,14 @@ impl Connector {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves the state as sound as any other.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector")
+            .field("portid", &self.portid())
+            .finish_non_exhaustive()
     }
 }
 
@@ -391,30 +480,4 @@ impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
     }
-}
-
-/// Puts a datagram with one message into `bytes`.
-fn put_datagram(bytes: &mut Vec<u8>, header: &Header, data: &[u8]) -> Result<()> {
-    let too_large = Error::TooLarge { len: data.len() };
-    if data.len() > MAX_DATA_SIZE {
-        return Err(too_large);
-    }
-    let total = NlHeader::SIZE + Header::SIZE + data.len();
-    let netlink = NlHeader {
-        // Both fit: MAX_DATA_SIZE is less than 2^16.
-        len: total as u32,
-        kind: netlink::DONE,
-        seq: header.seq,
-        ..NlHeader::default()
-    };
-    let header = Header {
-        len: data.len() as u16,
-        ..*header
-    };
-    bytes.clear();
-    bytes.reserve(total);
-    bytes.extend_from_slice(&netlink.to_bytes());
-    bytes.extend_from_slice(&header.to_bytes());
-    bytes.extend_from_slice(data);
-    Ok(())
 }

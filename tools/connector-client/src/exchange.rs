@@ -13,7 +13,7 @@ use connector_wire::{Header, RawMessage};
 use crate::{
     error::{Error, Result},
     event::{Cause, Event, Message, Overrun},
-    socket::Sender,
+    intake::Sender,
 };
 
 /// What an inbox entry is charged beyond its data, in bytes.
@@ -100,10 +100,12 @@ impl Exchange {
         }
     }
 
-    /// Keeps something for the inbox's readers, unless it is full.
+    /// Keeps something for the inbox's readers, unless it is full and nobody reads.
     pub(crate) fn keep(&mut self, event: Result<Event>) {
         let charge = charge(&event);
-        if self.dropped > 0 || self.kept.saturating_add(charge) > self.limit {
+        let reader = self.waiters.iter().position(|w| w.request.is_none());
+        let full = self.kept.saturating_add(charge) > self.limit;
+        if self.dropped > 0 || (full && reader.is_none()) {
             // A loss counts as the messages that it stands for.
             self.dropped = self.dropped.saturating_add(match event {
                 Ok(Event::Overrun(overrun)) => overrun.lost.unwrap_or(1),
@@ -113,8 +115,8 @@ impl Exchange {
         }
         self.kept += charge;
         self.inbox.push_back(event);
-        if let Some(waiter) = self.waiters.iter_mut().find(|w| w.request.is_none()) {
-            wake(waiter);
+        if let Some(at) = reader {
+            wake(&mut self.waiters[at]);
         }
     }
 

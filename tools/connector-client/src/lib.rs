@@ -32,12 +32,14 @@
 
 #![forbid(unsafe_code)]
 
+mod batch;
 mod connector;
 mod datagram;
 mod deadline;
 mod error;
 mod event;
 mod exchange;
+mod intake;
 pub mod known;
 mod procfs;
 mod reader;
@@ -52,10 +54,12 @@ pub use connector_wire::{
 };
 
 pub use self::{
+    batch::Batch,
     connector::{Builder, Connector},
     datagram::{Malformed, Reason},
     deadline::Deadline,
     error::{Error, Result},
     event::{Cause, Event, Message, Overrun},
+    intake::RecvBatch,
     procfs::{Registered, registered},
 };

@@ -51,12 +51,12 @@ fn parse_registered(text: &str) -> Vec<Registered> {
 }
 
 /// How many datagrams to the connector socket at `portid` the kernel has dropped, if it tells.
-pub(crate) fn drops(portid: u32) -> Option<u64> {
+pub(crate) fn drops(portid: u32) -> Option<u32> {
     parse_drops(&fs::read_to_string("/proc/net/netlink").ok()?, portid)
 }
 
 /// Columns: `sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode`, where `Eth` is the protocol.
-fn parse_drops(text: &str, portid: u32) -> Option<u64> {
+fn parse_drops(text: &str, portid: u32) -> Option<u32> {
     text.lines().find_map(|line| {
         let mut fields = line.split_ascii_whitespace().skip(1);
         let protocol: u8 = fields.next()?.parse().ok()?;
@@ -64,7 +64,9 @@ fn parse_drops(text: &str, portid: u32) -> Option<u64> {
         if protocol != netlink::PROTOCOL || port != portid {
             return None;
         }
-        fields.nth(5)?.parse().ok()
+        // Shown with its sign, which is no sign: the counter goes round.
+        let drops: i64 = fields.nth(5)?.parse().ok()?;
+        Some(drops as u32)
     })
 }
 

@@ -3,7 +3,7 @@
 //! The system calls, and what their errors mean here. Nothing of the protocol.
 
 use std::{
-    io,
+    io::{self, IoSlice},
     os::fd::{AsFd, AsRawFd, BorrowedFd},
     time::Duration,
 };
@@ -13,10 +13,13 @@ use netlink_sys::SocketAddr;
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::socket::{MsgFlags, setsockopt, sockopt},
+    sys::socket::{MsgFlags, MultiHeaders, sendmmsg, setsockopt, sockopt},
 };
 
 use crate::error::{Error, Result};
+
+/// The most datagrams that the kernel sends by one call (`UIO_MAXIOV`).
+const MOST_AT_ONCE: usize = 1024;
 
 /// A bound netlink socket of the connector's protocol.
 #[derive(Debug)]
@@ -25,41 +28,11 @@ pub(crate) struct Socket {
     portid: u32,
 }
 
-/// Who a datagram came from, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sender {
-    /// 0 is the kernel.
-    pub(crate) portid: u32,
-    /// The group that it was sent to.
-    pub(crate) group: Option<Group>,
-}
-
-impl Sender {
-    pub(crate) fn new(portid: u32, groups: u32) -> Self {
-        // The kernel sets no bit, or the bit of one group.
-        let group = match groups {
-            0 => None,
-            mask => Group::new(mask.trailing_zeros() + 1),
-        };
-        Self { portid, group }
-    }
-}
-
-/// What a receiving system call came to.
-pub(crate) enum Received {
-    /// A datagram of `len` bytes, of which as many as fit are in the buffer.
-    Datagram { len: usize, sender: Sender },
-    /// There is none.
-    Nothing,
-    /// The receive buffer was full.
-    Overrun,
-}
-
 impl Socket {
     /// Opens a socket, binds it to a port of the kernel's choice, and joins `groups`.
     pub(crate) fn open(groups: u32) -> Result<Self> {
         let mut inner = netlink_sys::Socket::new(netlink::PROTOCOL.into()).map_err(|error| {
-            match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+            match errno(&error) {
                 Errno::EPROTONOSUPPORT | Errno::EAFNOSUPPORT => Error::NoConnector,
                 _ => Error::io("opening a netlink socket", error),
             }
@@ -126,49 +99,64 @@ impl Socket {
         }
     }
 
-    /// Receives one datagram into `buffer`; waits for one if `wait`.
-    pub(crate) fn receive(&self, mut buffer: &mut [u8], wait: bool) -> Result<Received> {
-        let flags = match wait {
-            true => MsgFlags::MSG_TRUNC,
-            false => MsgFlags::MSG_TRUNC | MsgFlags::MSG_DONTWAIT,
-        };
+    /// Sends datagrams by as few system calls as possible, and returns how many were sent: all of
+    /// them, or those before the first that failed. It is an error if that is the very first.
+    pub(crate) fn send_many<'a>(
+        &self,
+        datagrams: impl ExactSizeIterator<Item = &'a [u8]>,
+    ) -> Result<usize> {
+        let slices: Vec<_> = datagrams.map(|bytes| [IoSlice::new(bytes)]).collect();
+        let mut headers = MultiHeaders::preallocate(slices.len().min(MOST_AT_ONCE), None);
+        let mut sent = 0;
+        while let Some(left) = slices.get(sent..).filter(|left| !left.is_empty()) {
+            let to_kernel = vec![None::<()>; left.len().min(MOST_AT_ONCE)];
+            let fd = self.inner.as_raw_fd();
+            match sendmmsg(fd, &mut headers, left, to_kernel, [], MsgFlags::empty()) {
+                Ok(results) => sent += results.count(),
+                Err(Errno::EINTR) => {}
+                Err(_) if sent > 0 => break,
+                Err(Errno::ECONNREFUSED) => return Err(Error::Refused),
+                Err(errno) => return Err(Error::io("sending", errno.into())),
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Receives one datagram: its size, the sender's port, and the group that it was sent to as a
+    /// bit mask.
+    pub(crate) fn receive(
+        &self,
+        mut buffer: &mut [u8],
+        flags: MsgFlags,
+    ) -> Result<(usize, u32, u32), Errno> {
         match self.inner.recv_from(&mut buffer, flags.bits()) {
-            Ok((len, from)) => Ok(Received::Datagram {
-                len,
-                sender: Sender::new(from.port_number(), from.multicast_groups()),
-            }),
-            Err(error) => not_received(error),
+            Ok((len, from)) => Ok((len, from.port_number(), from.multicast_groups())),
+            Err(error) => Err(errno(&error)),
         }
     }
 
-    /// Waits until there is something to receive; `false` if nothing came in `timeout`.
-    pub(crate) fn wait_readable(&self, timeout: Option<Duration>) -> Result<bool> {
-        let timeout = timeout.map_or(PollTimeout::NONE, |duration| {
-            // Rounded up, so that a wait is never cut short; long ones are repeated by the caller.
-            let millis = duration.as_nanos().div_ceil(1_000_000);
-            PollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX))
-        });
+    /// Waits until there is something to receive, `most` has passed, or a signal came; perhaps for
+    /// less.
+    pub(crate) fn wait_readable(&self, most: Duration) -> Result<()> {
+        // Rounded up: a wait of no time at all would make the caller spin.
+        let millis = most.as_nanos().div_ceil(1_000_000);
+        let timeout = PollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX));
         let mut fds = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
         match poll(&mut fds, timeout) {
-            Ok(ready) => Ok(ready > 0),
-            Err(Errno::EINTR) => Ok(false),
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(Error::io("waiting for a message", errno.into())),
         }
     }
 }
 
-/// What it means that nothing was received.
-fn not_received(error: io::Error) -> Result<Received> {
-    match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
-        Errno::EAGAIN | Errno::EINTR => Ok(Received::Nothing),
-        Errno::ENOBUFS => Ok(Received::Overrun),
-        _ => Err(Error::io("receiving", error)),
-    }
+/// The error number of an error from a system call.
+fn errno(error: &io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(0))
 }
 
 /// What an error from joining or leaving `groups` means.
 fn membership(doing: &'static str, groups: u32, error: io::Error) -> Error {
-    match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+    match errno(&error) {
         Errno::EPERM => Error::NotPermitted { groups },
         _ => Error::io(doing, error),
     }
