@@ -8,7 +8,6 @@
 # or without its stamp, and becomes visible by one rename or touch at the end.
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/rust-connector
-cache_lock_fd=
 
 # A short name for everything on stdin.
 short_hash() {
@@ -19,16 +18,15 @@ short_hash() {
 # the process, so that a killed run leaves none behind.
 cache_lock() {
 	mkdir -p "$cache/lock"
-	exec {cache_lock_fd}>"$cache/lock/$1"
-	if ! flock -n "$cache_lock_fd"; then
+	exec 9>"$cache/lock/$1"
+	if ! flock -n 9; then
 		progress "waiting for another run that works on the same ($1)"
-		flock "$cache_lock_fd"
+		flock 9
 	fi
 }
 
 cache_unlock() {
-	exec {cache_lock_fd}>&-
-	cache_lock_fd=
+	exec 9>&-
 }
 
 # An empty directory to build something in; what an interrupted run left in it

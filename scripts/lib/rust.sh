@@ -65,7 +65,7 @@ try_rustc() {
 # Debian's rust-src of exactly this upstream version, into the cache.
 fetch_rust_src() {
 	local version=$1 found='' line
-	cache_lock debian
+	cache_lock downloads
 	debian_lists || { cache_unlock; return 1; }
 	while read -r line; do
 		[[ $line == "$version"+* ]] && { found=${line%% *}; break; }

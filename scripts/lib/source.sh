@@ -27,7 +27,7 @@ find_source() {
 	[[ $want =~ ^[0-9]+\.[0-9]+$ ]] || die "KERNEL=$want: expected a series such as $default_kernel"
 	ksrc=$cache/source/linux-$want
 	if [[ ! -e $ksrc/.complete ]]; then
-		cache_lock source
+		cache_lock downloads
 		if [[ ! -e $ksrc/.complete ]]; then # another run may have got it meanwhile
 			source_from_kernel_org "$want" || source_from_debian "$want" || source_fallback "$want" ||
 				die "no source of Linux $want to be had" "tried:" "${source_tried[@]}" \

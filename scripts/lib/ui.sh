@@ -97,11 +97,13 @@ ui_stop_ticker() {
 # the work is.
 ui_tick() {
 	local what=$1 far=${2:-} start=$SECONDS parent=$$ extra
-	local every=30
+	local every=30 never
 	trap - EXIT INT TERM
 	[[ -z $ui_tty ]] || every=1
 	progress "$what"
-	while sleep "$every"; do
+	# A read that nobody answers: unlike sleep(1) it leaves no process behind.
+	exec {never}<> <(:)
+	while ! read -rt "$every" -u "$never"; do
 		kill -0 "$parent" 2>/dev/null || exit 0
 		extra=
 		[[ -z $far ]] || extra=$("$far" 2>/dev/null) || extra=
@@ -114,7 +116,8 @@ ui_tick() {
 # The function in $progress_fn, if any, says how far the work is.
 #
 # COMMAND is in the foreground and the ticker in the background, not the other
-# way round: a shell's background jobs ignore Ctrl-C.
+# way round: a shell's background jobs ignore Ctrl-C. Neither gets our locks
+# (descriptors 8 and 9), which something that outlives us would keep.
 run_logged() {
 	local what=$1 log=$2 hint=$3 status=0
 	shift 3
@@ -122,11 +125,11 @@ run_logged() {
 	printf '\n# %s\n' "$*" >>"$log"
 	if [[ ${V:-} == 1 ]]; then
 		say "$what"
-		"$@" </dev/null 2>&1 | tee -a "$log" >&2 || status=$?
+		"$@" </dev/null 2>&1 8>&- 9>&- | tee -a "$log" >&2 || status=$?
 	else
-		ui_tick "$what" "${progress_fn:-}" &
+		ui_tick "$what" "${progress_fn:-}" 8>&- 9>&- &
 		ui_ticker=$!
-		"$@" </dev/null >>"$log" 2>&1 || status=$?
+		"$@" </dev/null >>"$log" 2>&1 8>&- 9>&- || status=$?
 		ui_stop_ticker
 	fi
 	((status == 0)) && return

@@ -122,7 +122,11 @@ fn run(common: &Common) -> Result<bool> {
         image: &image,
         accel,
         mode: "run",
-        append: String::new(),
+        append: if screen.colour() {
+            "rc_color=1".to_owned()
+        } else {
+            String::new()
+        },
         keep: &common.keep,
         console: "console.log",
         silence: Duration::from_secs(60),

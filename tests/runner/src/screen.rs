@@ -28,6 +28,11 @@ impl Screen {
         }
     }
 
+    /// Whether colour is wanted.
+    pub fn colour(&self) -> bool {
+        self.colour
+    }
+
     fn paint(&self, code: &str, text: &str) -> String {
         if self.colour {
             format!("\x1b[{code}m{text}\x1b[0m")

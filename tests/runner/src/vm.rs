@@ -37,7 +37,7 @@ pub struct Boot<'a> {
     pub append: String,
     /// Where the logs go.
     pub keep: &'a Path,
-    /// The log's name: `console.log` goes with `qemu.log`.
+    /// The log's name: with `console.log` goes `console.qemu`, what QEMU itself says.
     pub console: &'a str,
     /// The guest is hung when neither port says anything for so long.
     pub silence: Duration,
@@ -147,7 +147,7 @@ impl Boot<'_> {
                 .args(["-serial", "stdio"])
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
-                .stderr(File::create(self.keep.join("qemu.log"))?)
+                .stderr(File::create(console.with_extension("qemu"))?)
                 .spawn()
                 .context("cannot start qemu-system-x86_64")?,
         );
@@ -196,7 +196,7 @@ impl Boot<'_> {
             }
         };
         if matches!(ending, Ending::Done(_)) {
-            // It powers off now; whether it manages to is not what is tested.
+            // It resets now; whether it manages to is not what is tested.
             let patience = Instant::now();
             while patience.elapsed() < Duration::from_secs(10)
                 && matches!(child.0.try_wait(), Ok(None))
