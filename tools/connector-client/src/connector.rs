@@ -21,7 +21,7 @@ use crate::{
     deadline::Deadline,
     error::{Error, Result},
     event::{Event, Message},
-    exchange::{Exchange, Ticket},
+    exchange::{self, Answers, Exchange, Request, Ticket},
     intake::{Datagram, Intake, RecvBatch, Single},
     reader::{Read, Reader},
     socket::Socket,
@@ -270,12 +270,26 @@ impl Connector {
         data: &[u8],
         deadline: impl Into<Deadline>,
     ) -> Result<Message> {
+        self.exchange_as(exchange::by_genealogy, header, data, deadline.into())
+    }
+
+    /// [`Self::request`], with another idea of what the reply is.
+    pub(crate) fn exchange_as(
+        &self,
+        answers: Answers,
+        header: &Header,
+        data: &[u8],
+        deadline: Deadline,
+    ) -> Result<Message> {
         let mut state = self.lock();
         let mut bytes = std::mem::take(&mut state.scratch);
         bytes.clear();
         batch::put_datagram(&mut bytes, header, data)?;
         // Entered before it is sent: another thread may receive the reply.
-        let ticket = state.exchange.enter(Some(*header));
+        let ticket = state.exchange.enter(Some(Request {
+            header: *header,
+            answers,
+        }));
         drop(state);
 
         let sent = self.socket.send(&bytes);
@@ -285,7 +299,7 @@ impl Connector {
             state.exchange.leave(ticket);
             return Err(error);
         }
-        self.wait(state, ticket, deadline.into())?.into_message()
+        self.wait(state, ticket, deadline)?.into_message()
     }
 
     /// Receives the next message that is not the reply to a request in progress, or the next loss.

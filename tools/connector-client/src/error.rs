@@ -57,6 +57,8 @@ pub enum Error {
     /// What arrived has the connector's form, but is not what the service that it came from should
     /// send.
     Unexpected(&'static str),
+    /// The kernel did not confirm that this socket gets process events.
+    NoProcEvents,
     /// The service refused, with this error.
     Service(io::Error),
     /// A system call failed in a way that has no better name here.
@@ -132,6 +134,11 @@ impl fmt::Display for Error {
                  are accepted"
             ),
             Self::Unexpected(what) => f.write_str(what),
+            Self::NoProcEvents => f.write_str(
+                "the kernel does not confirm a request for process events: it needs \
+                 CONFIG_PROC_EVENTS (1:1 in /proc/net/connector), and it ignores requests from other \
+                 pid and user namespaces than the initial ones",
+            ),
             Self::Service(error) => write!(f, "the service refused: {error}"),
             Self::Io { doing, source } => write!(f, "{doing}: {source}"),
         }

@@ -23,12 +23,27 @@ const CHARGE: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
 
+/// A request whose reply is awaited.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    pub(crate) header: Header,
+    pub(crate) answers: Answers,
+}
+
+/// Whether a message is the reply to the request of a header.
+pub(crate) type Answers = fn(&Header, &RawMessage<'_>) -> bool;
+
+/// The rule of the connector; what services do that keep to it.
+pub(crate) fn by_genealogy(request: &Header, message: &RawMessage<'_>) -> bool {
+    message.header.is_reply_to(request)
+}
+
 /// Someone who waits.
 #[derive(Debug)]
 struct Waiter {
     ticket: Ticket,
     /// The request whose reply is awaited, or `None` for whatever comes to the inbox.
-    request: Option<Header>,
+    request: Option<Request>,
     reply: Option<Message>,
     /// Whether the kernel dropped messages meanwhile.
     overrun: bool,
@@ -65,7 +80,7 @@ impl Exchange {
     }
 
     /// Enters someone who waits for the reply to `request`, or for anything.
-    pub(crate) fn enter(&mut self, request: Option<Header>) -> Ticket {
+    pub(crate) fn enter(&mut self, request: Option<Request>) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket = self.next_ticket.wrapping_add(1);
         self.waiters.push(Waiter {
@@ -80,17 +95,16 @@ impl Exchange {
 
     /// Hands a message to the request that it replies to, or keeps it.
     pub(crate) fn message(&mut self, raw: RawMessage<'_>, sender: Sender) {
+        let waiter = self.waiters.iter_mut().find(|waiter| {
+            let answered = waiter.reply.is_some();
+            let request = waiter.request;
+            !answered && request.is_some_and(|request| (request.answers)(&request.header, &raw))
+        });
         let message = Message {
             header: raw.header,
             data: raw.data.to_vec(),
             group: sender.group,
         };
-        let waiter = self.waiters.iter_mut().find(|waiter| {
-            waiter.reply.is_none()
-                && waiter
-                    .request
-                    .is_some_and(|request| message.header.is_reply_to(&request))
-        });
         match waiter {
             Some(waiter) => {
                 waiter.reply = Some(message);
@@ -168,7 +182,7 @@ impl Exchange {
             self.keep(Ok(Event::Message(reply)));
         }
         Error::TimedOut {
-            request: waiter.request,
+            request: waiter.request.map(|request| request.header),
             overrun: waiter.overrun,
         }
     }
@@ -228,6 +242,13 @@ mod tests {
         }
     }
 
+    fn request(header: Header) -> Option<Request> {
+        Some(Request {
+            header,
+            answers: by_genealogy,
+        })
+    }
+
     fn arrive(exchange: &mut Exchange, seq: u32, ack: u32) {
         let raw = RawMessage {
             header: header(seq, ack),
@@ -245,8 +266,8 @@ mod tests {
     #[test]
     fn replies_out_of_order_reach_their_requests_and_strangers_the_inbox() {
         let mut exchange = Exchange::new(usize::MAX);
-        let first = exchange.enter(Some(header(1, 0)));
-        let second = exchange.enter(Some(header(2, u32::MAX)));
+        let first = exchange.enter(request(header(1, 0)));
+        let second = exchange.enter(request(header(2, u32::MAX)));
 
         arrive(&mut exchange, 1, 0); // Same seq, another ack: a new message.
         arrive(&mut exchange, 3, 1); // Another seq.
@@ -263,9 +284,9 @@ mod tests {
     #[test]
     fn an_id_that_differs_makes_another_message() {
         let mut exchange = Exchange::new(usize::MAX);
-        let mut request = header(1, 0);
-        request.id.val = 2;
-        let ticket = exchange.enter(Some(request));
+        let mut other = header(1, 0);
+        other.id.val = 2;
+        let ticket = exchange.enter(request(other));
         arrive(&mut exchange, 1, 1);
         assert!(exchange.collect(ticket).is_none());
         assert_eq!(genealogy(exchange.take()), Some((1, 1)));
@@ -274,7 +295,7 @@ mod tests {
     #[test]
     fn who_leaves_is_told_of_drops_and_its_late_reply_is_kept() {
         let mut exchange = Exchange::new(usize::MAX);
-        let ticket = exchange.enter(Some(header(1, 0)));
+        let ticket = exchange.enter(request(header(1, 0)));
         exchange.dropping();
         arrive(&mut exchange, 1, 1);
         let error = exchange.leave(ticket);

@@ -39,8 +39,11 @@ mod deadline;
 mod error;
 mod event;
 mod exchange;
+mod gaps;
 mod intake;
 pub mod known;
+pub mod notify;
+pub mod proc;
 mod procfs;
 mod reader;
 mod socket;
@@ -50,7 +53,8 @@ pub use connector_wire::{
     Group,
     Header,
     MAX_DATA_SIZE,
-    MAX_MESSAGE_SIZE, //
+    MAX_MESSAGE_SIZE,
+    notify::Range, //
 };
 
 pub use self::{
@@ -60,6 +64,8 @@ pub use self::{
     deadline::Deadline,
     error::{Error, Result},
     event::{Cause, Event, Message, Overrun},
+    gaps::{Gap, Gaps},
     intake::RecvBatch,
+    proc::ProcEvent,
     procfs::{Registered, registered},
 };

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Finding out from sequence numbers what a broadcaster sent and this socket did not get.
+
+use std::collections::HashMap;
+
+use connector_wire::CbId;
+
+use crate::event::Message;
+
+/// Messages that are missing before one that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gap {
+    /// The broadcaster.
+    pub id: CbId,
+    /// The `seq` that was due.
+    pub expected: u32,
+    /// The `seq` that came.
+    pub got: u32,
+    /// How many are missing: the distance between the two.
+    pub missing: u32,
+}
+
+/// Watches the sequence numbers of broadcasters, each of which counts its messages with `seq`.
+///
+/// Numbers may wrap. One that is not ahead of the last, but behind it or the same, is no gap: the
+/// broadcaster started anew or repeated itself, and watching goes on from there.
+///
+/// # Examples
+///
+/// ```no_run
+/// use connector_client::{Connector, Deadline, Event, Gaps, Group};
+///
+/// let group = Group::new(14).unwrap();
+/// let connector = Connector::builder().group(group).open()?;
+/// let mut gaps = Gaps::default();
+/// loop {
+///     let message = connector.recv(Deadline::NEVER)?.into_message()?;
+///     if let Some(gap) = gaps.check(&message) {
+///         eprintln!("{} messages of {} are missing", gap.missing, gap.id);
+///     }
+/// }
+/// # Ok::<(), connector_client::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Gaps {
+    due: HashMap<(CbId, u32), u32>,
+}
+
+impl Gaps {
+    /// Looks at the next message. Only broadcasts count: a reply carries its request's `seq`.
+    pub fn check(&mut self, message: &Message) -> Option<Gap> {
+        message.group?;
+        self.check_lane(message.header.id, 0, message.header.seq)
+    }
+
+    /// Looks at the next number of a broadcaster that counts in several lanes, as process events
+    /// are counted for each CPU.
+    pub fn check_lane(&mut self, id: CbId, lane: u32, got: u32) -> Option<Gap> {
+        let expected = self.due.insert((id, lane), got.wrapping_add(1))?;
+        let missing = got.wrapping_sub(expected);
+        // Half of the numbers are ahead, half behind.
+        (missing != 0 && missing <= i32::MAX as u32).then_some(Gap {
+            id,
+            expected,
+            got,
+            missing,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: CbId = CbId { idx: 14, val: 1 };
+
+    fn missing(numbers: &[u32]) -> Vec<u32> {
+        let mut gaps = Gaps::default();
+        numbers
+            .iter()
+            .filter_map(|seq| gaps.check_lane(ID, 0, *seq))
+            .map(|gap| gap.missing)
+            .collect()
+    }
+
+    #[test]
+    fn numbers_in_order_have_no_gap_even_where_they_wrap() {
+        assert_eq!(missing(&[7, 8, 9]), []);
+        assert_eq!(missing(&[u32::MAX - 1, u32::MAX, 0, 1]), []);
+    }
+
+    #[test]
+    fn a_gap_has_its_size_even_where_the_numbers_wrap() {
+        assert_eq!(missing(&[7, 10, 11, 13]), [2, 1]);
+        assert_eq!(missing(&[u32::MAX, 3]), [3]);
+        assert_eq!(missing(&[0, 0x8000_0000]), [0x7fff_ffff]);
+    }
+
+    #[test]
+    fn a_new_start_and_a_repetition_are_no_gaps() {
+        assert_eq!(missing(&[100, 0, 1, 2]), []);
+        assert_eq!(missing(&[5, 5, 6]), []);
+    }
+
+    #[test]
+    fn broadcasters_and_lanes_are_told_apart() {
+        let mut gaps = Gaps::default();
+        let other = CbId { idx: 14, val: 2 };
+        for (id, lane, seq) in [(ID, 0, 5), (other, 0, 9), (ID, 1, 70), (ID, 0, 6)] {
+            assert_eq!(gaps.check_lane(id, lane, seq), None);
+        }
+        assert_eq!(gaps.check_lane(other, 0, 11).unwrap().missing, 1);
+    }
+}
