@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `cn_test`: the counterpart of the kernel's C sample, `samples/connector/cn_test.c`.
+//!
+//! Registers two ids and logs what they receive. Once a second, from softirq, it broadcasts a
+//! counter to the group of its idx. `ucon` listens to that, as does the C sample's own `ucon`.
+
+use core::fmt::Write;
+
+use connector::{
+    CbId,
+    Destination,
+    Handler,
+    Message,
+    OutMessage,
+    Registration,
+    SendError,
+    Sender, //
+};
+use kernel::{
+    impl_has_hr_timer,
+    prelude::*,
+    str::{
+        BStr,
+        Formatter, //
+    },
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        ArcBorrow, //
+    },
+    time::{
+        hrtimer::{
+            ArcHrTimerHandle,
+            HrTimer,
+            HrTimerCallback,
+            HrTimerCallbackContext,
+            HrTimerPointer,
+            HrTimerRestart,
+            RelativeSoftMode, //
+        },
+        Delta,
+        Monotonic, //
+    },
+};
+
+module! {
+    type: CnTest,
+    name: "cn_test",
+    authors: ["The rust_connector authors"],
+    description: "Sample: logs messages and broadcasts a counter",
+    license: "GPL",
+}
+
+const FIRST: CbId = CbId {
+    idx: 14,
+    val: 0x456,
+};
+const SECOND: CbId = CbId {
+    idx: 14,
+    val: 0x457,
+};
+
+/// Logs messages.
+struct Logger;
+
+impl Logger {
+    /// How much of a message's data is logged.
+    const SHOWN: usize = 64;
+}
+
+impl Handler for Logger {
+    fn handle(&self, message: &Message<'_>, sender: &Sender<'_>) {
+        let data = message.data();
+        let shown = data.get(..Self::SHOWN).unwrap_or(data);
+        // Data are bytes that anyone may have sent. A `BStr` shows what is no text as escapes.
+        pr_info!(
+            "{} from port {}: seq={} ack={} len={}: {}{}\n",
+            message.id(),
+            sender.portid(),
+            message.seq(),
+            message.ack(),
+            data.len(),
+            BStr::from_bytes(shown),
+            if shown.len() < data.len() { "..." } else { "" }
+        );
+    }
+}
+
+/// Broadcasts a counter.
+#[pin_data]
+struct Broadcaster {
+    counter: Atomic<u32>,
+    #[pin]
+    timer: HrTimer<Self>,
+}
+
+impl Broadcaster {
+    const INTERVAL: Delta = Delta::from_secs(1);
+
+    fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            counter: Atomic::new(0),
+            timer <- HrTimer::new(),
+        })
+    }
+
+    fn broadcast(&self) -> Result<(), SendError> {
+        let counter = self.counter.fetch_add(1, Relaxed);
+        let mut buffer = [0; 32];
+        let mut text = Formatter::new(&mut buffer);
+        // It fits: the longest is 20 bytes and the NUL, which the C sample's `ucon` expects.
+        let _ = write!(text, "counter = {counter}\0");
+        let len = text.bytes_written();
+        let message = OutMessage {
+            seq: counter,
+            ..OutMessage::new(SECOND, buffer.get(..len).unwrap_or_default())
+        };
+        connector::send(&message, Destination::Registered, GFP_ATOMIC)
+    }
+}
+
+impl HrTimerCallback for Broadcaster {
+    type Pointer<'a> = Arc<Self>;
+
+    // Runs in softirq, because the timer's mode says so.
+    fn run(
+        this: ArcBorrow<'_, Self>,
+        mut timer: HrTimerCallbackContext<'_, Self>,
+    ) -> HrTimerRestart {
+        match this.broadcast() {
+            // Nobody listens: the usual case.
+            Ok(()) | Err(SendError::NoListeners) => {}
+            Err(error) => pr_warn!("broadcast failed: {error:?}\n"),
+        }
+        timer.forward_now(Self::INTERVAL);
+        HrTimerRestart::Restart
+    }
+}
+
+impl_has_hr_timer! {
+    impl HasHrTimer<Self> for Broadcaster {
+        mode: RelativeSoftMode<Monotonic>, field: self.timer
+    }
+}
+
+#[pin_data]
+struct CnTest {
+    // Dropped in this order: the timer is stopped, and its callback has returned, before the ids
+    // go.
+    timer: ArcHrTimerHandle<Broadcaster>,
+    #[pin]
+    first: Registration<Logger>,
+    #[pin]
+    second: Registration<Logger>,
+}
+
+impl kernel::InPlaceModule for CnTest {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            first <- Registration::new(module, FIRST, c"cn_test", Logger),
+            second <- Registration::new(module, SECOND, c"cn_test", Logger),
+            timer: Arc::pin_init(Broadcaster::new(), GFP_KERNEL)?.start(Broadcaster::INTERVAL),
+        })
+    }
+}
