@@ -37,7 +37,18 @@ build_modules() {
 	printf '%s\n' "$kernel_id" >"$build/modules.new/.kernel"
 	rm -rf "$build/modules"
 	mv "$build/modules.new" "$build/modules"
+	collect_connector
 	step_done "${list[*]}"
+}
+
+# What a module outside of this tree needs to build on the crate: CONNECTOR=build/connector.
+collect_connector() {
+	rm -rf "$build/connector.new"
+	mkdir -p "$build/connector.new"
+	cp -p "$top/scripts/connector.mk" "$objects"/libconnector*.rmeta "$objects/Module.symvers" \
+		"$build/connector.new/"
+	rm -rf "$build/connector"
+	mv "$build/connector.new" "$build/connector"
 }
 
 install_modules() {
