@@ -4,7 +4,7 @@
 
 use std::{
     fmt,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -201,7 +201,7 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// [`Error::TooLarge`] if `data` has more than [`MAX_DATA_SIZE`] bytes; [`Error::Refused`];
+    /// [`Error::TooLarge`] if `data` has more than [`MAX_DATA_SIZE`](crate::MAX_DATA_SIZE) bytes; [`Error::Refused`];
     /// [`Error::Io`].
     pub fn send(&self, header: &Header, data: &[u8]) -> Result<()> {
         let mut bytes = Vec::new();
@@ -281,6 +281,17 @@ impl Connector {
         data: &[u8],
         deadline: Deadline,
     ) -> Result<Message> {
+        let (state, ticket) = self.start_request(answers, header, data)?;
+        self.wait(state, ticket, deadline)?.into_message()
+    }
+
+    /// Sends a request and enters who waits for the reply.
+    fn start_request(
+        &self,
+        answers: Answers,
+        header: &Header,
+        data: &[u8],
+    ) -> Result<(MutexGuard<'_, State>, Ticket)> {
         let mut state = self.lock();
         let mut bytes = std::mem::take(&mut state.scratch);
         bytes.clear();
@@ -299,7 +310,7 @@ impl Connector {
             state.exchange.leave(ticket);
             return Err(error);
         }
-        self.wait(state, ticket, deadline)?.into_message()
+        Ok((state, ticket))
     }
 
     /// Receives the next message that is not the reply to a request in progress, or the next loss.
@@ -471,6 +482,59 @@ impl Connector {
     }
 }
 
+/// The parts that the asynchronous socket is made from.
+#[cfg(feature = "tokio")]
+impl Connector {
+    /// Enters someone who waits for anything.
+    pub(crate) fn enter(&self) -> Ticket {
+        self.lock().exchange.enter(None)
+    }
+
+    /// Sends a request and enters who waits for the reply.
+    pub(crate) fn send_request(
+        &self,
+        answers: Answers,
+        header: &Header,
+        data: &[u8],
+    ) -> Result<Ticket> {
+        let (state, ticket) = self.start_request(answers, header, data)?;
+        drop(state);
+        Ok(ticket)
+    }
+
+    /// What this waiter waited for, if it is there or can be received now. Otherwise `waker` is
+    /// woken when someone else has received it, or has ceased to receive.
+    pub(crate) fn try_collect(&self, ticket: Ticket, waker: &Waker) -> Option<Result<Event>> {
+        let state = &mut *self.lock();
+        let mut now = Deadline::NOW;
+        loop {
+            if let Some(found) = state.exchange.collect(ticket) {
+                state.exchange.wake_one();
+                return Some(found);
+            }
+            // Does not wait, so the lock is kept and the reader is always there.
+            let (reader, single) = state.reader.as_mut()?;
+            let read = reader.read(&self.socket, single, &mut now);
+            match self.hand_out(&mut state.exchange, read, single) {
+                Ok(true) => {}
+                Ok(false) => {
+                    state.exchange.sleep(ticket, waker);
+                    return None;
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// Stops waiting, if it has not ended already.
+    pub(crate) fn leave_exchange(&self, ticket: Ticket) -> Error {
+        let state = &mut *self.lock();
+        let error = state.exchange.leave(ticket);
+        state.exchange.wake_one();
+        error
+    }
+}
+
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connector")
@@ -484,6 +548,13 @@ impl AsFd for Connector {
     /// Messages may have been kept while requests waited, so try before the first poll, too.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for Connector {
+    /// As for [`AsFd`].
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 }
 

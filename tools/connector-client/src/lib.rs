@@ -26,9 +26,11 @@
 //! finds a full receive buffer is gone. This crate therefore never waits without telling why it
 //! gave up ([`Error::TimedOut`]) and never hides a loss ([`Event::Overrun`]).
 //!
-//! # Minimum Rust version
+//! # Features and minimum Rust version
 //!
-//! 1.85, that of the kernel's own Rust code.
+//! - `tokio`: `AsyncConnector`, the same socket for asynchronous programs. Off by default.
+//!
+//! Rust 1.85, the minimum of the kernel's own Rust code.
 
 #![forbid(unsafe_code)]
 
@@ -47,6 +49,8 @@ pub mod proc;
 mod procfs;
 mod reader;
 mod socket;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 pub use connector_wire::{
     CbId,
@@ -69,3 +73,6 @@ pub use self::{
     proc::ProcEvent,
     procfs::{Registered, registered},
 };
+
+#[cfg(feature = "tokio")]
+pub use self::tokio::AsyncConnector;

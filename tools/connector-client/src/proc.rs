@@ -381,28 +381,9 @@ impl Connector {
     /// [`Self::join`] and [`Self::send`].
     pub fn subscribe_proc(&self, events: Events, deadline: impl Into<Deadline>) -> Result<()> {
         self.join(GROUP)?;
-        let header = self.header(ID);
-        let header = Header {
-            // What comes back has a `seq` of the kernel's own, so that `ack` has to be unique.
-            ack: header.seq.rotate_left(16) ^ self.portid(),
-            ..header
-        };
-        let listen = LISTEN.to_ne_bytes();
-        let ack = match self.exchange_as(is_ack, &header, &listen, deadline.into()) {
-            Err(Error::TimedOut { .. }) => return Err(Error::NoProcEvents),
-            ack => ack?,
-        };
-        if let What::Ack { err: err @ 1.. } = ProcEvent::from_bytes(&ack.data)?.what {
-            return Err(Error::Service(io::Error::from_raw_os_error(err as i32)));
-        }
-        if events == Events::ALL {
-            return Ok(());
-        }
-        let filter: Vec<u8> = [LISTEN, events.bits()]
-            .iter()
-            .flat_map(|word| word.to_ne_bytes())
-            .collect();
-        self.send(&self.header(ID), &filter)
+        let (header, data) = listen(self);
+        confirmed(self.exchange_as(is_ack, &header, &data, deadline.into()))?;
+        set_filter(self, events)
     }
 
     /// Tells the kernel that this socket wants no more process events, and leaves group 1. Events
@@ -420,9 +401,46 @@ impl Connector {
     }
 }
 
+/// A request for all events: its header and its data.
+pub(crate) fn listen(connector: &Connector) -> (Header, [u8; 4]) {
+    let header = connector.header(ID);
+    let header = Header {
+        // What comes back has a `seq` of the kernel's own, so that `ack` has to be unique.
+        ack: header.seq.rotate_left(16) ^ connector.portid(),
+        ..header
+    };
+    (header, LISTEN.to_ne_bytes())
+}
+
+/// What it means that a request for all events was answered like this.
+pub(crate) fn confirmed(ack: Result<Message>) -> Result<()> {
+    let event = match ack {
+        Err(Error::TimedOut { .. }) => return Err(Error::NoProcEvents),
+        ack => ProcEvent::from_bytes(&ack?.data)?,
+    };
+    match event.what {
+        What::Ack { err: err @ 1.. } => {
+            let error = io::Error::from_raw_os_error(err as i32);
+            Err(Error::Service(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// After a request for all events was confirmed: has the kernel send only those in `events`.
+pub(crate) fn set_filter(connector: &Connector, events: Events) -> Result<()> {
+    if events == Events::ALL {
+        return Ok(());
+    }
+    let mut filter = [0; 8];
+    filter[..4].copy_from_slice(&LISTEN.to_ne_bytes());
+    filter[4..].copy_from_slice(&events.bits().to_ne_bytes());
+    connector.send(&connector.header(ID), &filter)
+}
+
 /// Whether a message acknowledges the request to listen with the header `request`. The kernel
 /// overwrites the acknowledgement's `seq` with that of an event.
-fn is_ack(request: &Header, message: &RawMessage<'_>) -> bool {
+pub(crate) fn is_ack(request: &Header, message: &RawMessage<'_>) -> bool {
     message.header.id == ID
         && message.header.ack == request.ack.wrapping_add(1)
         && message.data.first_chunk() == Some(&[0; 4])
