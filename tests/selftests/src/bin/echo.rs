@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `cn_echo` returns every message as it is, at every size that the core lets through.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use selftests::{Client, ECHO, Header, MAX_DATA_SIZE, Module, Suite, pattern};
+
+fn header(seq: u32) -> Header {
+    Client::header(ECHO, seq, 0)
+}
+
+fn comes_back(size: usize) -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let client = Client::open()?;
+    for seq in 0..3 {
+        client.expect_echo(&header(seq), &pattern(seq, size))?;
+    }
+    Ok(())
+}
+
+fn every_small_size_comes_back() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let client = Client::open()?;
+    for size in 0..=256 {
+        client.expect_echo(&header(size), &pattern(size, size as usize))?;
+    }
+    Ok(())
+}
+
+fn too_large_is_dropped() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let client = Client::open()?;
+    client.send(&header(1), &pattern(1, MAX_DATA_SIZE + 1))?;
+    client.expect_nothing()?;
+    client.expect_echo(&header(2), b"still there")
+}
+
+fn any_bytes_come_back() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let client = Client::open()?;
+    let all: Vec<u8> = (0..=u8::MAX).collect();
+    client.expect_echo(&header(1), &all)?;
+    client.expect_echo(&header(2), &[0; 64])?;
+    client.expect_echo(&header(3), b"%s%n%p no NUL at the end")
+}
+
+fn main() -> ExitCode {
+    assert_eq!(MAX_DATA_SIZE, 16364);
+    let mut suite = Suite::new();
+    for size in [0, 1, 19, 20, 4096, MAX_DATA_SIZE] {
+        suite = suite.test(format!("a message of size {size} comes back"), move || {
+            comes_back(size)
+        });
+    }
+    suite
+        .test(
+            "messages of every size up to 256 bytes come back",
+            every_small_size_comes_back,
+        )
+        .test(
+            "a message of size 16365 is dropped without an error, and the next one answered",
+            too_large_is_dropped,
+        )
+        .test("data are bytes, whatever their values", any_bytes_come_back)
+        .run()
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Modules come and go; clients stay.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail, ensure};
+use nix::errno::Errno;
+use selftests::{Client, ECHO, Module, Stats, Suite, procfs};
+
+fn echo_can_be_reloaded() -> Result<()> {
+    let _connector = Module::load("rust_connector", "")?;
+    let client = Client::open()?;
+    for n in 0..20 {
+        let echo = Module::load("cn_echo", "")?;
+        client.expect_echo(&Client::header(ECHO, n, n), b"hello")?;
+        echo.unload()?;
+        ensure!(!procfs::is_registered(ECHO)?, "{ECHO} is still registered");
+    }
+    Ok(())
+}
+
+fn connector_can_be_reloaded() -> Result<()> {
+    let client = Client::open()?;
+    for n in 0..5 {
+        let (connector, echo) = Module::load_with_connector("cn_echo", "")?;
+        client.expect_echo(&Client::header(ECHO, n, n), b"hello")?;
+        let received = Stats::of(ECHO)?.received;
+        ensure!(received == 1, "1 message was sent, {received} are counted");
+        echo.unload()?;
+        connector.unload()?;
+    }
+    Ok(())
+}
+
+fn unloaded_id_does_not_answer() -> Result<()> {
+    let client = Client::open()?;
+    client.send(&Client::header(ECHO, 1, 0), b"before rust_connector")?;
+    let connector = Module::load("rust_connector", "")?;
+    client.send(&Client::header(ECHO, 2, 0), b"before cn_echo")?;
+    let echo = Module::load("cn_echo", "")?;
+    client.expect_echo(&Client::header(ECHO, 3, 0), b"meanwhile")?;
+    echo.unload()?;
+    client.send(&Client::header(ECHO, 4, 0), b"after cn_echo")?;
+    connector.unload()?;
+    client.send(&Client::header(ECHO, 5, 0), b"after rust_connector")?;
+    client.expect_nothing()
+}
+
+fn connector_stays_while_used() -> Result<()> {
+    let (connector, echo) = Module::load_with_connector("cn_echo", "")?;
+    let (connector, errno) = match connector.try_unload() {
+        Ok(()) => bail!("rust_connector went away under cn_echo"),
+        Err(refused) => refused,
+    };
+    ensure!(errno == Errno::EWOULDBLOCK, "rmmod rust_connector: {errno}");
+    Client::open()?.expect_echo(&Client::header(ECHO, 1, 1), b"hello")?;
+    echo.unload()?;
+    connector.unload()
+}
+
+fn counters_outlive_a_registration() -> Result<()> {
+    let _connector = Module::load("rust_connector", "")?;
+    let client = Client::open()?;
+    for n in 1..4 {
+        let echo = Module::load("cn_echo", "")?;
+        client.expect_echo(&Client::header(ECHO, 1, n), b"hello")?;
+        echo.unload()?;
+        // Turned away by the core: nobody counts it.
+        client.send(&Client::header(ECHO, 2, n), b"hello")?;
+        let total = Stats::total()?;
+        ensure!(
+            (
+                total.received,
+                total.replied,
+                total.dropped(),
+                total.running
+            ) == (n.into(), n.into(), 0, 0),
+            "after {n} messages the counters say {total:?}"
+        );
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    Suite::new()
+        .test(
+            "cn_echo answers after each of 20 reloads, on a socket that stays open",
+            echo_can_be_reloaded,
+        )
+        .test(
+            "rust_connector can be reloaded, and counts from zero",
+            connector_can_be_reloaded,
+        )
+        .test(
+            "a message to an id that is not loaded gets no reply and no error",
+            unloaded_id_does_not_answer,
+        )
+        .test(
+            "rust_connector cannot be unloaded while cn_echo is loaded",
+            connector_stays_while_used,
+        )
+        .test(
+            "the total of the counters outlives a registration",
+            counters_outlive_a_registration,
+        )
+        .run()
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the test programs have in common: TAP, modules, a plain socket, the kernel log.
+//!
+//! Each program in `src/bin/` is one suite. It runs as root on a machine whose kernel the modules
+//! were built for, prints one TAP stream and ends with kselftest's exit codes. The modules are
+//! looked for in `/modules`, or where the environment's `MODULES` says.
+//!
+//! No verdict comes from a pause. A test waits for an event, for at most [`PATIENCE`]. That
+//! something did *not* happen is seen without waiting: the kernel calls a handler inside the
+//! sender's `sendmsg(2)`, so that what the handler sends is there when that returns.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+mod client;
+mod klog;
+mod module;
+pub mod procfs;
+mod stats;
+mod tap;
+
+pub use self::{
+    client::{Client, Datagram, Received},
+    klog::KernelLog,
+    module::{Module, unload_in_background},
+    stats::Stats,
+    tap::{Suite, skip},
+};
+pub use connector_wire::{CbId, Header, MAX_DATA_SIZE};
+
+/// `cn_echo`, unless its parameters say otherwise.
+pub const ECHO: CbId = CbId { idx: 16, val: 1 };
+
+/// How long to wait for what has to happen. It is long because an emulated machine with a debug
+/// kernel is slow; no test that passes waits for it to end.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `event` returns something; `what` says what was waited for in vain.
+pub fn wait_for<T>(what: &str, mut event: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = event()? {
+            return Ok(value);
+        }
+        if Instant::now() > deadline {
+            bail!("waited {} s for this: {what}", PATIENCE.as_secs());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Bytes that differ from those of another seed, and from themselves one place on.
+pub fn pattern(seed: u32, len: usize) -> Vec<u8> {
+    let mut state = seed ^ 0x9e37_79b9;
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        })
+        .collect()
+}

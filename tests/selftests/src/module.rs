@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Loading and unloading modules.
+
+use std::{
+    env,
+    ffi::CString,
+    fs::File,
+    path::PathBuf,
+    sync::mpsc::{self, Receiver},
+    thread,
+};
+
+use anyhow::{Context, Result};
+use nix::{
+    errno::Errno,
+    kmod::{DeleteModuleFlags, ModuleInitFlags, delete_module, finit_module},
+    unistd::{Pid, gettid},
+};
+
+/// A module that is loaded, and unloaded when this is dropped.
+///
+/// Modules that depend on each other are unloaded in the right order if they are declared in the
+/// order in which they are loaded.
+#[derive(Debug)]
+#[must_use]
+pub struct Module {
+    name: &'static str,
+}
+
+impl Module {
+    /// Loads a module: `insmod /modules/NAME.ko PARAMETERS`.
+    pub fn load(name: &'static str, parameters: &str) -> Result<Self> {
+        Self::try_load(name, parameters)?.with_context(|| format!("insmod {name}.ko {parameters}"))
+    }
+
+    /// [`Self::load`] for a module that the kernel may refuse.
+    pub fn try_load(name: &'static str, parameters: &str) -> Result<Result<Self, Errno>> {
+        let folder = env::var_os("MODULES").map_or_else(|| "/modules".into(), PathBuf::from);
+        let path = folder.join(format!("{name}.ko"));
+        let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        let parameters = CString::new(parameters)?;
+        let loaded = finit_module(&file, &parameters, ModuleInitFlags::empty());
+        Ok(loaded.map(|()| Self { name }))
+    }
+
+    /// Loads `rust_connector` and a module on top of it, which come in this order: bound by one
+    /// `let`, the second one is unloaded first.
+    pub fn load_with_connector(name: &'static str, parameters: &str) -> Result<(Self, Self)> {
+        let connector = Self::load("rust_connector", "")?;
+        Ok((connector, Self::load(name, parameters)?))
+    }
+
+    /// Unloads the module as `rmmod` does, and returns when it is gone.
+    pub fn unload(self) -> Result<()> {
+        let name = self.name;
+        self.try_unload()
+            .map_err(|(_, errno)| errno)
+            .with_context(|| format!("rmmod {name}"))
+    }
+
+    /// [`Self::unload`] for a module that may be in use.
+    pub fn try_unload(self) -> Result<(), (Self, Errno)> {
+        match delete(self.name) {
+            Ok(()) => {
+                std::mem::forget(self);
+                Ok(())
+            }
+            Err(errno) => Err((self, errno)),
+        }
+    }
+}
+
+fn delete(name: &str) -> Result<(), Errno> {
+    let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
+    delete_module(&name, DeleteModuleFlags::O_NONBLOCK)
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        if let Err(errno) = delete(self.name) {
+            println!("# rmmod {}: {errno}", self.name);
+        }
+    }
+}
+
+/// An unloading that is going on in a thread of its own.
+#[derive(Debug)]
+pub struct Unloading {
+    thread: Pid,
+    result: Receiver<Result<()>>,
+}
+
+/// Unloads a module in a thread of its own.
+///
+/// The thread is not joined: if the kernel never lets go of it, the test fails all the same.
+pub fn unload_in_background(module: Module) -> Result<Unloading> {
+    let (send_thread, thread) = mpsc::channel();
+    let (send, result) = mpsc::channel();
+    thread::spawn(move || {
+        let _ = send_thread.send(gettid());
+        let _ = send.send(module.unload());
+    });
+    Ok(Unloading {
+        thread: thread.recv()?,
+        result,
+    })
+}
+
+impl Unloading {
+    /// Whether it is over; an error if it failed.
+    pub fn is_over(&mut self) -> Result<bool> {
+        match self.result.try_recv() {
+            Ok(result) => result.map(|()| true),
+            Err(mpsc::TryRecvError::Empty) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the thread sleeps in the kernel and cannot be interrupted: it waits for a handler.
+    pub fn is_waiting(&self) -> Result<bool> {
+        let stat = std::fs::read_to_string(format!("/proc/self/task/{}/stat", self.thread))?;
+        // The name, in parentheses, may hold anything.
+        let (_, fields) = stat.rsplit_once(") ").context("an odd stat line")?;
+        Ok(fields.starts_with('D'))
+    }
+
+    /// Waits until the module is gone.
+    pub fn wait(self) -> Result<()> {
+        self.result
+            .recv_timeout(crate::PATIENCE)
+            .context("rmmod does not return")?
+    }
+}
