@@ -23,6 +23,7 @@ kdir_vm_needs=(
 	"TTY has consoles"
 	"SERIAL_8250_CONSOLE shows the kernel log"
 	"PRINTK logs"
+	"FUTEX lets threads wait"
 )
 
 config() {
@@ -97,6 +98,8 @@ check_kdir() {
 # What booting it takes on top. $image is what QEMU boots.
 check_kdir_boots() {
 	kdir_refuse_missing "${kdir_vm_needs[@]}"
+	[[ $(config CONNECTOR) = y ]] || die "the kernel in $kdir has CONFIG_CONNECTOR=m; the VM has no modules but ours" \
+		"set CONFIG_CONNECTOR=y and rebuild"
 	(($(config SERIAL_8250_RUNTIME_UARTS) >= 2)) || die "the kernel in $kdir has fewer than two serial ports" \
 		"set CONFIG_SERIAL_8250_RUNTIME_UARTS=4: one carries the kernel log, one the programs' output"
 	image=$kdir/arch/x86/boot/bzImage

@@ -44,9 +44,10 @@ try_rustc() {
 	done
 
 	# rustup may add it; without a network this fails at once.
-	if [[ $path != /usr/bin/* ]] && command -v rustup >/dev/null; then
+	if [[ $sysroot == */toolchains/* ]] && command -v rustup >/dev/null; then
 		progress "asking rustup for rust-src $version"
-		if timeout 120 rustup component add rust-src </dev/null >>"$cache/log/rust.log" 2>&1 &&
+		if timeout 120 rustup component add --toolchain "$(basename "$sysroot")" rust-src \
+			</dev/null >>"$cache/log/rust.log" 2>&1 &&
 			[[ -e $sysroot/lib/rustlib/src/rust/library/core/src/lib.rs ]]; then
 			rust_lib_src=$sysroot/lib/rustlib/src/rust/library
 			return

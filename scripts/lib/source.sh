@@ -28,6 +28,7 @@ find_source() {
 	ksrc=$cache/source/linux-$want
 	if [[ ! -e $ksrc/.complete ]]; then
 		cache_lock downloads
+		check_disk
 		if [[ ! -e $ksrc/.complete ]]; then # another run may have got it meanwhile
 			source_from_kernel_org "$want" || source_from_debian "$want" || source_fallback "$want" ||
 				die "no source of Linux $want to be had" "tried:" "${source_tried[@]}" \
@@ -37,6 +38,14 @@ find_source() {
 	fi
 	kver=$(source_version "$ksrc")
 	step_done "$kver, $(<"$ksrc/.complete")"
+}
+
+# The source and one build of it take some 2.5 GB; better to say so now.
+check_disk() {
+	local free
+	free=$(df -m --output=avail "$cache" | tail -n1)
+	((free >= 4000)) || die "$cache has only $free MB left, a kernel's source and build need 4000" \
+		"make room, or put the cache elsewhere: XDG_CACHE_HOME=/path make …"
 }
 
 # source_keep SERIES ORIGIN DIR: what was unpacked becomes the cache's.
