@@ -2,10 +2,10 @@
 
 //! The command line: what it accepts and what `--help` says. No work is done here.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{num::NonZeroU32, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use connector_client::{CbId, MAX_DATA_SIZE, known};
+use connector_client::{CbId, Group, MAX_DATA_SIZE, Range, known, proc::Events};
 
 /// Talk to services on the Linux kernel connector (NETLINK_CONNECTOR).
 ///
@@ -53,15 +53,108 @@ pub(crate) enum When {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    List(List),
+    Send(Send),
     Ping(Ping),
+    Listen(Listen),
+    Proc(Proc),
+    Watch(Watch),
+    Bench(Bench),
+}
+
+/// List the ids that are registered, from /proc/net/connector.
+///
+/// Ids that have a known name show it, and what is behind them.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+JSON: {\"event\":\"registered\",\"id\",\"name\"} and, for known ids, \"known\" and \"what\".")]
+pub(crate) struct List {
+    /// List the known names instead, registered or not
+    #[arg(long)]
+    pub(crate) known: bool,
+}
+
+/// Send a message.
+///
+/// The kernel does not tell whether anybody wanted it; with --wait, a reply shows that.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+JSON: {\"event\":\"sent\",\"id\",\"seq\",\"ack\",\"len\"}; with --wait then \
+{\"event\":\"reply\",\"id\",\"seq\",\"ack\",\"len\",\"data\",\"time_ms\"} with data in hexadecimal.
+
+Exit status: 0 if it was sent (and answered), 1 if no reply came, 2 on an error.")]
+pub(crate) struct Send {
+    /// The service, as IDX:VAL or by its name
+    #[arg(value_name = "ID", value_parser = known::parse_id)]
+    pub(crate) id: CbId,
+
+    /// The data, as text; none if neither this nor another source is given
+    #[arg(value_name = "TEXT", group = "source")]
+    pub(crate) text: Option<String>,
+
+    /// The data, as hexadecimal digits; spaces between bytes are allowed
+    #[arg(long, value_name = "DIGITS", group = "source", value_parser = hex)]
+    pub(crate) hex: Option<Bytes>,
+
+    /// Read the data from a file; - is standard input
+    #[arg(short, long, value_name = "PATH", group = "source")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// The sequence number [default: one that this program has not used before]
+    #[arg(long, value_parser = number)]
+    pub(crate) seq: Option<u32>,
+
+    /// The acknowledge number
+    #[arg(long, default_value = "0", value_parser = number)]
+    pub(crate) ack: u32,
+
+    /// The flags, whose meaning is up to the service
+    #[arg(long, default_value = "0", value_parser = flags)]
+    pub(crate) flags: u16,
+
+    /// Wait for the reply and show it
+    #[arg(short, long)]
+    pub(crate) wait: bool,
+
+    /// Seconds to wait for the reply
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+
+    /// Show the data of the reply as text or as a hex dump
+    #[arg(long, value_name = "FORM", default_value = "auto")]
+    pub(crate) data: Form,
+}
+
+/// Data from the command line. A type of its own, because clap takes a `Vec` for a list.
+#[derive(Clone, Debug)]
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
+
+/// How to show the data of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// As text if it is printable, otherwise as a hex dump
+    Auto,
+    /// As text; what is not printable is escaped
+    Text,
+    /// As a hex dump
+    Hex,
+    /// Not at all
+    None,
 }
 
 /// Send messages to a service that echoes them, and check and time the replies.
 ///
 /// A reply must have the request's seq, its ack plus one, and the same bytes; cn_echo answers like
-/// that. Ctrl-C ends it with a summary. Exit status: 0 if every message was answered, 1 if replies
-/// were lost or wrong, 2 on an error.
+/// that. Ctrl-C ends it with a summary.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+JSON: {\"event\":\"reply\",\"id\",\"seq\",\"ack\",\"len\",\"time_ms\"} a reply, \
+{\"event\":\"wrong\",\"id\",\"seq\",\"ack\",\"len\",\"text\"} for one that is missing or wrong, \
+{\"event\":\"overrun\",\"text\"}, and in the end {\"event\":\"summary\",\"id\",\"sent\",\"received\",\
+\"lost\",\"wrong\",\"elapsed_ms\"} with \"rtt_min_ms\", \"rtt_avg_ms\", \"rtt_max_ms\" and \"rtt_mdev_ms\" \
+if any reply came.
+
+Exit status: 0 if every message was answered, 1 if replies were lost or wrong, 2 on an error.")]
 pub(crate) struct Ping {
     /// The service, as IDX:VAL or by its name
     #[arg(value_name = "ID", value_parser = known::parse_id)]
@@ -94,6 +187,250 @@ pub(crate) struct Ping {
     /// Print nothing but the summary and what went wrong
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
+}
+
+/// Show broadcasts as they come.
+///
+/// A group is 1 to 32; a service that broadcasts to its own group has its idx for one. Joining an
+/// even group takes CAP_NET_ADMIN, an odd one can be joined by anybody. Losses are reported at their
+/// place, and so are gaps in the sequence numbers of a broadcaster.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+JSON: {\"event\":\"message\",\"time\",\"group\",\"id\",\"seq\",\"ack\",\"len\",\"flags\",\"data\"} with time in \
+seconds since boot and data in hexadecimal; {\"event\":\"gap\",\"id\",\"expected\",\"got\",\"missing\"}; \
+{\"event\":\"overrun\",\"lost\",\"text\"}; {\"event\":\"error\",\"text\"}.
+
+Exit status: 0 when ended by Ctrl-C or --count, 1 if messages were lost, 2 on an error.")]
+pub(crate) struct Listen {
+    /// The groups, as numbers or as names of services
+    #[arg(value_name = "GROUP", required = true, value_parser = group)]
+    pub(crate) groups: Vec<Group>,
+
+    /// Stop after this many messages
+    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+
+    /// Show the data as text or as a hex dump
+    #[arg(long, value_name = "FORM", default_value = "auto")]
+    pub(crate) data: Form,
+
+    #[command(flatten)]
+    pub(crate) buffer: Buffer,
+}
+
+/// The receive buffer.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Buffer {
+    /// Ask for a receive buffer of this many bytes; the kernel doubles it
+    #[arg(long = "buffer", value_name = "BYTES")]
+    pub(crate) bytes: Option<usize>,
+}
+
+/// Show what processes do: start, execute programs, change ids and names, exit.
+///
+/// These are the kernel's own events (CONFIG_PROC_EVENTS). The command line is read from /proc when
+/// a program is executed; of a process that is gone by then it cannot be read.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+JSON: {\"event\":\"proc\",\"time\",\"cpu\",\"what\",\"pid\",\"tid\"} with time in seconds since boot, and by \
+what: fork \"parent_pid\", \"parent_tid\"; exec \"command\" if it could be read; uid and gid \"real\", \
+\"effective\"; ptrace \"tracer_pid\" if one came; comm \"comm\"; coredump \"parent_pid\"; exit \"status\" \
+or \"signal\" it died of, and \"parent_pid\". {\"event\":\"overrun\",\"lost\",\"text\"}; \
+{\"event\":\"gap\",\"cpu\",\"missing\"}; {\"event\":\"error\",\"text\"}.
+
+Exit status: 0 when ended by Ctrl-C or --count, 1 if events were lost, 2 on an error.")]
+pub(crate) struct Proc {
+    /// Show these events only, separated by commas: fork, exec, uid, gid, sid, ptrace, comm,
+    /// coredump, exit, nonzero-exit
+    #[arg(
+        short,
+        long = "event",
+        value_name = "EVENT",
+        value_delimiter = ',',
+        value_parser = event
+    )]
+    pub(crate) events: Vec<Events>,
+
+    /// Show threads, too; otherwise only processes
+    #[arg(short, long)]
+    pub(crate) threads: bool,
+
+    /// Do not read command lines
+    #[arg(long)]
+    pub(crate) no_command: bool,
+
+    /// Stop after this many events
+    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) buffer: Buffer,
+}
+
+/// Show the ids that are registered, then every change; needs the module cn_notify.
+///
+/// Nothing is missed between the two, and nothing shown twice. Needs CAP_NET_ADMIN.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+JSON: {\"event\":\"present\",\"time\",\"id\",\"name\"} for each id at the start, then \
+{\"event\":\"registered\"…} and {\"event\":\"unregistered\"…} with the same members; \
+{\"event\":\"overrun\",\"lost\",\"text\"}, after which the ids are read anew.
+
+Exit status: 0 when ended by Ctrl-C or --count, 2 on an error.")]
+pub(crate) struct Watch {
+    /// The ids: IDX or IDX-IDX, then :VAL or :VAL-VAL if not every val is meant; or a known name
+    /// [default: every id]
+    #[arg(value_name = "IDS", value_parser = pattern)]
+    pub(crate) ids: Vec<Pattern>,
+
+    /// The group that notifications go to
+    #[arg(long, default_value = "26", value_parser = group)]
+    pub(crate) group: Group,
+
+    /// Stop after this many changes
+    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+
+    /// Show what is registered now and end
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+/// Ranges of idx and val.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    pub(crate) idx: Vec<Range>,
+    pub(crate) val: Vec<Range>,
+}
+
+/// Measure how fast a service answers.
+///
+/// Each thread sends a request, waits for its reply, and sends the next. The threads share one
+/// socket unless told otherwise.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+JSON: {\"event\":\"bench\",\"id\",\"size\",\"threads\",\"elapsed_ms\",\"replies\",\"lost\",\"per_second\"} and, in \
+microseconds, \"min_us\", \"avg_us\", \"p50_us\", \"p90_us\", \"p99_us\", \"p999_us\", \"max_us\".
+
+Exit status: 0 if every message was answered, 1 if replies were lost, 2 on an error.")]
+pub(crate) struct Bench {
+    /// The service, as IDX:VAL or by its name
+    #[arg(value_name = "ID", value_parser = known::parse_id)]
+    pub(crate) id: CbId,
+
+    /// Bytes of data in each message, at most 16364
+    #[arg(short, long, default_value_t = 32, value_parser = size)]
+    pub(crate) size: usize,
+
+    /// Seconds to measure
+    #[arg(short, long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
+    pub(crate) time: Duration,
+
+    /// Stop after this many messages of each thread
+    #[arg(short, long)]
+    pub(crate) count: Option<u64>,
+
+    /// Threads
+    #[arg(short = 'j', long, default_value = "1")]
+    pub(crate) threads: NonZeroU32,
+
+    /// Give each thread a socket of its own
+    #[arg(long)]
+    pub(crate) own_sockets: bool,
+}
+
+/// Reads a number, decimal or 0x-hexadecimal.
+fn number(text: &str) -> Result<u32, &'static str> {
+    known::parse_number(text).ok_or("expected a number below 2^32, decimal or 0x-hexadecimal")
+}
+
+/// Reads flags.
+fn flags(text: &str) -> Result<u16, &'static str> {
+    known::parse_number(text)
+        .and_then(|number| number.try_into().ok())
+        .ok_or("expected a number below 65536, decimal or 0x-hexadecimal")
+}
+
+/// Reads a group: its number, or the name of a service that broadcasts to its own group.
+fn group(text: &str) -> Result<Group, String> {
+    known::by_name(text)
+        .map(|known| known.id.idx)
+        .or_else(|| known::parse_number(text))
+        .and_then(Group::new)
+        .ok_or_else(|| {
+            format!(
+                "expected a group, 1 to {}, or the name of a service",
+                Group::MAX
+            )
+        })
+}
+
+/// Reads the name of a process event.
+fn event(text: &str) -> Result<Events, String> {
+    let names: Vec<_> = Events::NAMES.iter().map(|(name, _)| *name).collect();
+    Events::by_name(text).ok_or_else(|| format!("expected one of {}", names.join(", ")))
+}
+
+/// Reads hexadecimal digits, two a byte.
+fn hex(text: &str) -> Result<Bytes, &'static str> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .filter(|c| !c.is_ascii_whitespace())
+        .map(|c| Some(c.to_digit(16)? as u8))
+        .collect();
+    let digits = digits.ok_or("expected hexadecimal digits")?;
+    if digits.len() % 2 == 1 {
+        return Err("expected two digits for each byte");
+    }
+    Ok(Bytes(
+        digits
+            .chunks_exact(2)
+            .map(|pair| pair[0] << 4 | pair[1])
+            .collect(),
+    ))
+}
+
+/// Reads `IDX[-IDX][:VAL[-VAL]]`, where a part that is missing or `*` means every number; or a
+/// known name.
+fn pattern(text: &str) -> Result<Pattern, String> {
+    if let Some(known) = known::by_name(text) {
+        return Ok(Pattern {
+            idx: ranges(known.id.idx, known.id.idx),
+            val: ranges(known.id.val, known.id.val),
+        });
+    }
+    let (idx, val) = text.split_once(':').unwrap_or((text, "*"));
+    let part = |part: &str| {
+        let (first, last) = match part {
+            "" | "*" => (0, u32::MAX),
+            part => {
+                let (first, last) = part.split_once('-').unwrap_or((part, part));
+                (known::parse_number(first)?, known::parse_number(last)?)
+            }
+        };
+        (first <= last).then(|| ranges(first, last))
+    };
+    match (part(idx), part(val)) {
+        (Some(idx), Some(val)) => Ok(Pattern { idx, val }),
+        _ => Err("expected IDX[-IDX][:VAL[-VAL]] or a known name".to_owned()),
+    }
+}
+
+/// The numbers from `first` to `last`: one range, or two where there are too many for one.
+fn ranges(first: u32, last: u32) -> Vec<Range> {
+    match (last - first).checked_add(1) {
+        Some(range) => vec![Range { first, range }],
+        None => vec![
+            Range {
+                first,
+                range: u32::MAX,
+            },
+            Range {
+                first: last,
+                range: 1,
+            },
+        ],
+    }
 }
 
 /// Reads a size that fits into a message.
@@ -144,6 +481,39 @@ mod tests {
         for wrong in ["", "0", "0..", "..1", "2..1", "0..16365", "-1..2"] {
             assert!(sizes(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn hexadecimal_data_is_read_and_half_a_byte_refused() {
+        assert_eq!(hex("00fF 1a").unwrap().0, [0, 0xff, 0x1a]);
+        assert_eq!(hex("").unwrap().0, []);
+        assert!(hex("0").is_err());
+        assert!(hex("0g").is_err());
+    }
+
+    #[test]
+    fn patterns_take_numbers_ranges_names_and_everything() {
+        let one = |first, last| ranges(first, last);
+        let read = |text| pattern(text).map(|pattern| (pattern.idx, pattern.val));
+        let every = ranges(0, u32::MAX);
+        assert_eq!(read("5"), Ok((one(5, 5), every.clone())));
+        assert_eq!(read("5-7:0x10"), Ok((one(5, 7), one(16, 16))));
+        assert_eq!(read(":1-2"), Ok((every.clone(), one(1, 2))));
+        assert_eq!(read("*:*"), Ok((every.clone(), every)));
+        assert_eq!(read("proc"), Ok((one(1, 1), one(1, 1))));
+        for wrong in ["7-5", "x", "1:2:3", "1-2-3", "-1", "1-"] {
+            assert!(pattern(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn every_number_takes_two_ranges_that_do_not_wrap() {
+        let every = ranges(0, u32::MAX);
+        assert_eq!(every.len(), 2);
+        for number in [0, 1, u32::MAX - 1, u32::MAX] {
+            assert!(every.iter().any(|range| range.contains(number)));
+        }
+        assert!(!every.iter().any(Range::wraps));
     }
 
     #[test]

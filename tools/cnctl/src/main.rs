@@ -6,12 +6,20 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cli;
+mod clock;
+mod list;
+mod listen;
 mod output;
+mod payload;
 mod ping;
+mod proc;
+mod send;
 mod signal;
+mod watch;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::Parser;
 
@@ -42,10 +50,24 @@ impl Outcome {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let (name, result) = match cli.command {
+        Command::List(args) => ("list", list::run(&args, &cli.global)),
+        Command::Send(args) => ("send", send::run(&args, &cli.global)),
         Command::Ping(args) => ("ping", ping::run(&args, &cli.global)),
+        Command::Listen(args) => ("listen", listen::run(&args, &cli.global)),
+        Command::Proc(args) => ("proc", proc::run(&args, &cli.global)),
+        Command::Watch(args) => ("watch", watch::run(args, &cli.global)),
+        Command::Bench(args) => ("bench", bench::run(&args, &cli.global)),
     };
     match result {
         Ok(outcome) => ExitCode::from(outcome.status()),
+        // Nobody reads any more (`cnctl … | head`): what was wanted was read.
+        Err(failure)
+            if failure
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) =>
+        {
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
             eprintln!("cnctl {name}: {failure}");
             ExitCode::from(2)

@@ -50,6 +50,13 @@ impl Output {
         end_if_closed(writeln!(io::stdout().lock(), "{line}"));
     }
 
+    /// Writes and empties `lines`, by one system call as a rule.
+    pub(crate) fn flush(self, lines: &mut String) -> io::Result<()> {
+        let result = io::stdout().lock().write_all(lines.as_bytes());
+        lines.clear();
+        result
+    }
+
     /// A piece of text in the colour of its meaning.
     pub(crate) fn toned<T: Display>(self, tone: Tone, text: T) -> Toned<T> {
         Toned {
@@ -126,6 +133,18 @@ impl Object {
         self
     }
 
+    /// Adds bytes, as hexadecimal digits.
+    pub(crate) fn bytes(mut self, name: &str, bytes: &[u8]) -> Self {
+        self.name(name);
+        self.0.push('"');
+        self.0.extend(bytes.iter().flat_map(|byte| {
+            let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+            [digit(byte >> 4), digit(byte & 15)]
+        }));
+        self.0.push('"');
+        self
+    }
+
     fn name(&mut self, name: &str) {
         if self.0.len() > 1 {
             self.0.push(',');
@@ -170,10 +189,11 @@ mod tests {
             .string("te\"xt", "a\\b\n\u{1}\u{7f}é")
             .value("number", 1.5)
             .value("none", f64::NAN)
-            .value("truth", true);
+            .value("truth", true)
+            .bytes("data", &[0, 0x1f, 0xff]);
         assert_eq!(
             object.to_string(),
-            r#"{"event":"x","te\"xt":"a\\b\n\u0001\u007fé","number":1.5,"none":null,"truth":true}"#
+            r#"{"event":"x","te\"xt":"a\\b\n\u0001\u007fé","number":1.5,"none":null,"truth":true,"data":"001fff"}"#
         );
     }
 }

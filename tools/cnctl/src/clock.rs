@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Times since boot, as the kernel's log and its process events have them.
+
+use std::{fmt, time::Duration};
+
+use nix::time::{ClockId, clock_gettime};
+
+/// A time since boot (`CLOCK_MONOTONIC`). Shown as in the kernel's log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp(pub(crate) Duration);
+
+impl Stamp {
+    pub(crate) fn now() -> Self {
+        // This clock always exists.
+        Self(clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from))
+    }
+
+    /// For JSON: seconds with all nine digits.
+    pub(crate) fn seconds(self) -> impl fmt::Display {
+        format!("{}.{:09}", self.0.as_secs(), self.0.subsec_nanos())
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{:5}.{:06}]", self.0.as_secs(), self.0.subsec_micros())
+    }
+}

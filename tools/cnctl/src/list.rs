@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `cnctl list`: what is registered.
+
+use connector_client::{CbId, known, registered};
+
+use crate::{
+    Failure, Outcome,
+    cli::{Global, List},
+    output::{Object, Output, Tone},
+};
+
+pub(crate) fn run(args: &List, global: &Global) -> Result<Outcome, Failure> {
+    let output = Output::new(global);
+    if args.known {
+        for known in known::KNOWN {
+            line(output, "known", known.id, known.name);
+        }
+        return Ok(Outcome::Complete);
+    }
+    for entry in registered()? {
+        line(output, "registered", entry.id, &entry.name);
+    }
+    Ok(Outcome::Complete)
+}
+
+fn line(output: Output, event: &str, id: CbId, name: &str) {
+    let known = known::by_id(id);
+    if output.json {
+        let object = Object::new(event)
+            .string("id", &id.to_string())
+            .string("name", name);
+        output.line(match known {
+            Some(known) => object
+                .string("known", known.name)
+                .string("what", known.what),
+            None => object,
+        });
+    } else {
+        // Padded before it is coloured: escape sequences have no width.
+        let id = format!("{:<21}", id.to_string());
+        output.line(format_args!(
+            "{} {:<19} {}",
+            output.toned(Tone::Strong, id),
+            name.escape_debug().to_string(),
+            known.map_or("", |known| known.what)
+        ));
+    }
+}
