@@ -30,18 +30,19 @@ config() {
 	sed -n "s/^CONFIG_$1=//p" "$kdir/.config" | tr -d '"'
 }
 
-# A setting's first word after the name: how to switch it on.
+# Names all that is missing at once, and how to switch it on.
 kdir_refuse_missing() {
-	local entry name missing=()
+	local entry name tool=scripts/config missing=()
 	for entry in "$@"; do
 		name=${entry%% *}
 		[[ $(config "$name") == [ym]* ]] || missing+=("CONFIG_$name: ${entry#* }")
 	done
 	((${#missing[@]} == 0)) && return
 	local -a names=("${missing[@]%%:*}")
+	[[ ! -e $kdir/source ]] || tool=source/scripts/config
 	die "the kernel in $kdir lacks ${names[*]}" "${missing[@]}" \
-		"switch on and rebuild: cd $kdir && ./source/scripts/config ${names[*]/#CONFIG_/-e } && make olddefconfig && make" \
-		"(scripts/config is in the source tree; make needs the same LLVM= as before)"
+		"switch on and rebuild: cd $kdir && $tool ${names[*]/#CONFIG_/-e } && make olddefconfig && make" \
+		"(with the same LLVM= or CC= as before)"
 }
 
 kdir_compiler() {
