@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! 100 threads ask the echo service 1000 times each, over one socket. Each gets its own replies,
+//! whichever thread received them. Load `cn_echo` first.
+
+use std::{thread, time::Duration};
+
+use connector_client::{CbId, Connector, Result};
+
+const ECHO: CbId = CbId { idx: 16, val: 1 };
+
+fn main() -> Result<()> {
+    let connector = Connector::open()?;
+    thread::scope(|scope| -> Result<()> {
+        let threads: Vec<_> = (0..100u32)
+            .map(|number| {
+                let connector = &connector;
+                scope.spawn(move || ask(connector, number))
+            })
+            .collect();
+        for thread in threads {
+            thread.join().expect("a thread panicked")?;
+        }
+        Ok(())
+    })?;
+    println!("100000 replies, none mixed up");
+    Ok(())
+}
+
+fn ask(connector: &Connector, thread: u32) -> Result<()> {
+    for number in 0..1000u32 {
+        let data = [thread.to_ne_bytes(), number.to_ne_bytes()].concat();
+        let reply = connector.request(&connector.header(ECHO), &data, Duration::from_secs(30))?;
+        assert_eq!(reply.data, data, "a reply to somebody else");
+    }
+    Ok(())
+}
