@@ -35,6 +35,10 @@ connector_bindgen_items := \
 	--allowlist-type 'cb_id|cn_msg|netlink_skb_parms|scm_creds|netlink_filter_fn' \
 	--allowlist-function 'cn_add_callback|cn_del_callback|cn_netlink_send_mult' \
 	--allowlist-function '__netlink_ns_capable' \
+	--allowlist-type 'kprobe|kprobe_.*_handler_t|kprobe_opcode_t|arch_specific_insn' \
+	--allowlist-type 'kretprobe|kretprobe_instance|kretprobe_handler_t|rethook_node|rethook' \
+	--opaque-type 'rethook|arch_specific_insn' \
+	--allowlist-function 'register_kretprobe|unregister_kretprobe' \
 	--allowlist-var 'init_user_ns|CAP_NET_ADMIN|CAP_SYS_ADMIN|CAP_LAST_CAP|RUST_CONST_HELPER_.*'
 
 quiet_cmd_connector_bindgen = BINDGEN $@

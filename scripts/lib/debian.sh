@@ -56,12 +56,17 @@ debian_lists() {
 		Acquire::Languages "none";
 		Acquire::Retries "3";
 		APT::Sandbox::User "$(id -un)";
-		APT::Update::Error-Mode "any";
 	END
 	run_logged "reading Debian's package lists (${debian_suites[*]})" "$cache/log/debian.log" \
 		"the log says whether the network or a signature failed; a newer debian-archive-keyring may be needed" \
-		debian_apt apt-get -q update
+		debian_update
 	debian_ready=1
+}
+
+# A suite that cannot be had (a mirror that lags, a key that is too new) is left
+# out; without any, the log says why.
+debian_update() {
+	debian_apt apt-get -q update || compgen -G "$cache/apt/lists/*_Packages*" >/dev/null
 }
 
 # debian_versions PACKAGE: "VERSION SUITE" lines, in the order of our suites.

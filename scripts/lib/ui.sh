@@ -17,6 +17,10 @@ else
 	c_bold='' c_red='' c_dim='' c_off=''
 fi
 
+# The screen, also where a command's output goes elsewhere: an interrupt there is
+# reported here.
+exec 7>&2
+
 step_no=0
 step_total=0
 step_name=
@@ -53,16 +57,16 @@ step_prefix() {
 # A line that the next one replaces (on a terminal; elsewhere it stays).
 progress() {
 	if [[ $ui_tty ]]; then
-		printf '\r\e[K%s%s' "$(step_prefix)" "$1" >&2
+		printf '\r\e[K%s%s' "$(step_prefix)" "$1" >&7
 	else
-		printf '%s%s\n' "$(step_prefix)" "$1" >&2
+		printf '%s%s\n' "$(step_prefix)" "$1" >&7
 	fi
 }
 
 # A line that stays.
 say() {
-	[[ -z $ui_tty ]] || printf '\r\e[K' >&2
-	printf '%s%s\n' "$(step_prefix)" "$1" >&2
+	[[ -z $ui_tty ]] || printf '\r\e[K' >&7
+	printf '%s%s\n' "$(step_prefix)" "$1" >&7
 }
 
 # Closes the step: what came of it, and how long it took if one had to wait.
@@ -75,12 +79,12 @@ step_done() {
 # die CAUSE [NEXT-STEP...]: one line for the cause, one for each thing to do.
 die() {
 	ui_stop_ticker
-	[[ -z $ui_tty ]] || printf '\r\e[K' >&2
-	printf '%serror:%s %s\n' "$c_red" "$c_off" "$1" >&2
+	[[ -z $ui_tty ]] || printf '\r\e[K' >&7
+	printf '%serror:%s %s\n' "$c_red" "$c_off" "$1" >&7
 	shift
 	local line
 	for line in "$@"; do
-		printf '       %s\n' "$line" >&2
+		printf '       %s\n' "$line" >&7
 	done
 	exit 1
 }
@@ -125,7 +129,7 @@ run_logged() {
 	printf '\n# %s\n' "$*" >>"$log"
 	if [[ ${V:-} == 1 ]]; then
 		say "$what"
-		"$@" </dev/null 2>&1 8>&- 9>&- | tee -a "$log" >&2 || status=$?
+		"$@" </dev/null 2>&1 8>&- 9>&- | tee -a "$log" >&7 || status=$?
 	else
 		ui_tick "$what" "${progress_fn:-}" 8>&- 9>&- &
 		ui_ticker=$!
@@ -134,16 +138,16 @@ run_logged() {
 	fi
 	((status == 0)) && return
 	((status < 128)) || interrupted
-	[[ -z $ui_tty ]] || printf '\r\e[K' >&2
-	printf '%s--- the end of %s%s\n' "$c_dim" "$log" "$c_off" >&2
-	tail -n "${LOG_LINES:-25}" "$log" | sed 's/^/    /' >&2
+	[[ -z $ui_tty ]] || printf '\r\e[K' >&7
+	printf '%s--- the end of %s%s\n' "$c_dim" "$log" "$c_off" >&7
+	tail -n "${LOG_LINES:-25}" "$log" | sed 's/^/    /' >&7
 	die "$step_name: $what failed (status $status)" "log: $log" "$hint"
 }
 
 interrupted() {
 	ui_stop_ticker
-	[[ -z $ui_tty ]] || printf '\r\e[K' >&2
-	printf 'interrupted; the same command again goes on from here\n' >&2
+	[[ -z $ui_tty ]] || printf '\r\e[K' >&7
+	printf 'interrupted; the same command again goes on from here\n' >&7
 	trap - EXIT
 	exit 130
 }
