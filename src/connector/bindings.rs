@@ -10,6 +10,7 @@
     clippy::all,
     clippy::ptr_as_ptr,
     clippy::ref_as_ptr,
+    clippy::undocumented_unsafe_blocks,
     dead_code,
     improper_ctypes,
     missing_docs,

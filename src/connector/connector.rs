@@ -42,6 +42,7 @@
 //! C header: [`include/linux/connector.h`](srctree/include/linux/connector.h)
 
 mod bindings;
+pub mod changes;
 mod debugfs;
 mod dispatch;
 mod error;
@@ -54,6 +55,11 @@ mod send;
 mod sender;
 mod slot;
 mod stats;
+
+use core::ptr::{
+    self,
+    NonNull, //
+};
 
 use kernel::prelude::*;
 
@@ -116,7 +122,10 @@ impl kernel::InPlaceModule for Connector {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         // SAFETY: A module is initialised once, and no other function of this crate can run
         // before that: a user of its symbols is loaded only after this returned.
-        unsafe { registry::init() };
+        unsafe {
+            registry::init();
+            changes::init();
+        }
         try_pin_init!(Self {
             going <- going::Watch::new(),
             debugfs <- debugfs::Files::new(),
@@ -149,4 +158,23 @@ impl PinnedDrop for Connector {
         // SAFETY: No task is in this module's code any more, but for this one.
         unsafe { registry::free() };
     }
+}
+
+/// Whether something goes when `module` goes: because that module owns it, or because the function
+/// at `code` or the object at `data` lies in its memory.
+///
+/// The owner that was named need not be the module whose code runs, so the addresses count as well.
+fn module_holds(
+    module: &bindings::module,
+    owner: *const bindings::module,
+    code: usize,
+    data: NonNull<()>,
+) -> bool {
+    let contains = |address: usize| {
+        module
+            .mem
+            .iter()
+            .any(|memory| address.wrapping_sub(memory.base.addr()) < memory.size as usize)
+    };
+    ptr::eq(owner, module) || contains(code) || contains(data.as_ptr().addr())
 }

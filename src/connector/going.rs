@@ -15,6 +15,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    changes,
     registry, //
 };
 
@@ -72,7 +73,9 @@ unsafe extern "C" fn notify(
 ) -> c_int {
     if state == bindings::module_state_MODULE_STATE_GOING as c_ulong {
         // SAFETY: The kernel passes the module, whose memory it frees only after this returned.
-        registry::unregister_all_of(unsafe { &*module.cast::<bindings::module>() });
+        let module = unsafe { &*module.cast::<bindings::module>() };
+        registry::unregister_all_of(module);
+        changes::stop_all_of(module);
     }
     // `NOTIFY_DONE`: not our concern whether others are told.
     0

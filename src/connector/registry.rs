@@ -7,7 +7,7 @@
 //! look-up takes no lock. An id that was registered once keeps its slot, and its counters, until
 //! `rust_connector` goes.
 //!
-//! To unregister is to take the id from the core, to close its slot, and to wait until everyone
+//! To unregister is to close the id's slot, to take the id from the core, and to wait until everyone
 //! inside has left. The slot counts its own visitors, so that a handler which sleeps holds up
 //! nobody's unregistering but its own.
 
@@ -39,6 +39,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    changes,
     dispatch::dispatch,
     name::Name,
     slot::{
@@ -47,6 +48,7 @@ use crate::{
         Target, //
     },
     stats::Snapshot,
+    wire::notify::Change,
     CbId, //
 };
 
@@ -100,24 +102,6 @@ struct Tenant {
 
 // SAFETY: `handler` points to a `Handler`, which is `Send` and `Sync`; `owner` is only compared.
 unsafe impl Send for Tenant {}
-
-impl Tenant {
-    /// Whether code or data of this registration goes when `module` goes.
-    ///
-    /// The owner that was named at registration need not be the module whose code runs, so the
-    /// addresses count as well.
-    fn belongs_to(&self, module: &bindings::module) -> bool {
-        let contains = |address: usize| {
-            module
-                .mem
-                .iter()
-                .any(|memory| address.wrapping_sub(memory.base.addr()) < memory.size as usize)
-        };
-        ptr::eq(self.owner, module)
-            || contains(self.call as usize)
-            || contains(self.handler.as_ptr().addr())
-    }
-}
 
 global_lock! {
     /// Held while an id is registered or unregistered, so that our table and the core's list
@@ -246,6 +230,38 @@ impl Entry {
     pub(crate) fn id(&self) -> CbId {
         self.node.key.into()
     }
+
+    /// The tenant, if it is still this one.
+    fn tenant<'a>(
+        &'a self,
+        writers: &'a mut GlobalGuard<WRITERS>,
+    ) -> Option<&'a mut Option<Tenant>> {
+        let tenant = self.node.tenant.as_mut(writers);
+        let is_this = |tenant: &Tenant| Arc::ptr_eq(&tenant.drained, &self.drained);
+        tenant.as_ref().is_some_and(is_this).then_some(tenant)
+    }
+
+    /// Closes the slot, unless that was done. Returns whether this call did it.
+    fn leave(&self, writers: &mut GlobalGuard<WRITERS>) -> bool {
+        let Some(Some(tenant)) = self.tenant(writers) else {
+            return false;
+        };
+        if tenant.leaving {
+            return false;
+        }
+        tenant.leaving = true;
+        // SAFETY: Opened when the tenant came, and not closed yet.
+        unsafe { self.node.slot.close() };
+        true
+    }
+
+    /// Waits until nobody is inside the closed slot, and makes it free for others.
+    fn wait_until_left(&self) {
+        self.drained.wait_for_completion();
+        if let Some(tenant) = self.tenant(&mut WRITERS.lock()) {
+            *tenant = None;
+        }
+    }
 }
 
 /// Registers `id`: the core has `call` called with `handler` from now on.
@@ -274,11 +290,6 @@ pub(crate) unsafe fn register(
         if node.tenant.as_ref(&writers).is_some() {
             return Err(EINVAL);
         }
-        // SAFETY: The core copies the id and the name. `dispatch` may be called until this module
-        // is gone, which `Connector::drop` sees to.
-        to_result(unsafe {
-            bindings::cn_add_callback(&raw_id(id), name.as_char_ptr(), Some(dispatch))
-        })?;
         *node.tenant.as_mut(&mut writers) = Some(Tenant {
             name: Name::new(name),
             owner: owner.as_ptr().cast(),
@@ -298,7 +309,28 @@ pub(crate) unsafe fn register(
                 drained: NonNull::from(&*drained),
             })
         };
-        Ok(Entry { node, drained })
+        // Last, so that the id can be used as soon as others see it.
+        //
+        // SAFETY: The core copies the id and the name. `dispatch` may be called until this module
+        // is gone, which `Connector::drop` sees to.
+        let added = to_result(unsafe {
+            bindings::cn_add_callback(&raw_id(id), name.as_char_ptr(), Some(dispatch))
+        });
+        let entry = Entry { node, drained };
+        match added {
+            Ok(()) => {
+                // SAFETY: The lock is held.
+                unsafe { changes::note_own(id, Change::Registered) };
+                Ok(entry)
+            }
+            Err(error) => {
+                entry.leave(&mut writers);
+                drop(writers);
+                // The core may have brought a message that was for a previous tenant.
+                entry.wait_until_left();
+                Err(error)
+            }
+        }
     };
     register().inspect_err(|&error| {
         let reason = match error {
@@ -320,28 +352,15 @@ pub(crate) unsafe fn register(
 /// May sleep, for as long as the handlers do. May be called more than once for an entry, and by
 /// several tasks: all of them wait.
 pub(crate) fn unregister(entry: &Entry) {
-    let Entry { node, drained } = entry;
-    let is_entry = |tenant: &&mut Tenant| Arc::ptr_eq(&tenant.drained, drained);
-
     let mut writers = WRITERS.lock();
-    if let Some(tenant) = node.tenant.as_mut(&mut writers).as_mut().filter(is_entry) {
-        if !tenant.leaving {
-            tenant.leaving = true;
-            // SAFETY: The id is ours, since we have a tenant for it.
-            unsafe { bindings::cn_del_callback(&raw_id(node.key.into())) };
-            // SAFETY: Opened when the tenant came, and not closed yet.
-            unsafe { node.slot.close() };
-        }
+    if entry.leave(&mut writers) {
+        // SAFETY: The id is ours, since it had a tenant of ours.
+        unsafe { bindings::cn_del_callback(&raw_id(entry.id())) };
+        // SAFETY: The lock is held.
+        unsafe { changes::note_own(entry.id(), Change::Unregistered) };
     }
     drop(writers);
-
-    drained.wait_for_completion();
-
-    let mut writers = WRITERS.lock();
-    let tenant = node.tenant.as_mut(&mut writers);
-    if tenant.as_mut().filter(is_entry).is_some() {
-        *tenant = None;
-    }
+    entry.wait_until_left();
 }
 
 /// Unregisters whatever `module` left registered.
@@ -352,7 +371,9 @@ pub(crate) fn unregister_all_of(module: &bindings::module) {
         let writers = WRITERS.lock();
         TABLE.iter().find_map(|node| {
             let tenant = node.tenant.as_ref(&writers).as_ref();
-            let tenant = tenant.filter(|tenant| tenant.belongs_to(module))?;
+            let tenant = tenant.filter(|tenant| {
+                crate::module_holds(module, tenant.owner, tenant.call as usize, tenant.handler)
+            })?;
             pr_warn!(
                 "{} goes and left {} registered: its Registration was never dropped\n",
                 tenant.name.as_bstr(),
@@ -365,6 +386,13 @@ pub(crate) fn unregister_all_of(module: &bindings::module) {
     while let Some(entry) = left_behind() {
         unregister(&entry);
     }
+}
+
+/// Waits until nobody is registering or unregistering who was when this was called.
+///
+/// May sleep.
+pub(crate) fn wait_for_writers() {
+    drop(WRITERS.lock());
 }
 
 /// Calls `f` with every id that was ever registered and its counters; with its name and how many

@@ -6,6 +6,7 @@
 
 #include <linux/connector.h>
 #include <linux/gfp.h>
+#include <linux/kprobes.h>
 #include <linux/netlink.h>
 #include <linux/user_namespace.h>
 
