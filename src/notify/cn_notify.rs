@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `cn_notify`: tells subscribers when ids are registered and unregistered.
+//!
+//! Brings back what the connector's documentation promises and the C core lost: a message to the
+//! id `{-1,-1}` with a `struct cn_ctl_msg` asks for notifications about ranges of ids, to a group.
+//! The formats are in [`connector::wire::notify`].
+//!
+//! # Answers
+//!
+//! Every request is answered, by the rule for replies, with a native-endian `i32`: 0, or a negative
+//! error number.
+//!
+//! | error | when |
+//! | --- | --- |
+//! | `EPERM` | the sender lacks `CAP_NET_ADMIN` in the initial user namespace |
+//! | `EINVAL` | sizes do not agree, a range wraps, or there is no such group |
+//! | `E2BIG` | more ranges than [`requests::MAX_RANGES`] |
+//! | `ENOSPC` | more requests than [`requests::MAX_REQUESTS`], or more who hold one than fit |
+//! | `ENOENT` | nothing to take back |
+//! | `ENOMEM`, `EBUSY` | no memory; somebody else watches ids already |
+//!
+//! # When an answer comes
+//!
+//! Changes that were complete before a request came are announced before its answer. So a client
+//! that sends the same request again, which changes nothing, gets to know that it has seen all that
+//! happened before.
+
+mod requests;
+
+use connector::{
+    changes::{
+        self,
+        Watch, //
+    },
+    wire::notify::Control,
+    Capability,
+    CbId,
+    Handler,
+    Message,
+    Registration,
+    Sender, //
+};
+use kernel::{
+    debugfs::{
+        Dir,
+        File, //
+    },
+    fmt, new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    },
+};
+
+use self::requests::Requests;
+
+module! {
+    type: CnNotify,
+    name: "cn_notify",
+    authors: ["The rust_connector authors"],
+    description: "Tells when connector ids are registered and unregistered",
+    license: "GPL",
+}
+
+/// Takes requests.
+#[pin_data]
+struct Service {
+    module: &'static ThisModule,
+    requests: Arc<Requests>,
+    /// Watches ids while there is a request. Held while a request is carried out.
+    #[pin]
+    watch: Mutex<Option<Watch<Requests>>>,
+}
+
+impl Service {
+    fn new(module: &'static ThisModule, requests: Arc<Requests>) -> impl PinInit<Self> {
+        pin_init!(Self {
+            module,
+            requests,
+            watch <- new_mutex!(None),
+        })
+    }
+
+    /// Carries a request out. An error changes nothing.
+    fn control(&self, message: &Message<'_>, sender: &Sender<'_>) -> Result {
+        if !sender.capable(Capability::NET_ADMIN) {
+            return Err(EPERM);
+        }
+        let control = Control::parse(message.data()).map_err(|_| EINVAL)?;
+
+        let mut watch = self.watch.lock();
+        match &*watch {
+            // What was before concerns only the requests that were before.
+            Some(watch) => watch.flush(),
+            None if control.group.is_some() => {
+                *watch = Some(Watch::new(self.module, self.requests.clone())?);
+            }
+            None => {}
+        }
+        let result = match control.group {
+            Some(group) => self.requests.add(&control, group, sender.portid()),
+            None => self.requests.remove(&control, sender.portid()),
+        };
+        if self.requests.is_empty() {
+            *watch = None;
+        }
+        result
+    }
+}
+
+impl Handler for Service {
+    fn handle(&self, message: &Message<'_>, sender: &Sender<'_>) {
+        let result = self.control(message, sender);
+        self.requests.count(&result);
+        let errno = result.err().map_or(0, Error::to_errno);
+        // Nobody else to tell that the client does not read its answer.
+        let _ = sender.reply(message, &errno.to_ne_bytes());
+    }
+}
+
+#[pin_data]
+struct CnNotify {
+    // Dropped in this order: requests come no more, and then nothing is watched.
+    #[pin]
+    registration: Registration<Service>,
+    #[pin]
+    stats: File<Arc<Requests>>,
+}
+
+impl kernel::InPlaceModule for CnNotify {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        pin_init::pin_init_scope(move || {
+            let requests = Arc::pin_init(Requests::new(), GFP_KERNEL)?;
+            if !changes::CAN_SEE_C_MODULES {
+                pr_info!("no kretprobes in this kernel: the ids of C modules are not seen\n");
+            }
+            let dir = Dir::new(c"cn_notify");
+            Ok(try_pin_init!(Self {
+                registration <- Registration::new(
+                    module,
+                    CbId::NOTIFY,
+                    c"cn_notify",
+                    Service::new(module, requests.clone()),
+                ),
+                stats <- dir.read_callback_file(c"stats", requests, &show),
+            }))
+        })
+    }
+}
+
+fn show(requests: &Arc<Requests>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    requests.show(f)
+}
