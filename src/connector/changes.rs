@@ -71,7 +71,34 @@ pub trait Observer: Send + Sync + 'static {
 
 /// Watches ids come and go, until it is dropped. There can be one at a time.
 ///
-/// Dropping it waits until the observer is not called any more; may sleep.
+/// Dropping it waits until the observer is not called any more; may sleep. If it is never dropped,
+/// it ends with the module that the observer belongs to.
+///
+/// # Examples
+///
+/// ```
+/// use connector::{changes::{Observer, Watch}, wire::notify::Change, CbId};
+/// use kernel::{prelude::*, sync::{atomic::{Atomic, Relaxed}, Arc}};
+///
+/// /// Counts what came and went.
+/// struct Counter { came: Atomic<u64>, went: Atomic<u64> }
+///
+/// impl Observer for Counter {
+///     fn changed(&self, _id: CbId, change: Change) {
+///         match change {
+///             Change::Registered => self.came.add(1, Relaxed),
+///             Change::Unregistered => self.went.add(1, Relaxed),
+///         }
+///     }
+///
+///     fn lost(&self, _count: u64) {}
+/// }
+///
+/// fn watch(module: &'static ThisModule) -> Result<Watch<Counter>> {
+///     let counter = Counter { came: Atomic::new(0), went: Atomic::new(0) };
+///     Watch::new(module, Arc::new(counter, GFP_KERNEL)?)
+/// }
+/// ```
 pub struct Watch<T: Observer> {
     source: Arc<Source>,
     observer: Arc<T>,

@@ -13,9 +13,12 @@
 //!
 //! # Examples
 //!
-//! A service that returns what it is sent:
+//! A whole module: it returns to every sender what it was sent.
 //!
-//! ```ignore
+//! ```
+//! use connector::{CbId, Handler, Message, Registration, Sender};
+//! use kernel::prelude::*;
+//!
 //! struct Echo;
 //!
 //! impl Handler for Echo {
@@ -24,7 +27,24 @@
 //!         let _ = sender.reply(message, message.data());
 //!     }
 //! }
+//!
+//! #[pin_data]
+//! struct MyModule {
+//!     #[pin]
+//!     registration: Registration<Echo>,
+//! }
+//!
+//! impl kernel::InPlaceModule for MyModule {
+//!     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+//!         try_pin_init!(Self {
+//!             registration <- Registration::new(module, CbId { idx: 16, val: 1 }, c"echo", Echo),
+//!         })
+//!     }
+//! }
 //! ```
+//!
+//! With a `module!` macro on top this is all of `src/echo/cn_echo.rs`. `samples/standalone` is a
+//! module in a tree of its own.
 //!
 //! # Unloading
 //!

@@ -36,6 +36,32 @@ use crate::{
 };
 
 /// What a service does with a message.
+///
+/// # Examples
+///
+/// A handler that changes something checks who asks:
+///
+/// ```
+/// use connector::{Capability, Handler, Message, Sender};
+/// use kernel::{prelude::*, sync::atomic::{Atomic, Relaxed}};
+///
+/// /// The level that was set last.
+/// struct Level(Atomic<u32>);
+///
+/// impl Handler for Level {
+///     fn handle(&self, message: &Message<'_>, sender: &Sender<'_>) {
+///         let status: i32 = match message.data().try_into() {
+///             _ if !sender.capable(Capability::NET_ADMIN) => EPERM.to_errno(),
+///             Ok(level) => {
+///                 self.0.store(u32::from_ne_bytes(level), Relaxed);
+///                 0
+///             }
+///             Err(_) => EINVAL.to_errno(),
+///         };
+///         let _ = sender.reply(message, &status.to_ne_bytes());
+///     }
+/// }
+/// ```
 pub trait Handler: Send + Sync + 'static {
     /// Handles a message that was sent to the id that this handler is registered for.
     ///

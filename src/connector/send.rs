@@ -189,6 +189,22 @@ impl Listener<'_> {
 ///
 /// C counterpart: `cn_netlink_send()`.
 ///
+/// # Examples
+///
+/// ```
+/// use connector::{CbId, Destination, OutMessage, SendError};
+/// use kernel::prelude::*;
+///
+/// /// Tells whoever listens to the id's own group; that nobody does is no error here.
+/// fn announce(id: CbId, seq: u32, text: &str) -> Result {
+///     let message = OutMessage { seq, ..OutMessage::new(id, text.as_bytes()) };
+///     match connector::send(&message, Destination::Registered, GFP_KERNEL) {
+///         Ok(()) | Err(SendError::NoListeners) => Ok(()),
+///         Err(error) => Err(error.into()),
+///     }
+/// }
+/// ```
+///
 /// # Errors
 ///
 /// | error | when |
@@ -214,6 +230,21 @@ pub fn send(message: &OutMessage<'_>, to: Destination, flags: Flags) -> Result<(
 /// and is not an error.
 ///
 /// Context and errors are those of [`send`]. C counterpart: `cn_netlink_send_mult()`.
+///
+/// # Examples
+///
+/// ```
+/// use connector::{Batch, CbId, Destination, Group, OutMessage, SendError};
+/// use kernel::prelude::*;
+///
+/// fn report(id: CbId, group: Group, levels: &[u32]) -> Result<(), SendError> {
+///     let mut batch = Batch::new();
+///     for level in levels {
+///         batch.push(&OutMessage::new(id, &level.to_ne_bytes()), GFP_KERNEL)?;
+///     }
+///     connector::send_multi(&batch, Destination::Group(group), GFP_KERNEL)
+/// }
+/// ```
 pub fn send_multi(batch: &Batch, to: Destination, flags: Flags) -> Result<(), SendError> {
     let bytes = &batch.0;
     let Some(behind_header) = bytes.len().checked_sub(Header::SIZE) else {
@@ -232,6 +263,22 @@ pub fn send_multi(batch: &Batch, to: Destination, flags: Flags) -> Result<(), Se
 ///
 /// Context and errors are those of [`send`]. C counterpart: `cn_netlink_send_mult()` with a
 /// filter.
+///
+/// # Examples
+///
+/// ```
+/// use connector::{Group, OutMessage, SendError, SocketId};
+/// use kernel::prelude::*;
+///
+/// /// Sends to everyone in the group but `who`, a [`Sender::socket`](connector::Sender::socket).
+/// fn tell_others(
+///     message: &OutMessage<'_>,
+///     group: Group,
+///     who: SocketId,
+/// ) -> Result<(), SendError> {
+///     connector::send_filtered(message, group, GFP_KERNEL, |listener| listener.socket() != who)
+/// }
+/// ```
 pub fn send_filtered<F>(
     message: &OutMessage<'_>,
     group: Group,
