@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Modules that exist only for the tests. Kbuild includes this; CONNECTOR_TESTS=n leaves them out,
+# for whoever builds in order to install.
+
+ifneq ($(CONNECTOR_TESTS),n)
+connector-users += \
+	ct_gate:tests/modules/ct_gate \
+	ct_leak:tests/modules/ct_leak \
+	ct_leak_static:tests/modules/ct_leak_static \
+	ct_reply:tests/modules/ct_reply \
+	ct_send:tests/modules/ct_send \
+	ct_sender:tests/modules/ct_sender
+endif
