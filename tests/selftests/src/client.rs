@@ -84,6 +84,11 @@ impl Client {
         Ok(setsockopt(&self.socket, sockopt::RcvBuf, &0)?)
     }
 
+    /// Wants senders to groups to know when this socket has no room (`NETLINK_BROADCAST_ERROR`).
+    pub fn set_broadcast_error(&self) -> Result<()> {
+        Ok(self.socket.set_broadcast_error(true)?)
+    }
+
     /// A header for `id`.
     pub fn header(id: CbId, seq: u32, ack: u32) -> Header {
         Header {

@@ -25,9 +25,9 @@ mod stats;
 mod tap;
 
 pub use self::{
-    client::{Client, Datagram, Received},
+    client::{Client, Datagram, Received, datagram},
     klog::KernelLog,
-    module::{Module, unload_in_background},
+    module::{Module, Unloading, unload_in_background},
     stats::Stats,
     tap::{Suite, skip},
 };

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Modules come and go while clients send without a pause.
+//!
+//! The kernel's own checks are half of the verdict: the runner fails a suite whose kernel log has a
+//! splat in it. The other half is that no message is lost between a handler and its client, and
+//! none is handled that is not counted.
+
+use std::{
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+};
+
+use anyhow::{Result, anyhow, ensure};
+use selftests::{CbId, Client, ECHO, Module, Stats, Suite, wait_for};
+
+const SENDERS: u32 = 4;
+const WAITER: CbId = CbId { idx: 30, val: 1 };
+
+/// Sends to `id` until told to stop, and returns how many replies came.
+fn send_until(stop: &AtomicBool, id: CbId, data: &[u8], answer: &[u8]) -> Result<u64> {
+    let client = Client::open()?;
+    let mut replies = 0;
+    for seq in 0.. {
+        if stop.load(Relaxed) {
+            break;
+        }
+        let request = Client::header(id, seq, !seq);
+        client.send(&request, data)?;
+        // It is there now, or it never comes.
+        if let Some(datagram) = client.try_recv()? {
+            let reply = datagram.single()?;
+            ensure!(
+                reply.header.is_reply_to(&request) && reply.data == answer,
+                "to {request:?} came {reply:?}"
+            );
+            replies += 1;
+        }
+    }
+    client.expect_nothing()?;
+    Ok(replies)
+}
+
+/// Lets all senders loose on `id`, calls `reload` until it is done, and returns how many replies
+/// came in all.
+fn under_fire(
+    id: CbId,
+    data: &[u8],
+    answer: &[u8],
+    reload: impl FnOnce() -> Result<()>,
+) -> Result<u64> {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let senders: Vec<_> = (0..SENDERS)
+            .map(|_| scope.spawn(|| send_until(&stop, id, data, answer)))
+            .collect();
+        let reloaded = reload();
+        stop.store(true, Relaxed);
+        let mut replies = 0;
+        for sender in senders {
+            replies += sender.join().map_err(|_| anyhow!("a sender panicked"))??;
+        }
+        reloaded?;
+        Ok(replies)
+    })
+}
+
+/// Waits until messages got through to the module that was just loaded: without that, a reload
+/// tests nothing.
+fn wait_for_traffic(received: &mut u64) -> Result<()> {
+    *received = wait_for("a message gets through", || {
+        let now = Stats::total()?.received;
+        Ok((now > *received).then_some(now))
+    })?;
+    Ok(())
+}
+
+/// Fails unless all that was received was answered, and all answers arrived.
+fn expect_all_answered(replies: u64) -> Result<()> {
+    let total = Stats::total()?;
+    ensure!(
+        total.received == replies && total.replied == replies,
+        "{replies} replies came, and the counters say {total:?}"
+    );
+    ensure!(total.dropped() == 0 && total.running == 0, "{total:?}");
+    println!("# {replies} messages were answered");
+    Ok(())
+}
+
+fn echo_500_times() -> Result<()> {
+    let _connector = Module::load("rust_connector", "")?;
+    let replies = under_fire(ECHO, b"data", b"data", || {
+        let mut received = 0;
+        for _ in 0..200 {
+            let echo = Module::load("cn_echo", "")?;
+            wait_for_traffic(&mut received)?;
+            echo.unload()?;
+        }
+        Ok(())
+    })?;
+    expect_all_answered(replies)
+}
+
+fn sleeping_100_times() -> Result<()> {
+    let _connector = Module::load("rust_connector", "")?;
+    let replies = under_fire(WAITER, b"nap", b"out", || {
+        let mut received = 0;
+        for _ in 0..100 {
+            let gate = Module::load("ct_gate", "")?;
+            wait_for_traffic(&mut received)?;
+            gate.unload()?;
+        }
+        Ok(())
+    })?;
+    expect_all_answered(replies)
+}
+
+fn connector_20_times() -> Result<()> {
+    let replies = under_fire(ECHO, b"data", b"data", || {
+        for _ in 0..20 {
+            let (connector, echo) = Module::load_with_connector("cn_echo", "")?;
+            wait_for_traffic(&mut 0)?;
+            echo.unload()?;
+            connector.unload()?;
+        }
+        Ok(())
+    })?;
+    ensure!(replies >= 20, "{replies} replies came in 20 rounds");
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    Suite::new()
+        .test(
+            "4 senders in a loop get an answer to all that was received over 500 reloads of cn_echo",
+            echo_500_times,
+        )
+        .test(
+            "so they do over 100 reloads of a module whose handler sleeps",
+            sleeping_100_times,
+        )
+        .test(
+            "rust_connector itself goes and comes back 20 times under 4 senders",
+            connector_20_times,
+        )
+        .run()
+}

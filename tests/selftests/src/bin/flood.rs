@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Clients that send without a pause and do not read: they lose replies, and hold up nobody.
+
+use std::{
+    io,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
+    thread,
+};
+
+use anyhow::{Context, Result, ensure};
+use nix::errno::Errno;
+use selftests::{
+    Client, ECHO, Module, PATIENCE, Stats, Suite, pattern, procfs, unload_in_background, wait_for,
+};
+
+const MESSAGES: u32 = 2000;
+const SIZE: usize = 4096;
+
+/// Sends messages that nobody reads the replies to. Fails if that blocks: the thread that sends is
+/// then left behind.
+fn flood(client: &Arc<Client>, messages: u32) -> Result<()> {
+    let (done, is_done) = mpsc::channel();
+    let client = client.clone();
+    thread::spawn(move || {
+        let data = pattern(0, SIZE);
+        let sent =
+            (0..messages).try_for_each(|seq| client.send(&Client::header(ECHO, seq, 0), &data));
+        done.send(sent)
+    });
+    is_done
+        .recv_timeout(PATIENCE)
+        .context("sendmsg blocks in a client that does not read")?
+}
+
+fn errno(error: &io::Error) -> Option<Errno> {
+    error.raw_os_error().map(Errno::from_raw)
+}
+
+/// Reads everything; returns how many replies there were, which must be those to the first
+/// messages.
+fn drain(client: &Client) -> Result<u32> {
+    let mut seq = 0;
+    while let Some(datagram) = client.try_recv()? {
+        let reply = datagram.single()?;
+        ensure!(
+            reply.header.seq == seq && reply.data == pattern(0, SIZE),
+            "reply {seq} is {:?}",
+            reply.header
+        );
+        seq += 1;
+    }
+    Ok(seq)
+}
+
+fn lost_replies_are_counted() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let client = Arc::new(Client::open()?);
+    flood(&client, MESSAGES)?;
+
+    let told = client.recv_raw().map_err(|error| errno(&error));
+    ensure!(told == Err(Some(Errno::ENOBUFS)), "recv returned {told:?}");
+    let read = drain(&client)?;
+    let stats = Stats::of(ECHO)?;
+    ensure!(
+        0 < read && read < MESSAGES,
+        "{read} of {MESSAGES} replies found room"
+    );
+    ensure!(
+        (stats.received, stats.replied, stats.full)
+            == (MESSAGES.into(), read.into(), (MESSAGES - read).into()),
+        "{read} replies were read, and the counters say {stats:?}"
+    );
+    ensure!(
+        stats.dropped() == stats.full && stats.running == 0,
+        "{stats:?}"
+    );
+    println!("# {read} of {MESSAGES} replies found room");
+
+    // Who reads again is served again, and not told twice.
+    client.expect_echo(&Client::header(ECHO, 1, 1), b"again")
+}
+
+fn others_are_served() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let client = Arc::new(Client::open()?);
+    flood(&client, MESSAGES)?;
+    let other = Client::open()?;
+    for seq in 0..100 {
+        other.expect_echo(&Client::header(ECHO, seq, 0), b"hello")?;
+    }
+    // Still full, and still not blocked.
+    flood(&client, 10)?;
+    let full = Stats::of(ECHO)?.full;
+    ensure!(full >= 10, "{full} dropped replies are counted");
+    Ok(())
+}
+
+fn unloading_under_flood() -> Result<()> {
+    let _connector = Module::load("rust_connector", "")?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let flooders: Vec<_> = (0..4)
+        .map(|_| {
+            let stop = stop.clone();
+            thread::spawn(move || -> Result<()> {
+                let client = Client::open()?;
+                let data = pattern(0, SIZE);
+                while !stop.load(Relaxed) {
+                    client.send(&Client::header(ECHO, 0, 0), &data)?;
+                }
+                Ok(())
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        let dropped = Stats::total()?.full;
+        let echo = Module::load("cn_echo", "")?;
+        wait_for("replies are dropped", || {
+            Ok((Stats::total()?.full > dropped).then_some(()))
+        })?;
+        unload_in_background(echo)?.wait()?;
+        ensure!(!procfs::is_registered(ECHO)?, "{ECHO} is still registered");
+    }
+    stop.store(true, Relaxed);
+    wait_for("the flooders stop", || {
+        Ok(flooders.iter().all(|f| f.is_finished()).then_some(()))
+    })?;
+    for flooder in flooders {
+        flooder
+            .join()
+            .map_err(|_| anyhow::anyhow!("a flooder panicked"))??;
+    }
+    let total = Stats::total()?;
+    ensure!(
+        total.received == total.replied + total.full && total.dropped() == total.full,
+        "the counters do not add up: {total:?}"
+    );
+    Ok(())
+}
+
+fn smallest_buffer() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let client = Arc::new(Client::open()?);
+    client.shrink_receive_buffer()?;
+    flood(&client, 3)?;
+    let told = client.recv_raw().map_err(|error| errno(&error));
+    ensure!(told == Err(Some(Errno::ENOBUFS)), "recv returned {told:?}");
+    // Netlink takes one datagram into an empty buffer, whatever its size.
+    let read = drain(&client)?;
+    ensure!(read == 1, "{read} replies of {SIZE} bytes found room");
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    Suite::new()
+        .test(
+            "a client that never reads is not blocked in sendmsg; what it lost is counted, it is told once by ENOBUFS, and served again when it has read",
+            lost_replies_are_counted,
+        )
+        .test(
+            "a client that never reads holds up no other",
+            others_are_served,
+        )
+        .test(
+            "with the smallest receive buffer one reply of 4096 bytes gets through",
+            smallest_buffer,
+        )
+        .test(
+            "rmmod returns while 4 clients that never read flood the module",
+            unloading_under_flood,
+        )
+        .run()
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Unloading a module while its handlers run: it waits for its own handlers, and for no others.
+//!
+//! The handlers of `ct_gate` stay inside until they are told to go on. So the tests see in which
+//! order things happen, and never ask how long they take.
+
+use std::{process::ExitCode, thread};
+
+use anyhow::{Result, bail, ensure};
+use nix::errno::Errno;
+use selftests::{
+    CbId, Client, ECHO, Module, Stats, Suite, Unloading, procfs, unload_in_background, wait_for,
+};
+
+const WAITER: CbId = CbId { idx: 30, val: 1 };
+const OPENER: CbId = CbId { idx: 30, val: 2 };
+
+/// A client whose `sendmsg(2)` does not return, because the handler stays inside.
+struct Inside {
+    client: &'static Client,
+    seq: u32,
+}
+
+impl Inside {
+    /// Sends from a thread of its own, and returns when the handler is inside.
+    fn enter(seq: u32) -> Result<Self> {
+        // The thread outlives the test if the kernel never lets it go; so must the socket.
+        let client: &Client = Box::leak(Box::new(Client::open()?));
+        thread::spawn(move || client.send(&Client::header(WAITER, seq, 0), b"wait"));
+        let message = client.recv()?.single()?;
+        ensure!(message.data == b"in", "the handler said {message:?}");
+        Ok(Self { client, seq })
+    }
+
+    /// Whether the handler is still inside.
+    fn is_inside(&self) -> Result<bool> {
+        match self.client.try_recv()? {
+            None => Ok(true),
+            Some(datagram) => {
+                let message = datagram.single()?;
+                ensure!(message.data == b"out", "the handler said {message:?}");
+                ensure!(message.header.seq == self.seq, "a reply to another message");
+                Ok(false)
+            }
+        }
+    }
+
+    /// Fails unless the handler is inside.
+    fn expect_inside(&self) -> Result<()> {
+        ensure!(self.is_inside()?, "the handler went on by itself");
+        Ok(())
+    }
+}
+
+/// Lets one handler go on.
+fn open_gate() -> Result<()> {
+    Client::open()?.send(&Client::header(OPENER, 0, 0), b"open")
+}
+
+/// Starts to unload `ct_gate`, and returns when that waits for handlers.
+fn begin_unload(gate: Module) -> Result<Unloading> {
+    let mut unloading = unload_in_background(gate)?;
+    wait_for("rmmod takes the id away", || {
+        Ok((!procfs::is_registered(WAITER)?).then_some(()))
+    })?;
+    wait_for("rmmod waits for the handler", || {
+        if unloading.is_over()? {
+            bail!("rmmod was done while a handler ran");
+        }
+        Ok(unloading.is_waiting()?.then_some(()))
+    })?;
+    Ok(unloading)
+}
+
+fn waits_for_handler() -> Result<()> {
+    let (_connector, gate) = Module::load_with_connector("ct_gate", "")?;
+    let inside = Inside::enter(1)?;
+    let unloading = begin_unload(gate)?;
+    inside.expect_inside()?;
+    ensure!(procfs::is_loaded("ct_gate")?, "ct_gate is gone");
+    open_gate()?;
+    unloading.wait()?;
+    // The handler answered before it left, and rmmod was done after that: no need to wait.
+    ensure!(!inside.is_inside()?, "rmmod was done before the handler");
+    ensure!(!procfs::is_loaded("ct_gate")?, "ct_gate is still there");
+    Ok(())
+}
+
+fn waits_for_the_last_of_many() -> Result<()> {
+    let (_connector, gate) = Module::load_with_connector("ct_gate", "")?;
+    let mut inside = (0..8).map(Inside::enter).collect::<Result<Vec<_>>>()?;
+    let running = Stats::of(WAITER)?.running;
+    ensure!(running == 8, "8 handlers are inside, {running} are counted");
+    let mut unloading = begin_unload(gate)?;
+    while inside.len() > 1 {
+        open_gate()?;
+        let left = wait_for("a handler goes on", || {
+            for (at, handler) in inside.iter().enumerate() {
+                if !handler.is_inside()? {
+                    return Ok(Some(at));
+                }
+            }
+            Ok(None)
+        })?;
+        inside.remove(left);
+        ensure!(
+            !unloading.is_over()?,
+            "rmmod was done with {} handlers inside",
+            inside.len()
+        );
+    }
+    let running = Stats::total()?.running;
+    ensure!(running == 1, "1 handler is inside, {running} are counted");
+    open_gate()?;
+    unloading.wait()?;
+    ensure!(!inside[0].is_inside()?, "rmmod was done before the handler");
+    Ok(())
+}
+
+fn turns_away_while_it_waits() -> Result<()> {
+    let (_connector, gate) = Module::load_with_connector("ct_gate", "")?;
+    let inside = Inside::enter(1)?;
+    let unloading = begin_unload(gate)?;
+    let late = Client::open()?;
+    for seq in 0..100 {
+        late.send(&Client::header(WAITER, seq, 0), b"no wait")?;
+    }
+    late.expect_nothing()?;
+    open_gate()?;
+    unloading.wait()?;
+    late.expect_nothing()?;
+    ensure!(!inside.is_inside()?, "rmmod was done before the handler");
+    let received = Stats::total()?.received;
+    ensure!(
+        received == 2,
+        "`wait` and `open` came in, {received} are counted"
+    );
+    Ok(())
+}
+
+fn others_do_not_wait() -> Result<()> {
+    let (_connector, gate) = Module::load_with_connector("ct_gate", "")?;
+    let echo = Module::load("cn_echo", "")?;
+    let inside = Inside::enter(1)?;
+    // While the handler runs, and nobody waits for it.
+    unload_in_background(echo)?.wait()?;
+    inside.expect_inside()?;
+    // While somebody waits for it: loading, using, counting and unloading go on.
+    let mut unloading = begin_unload(gate)?;
+    let echo = Module::load("cn_echo", "")?;
+    Client::open()?.expect_echo(&Client::header(ECHO, 1, 1), b"hello")?;
+    ensure!(Stats::of(ECHO)?.received == 1, "{:?}", Stats::of(ECHO)?);
+    unload_in_background(echo)?.wait()?;
+    inside.expect_inside()?;
+    ensure!(!unloading.is_over()?, "rmmod ct_gate was done too early");
+    open_gate()?;
+    unloading.wait()?;
+    ensure!(!inside.is_inside()?, "rmmod was done before the handler");
+    Ok(())
+}
+
+fn id_is_taken_until_the_end() -> Result<()> {
+    let (_connector, gate) = Module::load_with_connector("ct_gate", "")?;
+    let inside = Inside::enter(1)?;
+    let unloading = begin_unload(gate)?;
+    match Module::try_load("cn_echo", "idx=30 val=1")? {
+        Ok(_) => bail!("cn_echo got an id whose last handler still ran"),
+        Err(errno) => ensure!(errno == Errno::EINVAL, "insmod cn_echo.ko: {errno}"),
+    }
+    inside.expect_inside()?;
+    open_gate()?;
+    unloading.wait()?;
+    let _echo = Module::load("cn_echo", "idx=30 val=1")?;
+    Client::open()?.expect_echo(&Client::header(WAITER, 1, 1), b"wait")?;
+    ensure!(!inside.is_inside()?, "rmmod was done before the handler");
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    Suite::new()
+        .test(
+            "rmmod waits until a running handler has returned",
+            waits_for_handler,
+        )
+        .test(
+            "rmmod waits until the last of 8 running handlers has returned",
+            waits_for_the_last_of_many,
+        )
+        .test(
+            "messages that come while rmmod waits are neither handled nor counted",
+            turns_away_while_it_waits,
+        )
+        .test(
+            "a handler that stays inside holds up nobody but its own module",
+            others_do_not_wait,
+        )
+        .test(
+            "an id stays taken until its last handler has returned, and is free then",
+            id_is_taken_until_the_end,
+        )
+        .run()
+}
