@@ -73,8 +73,28 @@ impl fmt::Display for Malformed {
 
 impl error::Error for Malformed {}
 
-/// The messages of a datagram that was received into `buffer` and has `len` bytes, in order. After
-/// the first error there are no more.
+/// The messages of a datagram, in order. After the first error there are no more.
+///
+/// A [`Connector`](crate::Connector) does this by itself; it is for those who got the datagram
+/// otherwise, from a capture for example.
+///
+/// # Examples
+///
+/// ```
+/// use connector_client::{Batch, Header, parse_datagram};
+///
+/// let mut batch = Batch::new();
+/// batch.push(&Header::default(), b"data")?;
+/// let mut messages = parse_datagram(batch.as_bytes());
+/// assert_eq!(messages.next().unwrap()?.data, b"data");
+/// assert!(messages.next().is_none());
+/// # Ok::<(), connector_client::Error>(())
+/// ```
+pub fn parse_datagram(datagram: &[u8]) -> impl Iterator<Item = Result<RawMessage<'_>, Malformed>> {
+    messages(datagram, datagram.len())
+}
+
+/// The messages of a datagram that was received into `buffer` and has `len` bytes.
 pub(crate) fn messages(
     buffer: &[u8],
     len: usize,

@@ -58,13 +58,14 @@ pub use connector_wire::{
     Header,
     MAX_DATA_SIZE,
     MAX_MESSAGE_SIZE,
+    RawMessage,
     notify::Range, //
 };
 
 pub use self::{
     batch::Batch,
     connector::{Builder, Connector},
-    datagram::{Malformed, Reason},
+    datagram::{Malformed, Reason, parse_datagram},
     deadline::Deadline,
     error::{Error, Result},
     event::{Cause, Event, Message, Overrun},
