@@ -74,9 +74,11 @@ fetch_rust_src() {
 	[[ $found ]] || { cache_unlock; return 1; }
 	cache_scratch rust-src
 	debian_unpack rust-src "$found"
-	mkdir -p "$cache/rust-src"
+	mkdir -p "$cache/rust-src" "$scratch/$version"
+	mv "$scratch"/root/usr/src/rustc-*/library "$scratch/$version/"
 	rm -rf "$cache/rust-src/$version"
-	mv "$scratch"/root/usr/src/rustc-* "$cache/rust-src/$version"
+	mv "$scratch/$version" "$cache/rust-src/"
+	rm -rf "$scratch"
 	cache_unlock
 	say "rust-src $version from Debian ($found), for the rustc on this machine"
 }

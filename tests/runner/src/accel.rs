@@ -39,7 +39,7 @@ impl Accel {
     pub fn name(self) -> &'static str {
         match self {
             Accel::Kvm => "KVM",
-            Accel::Tcg => "software emulation",
+            Accel::Tcg => "software emulation (no KVM that runs an ordinary guest)",
         }
     }
 

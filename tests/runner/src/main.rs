@@ -80,6 +80,9 @@ enum Mode {
         /// Only this test program (repeat for more), and no host tests
         #[arg(long)]
         only: Vec<String>,
+        /// Multiplies every time limit (a kernel full of checkers is slow)
+        #[arg(long, default_value_t = 1)]
+        patience: u32,
         /// Show everything that programs print
         #[arg(long)]
         verbose: bool,
@@ -98,8 +101,9 @@ fn main() -> ExitCode {
             common,
             selftests,
             only,
+            patience,
             verbose,
-        } => test(&common, &selftests, &only, verbose),
+        } => test(&common, &selftests, &only, patience, verbose),
         Mode::Shell { common } => shell(&common),
     };
     match result {
@@ -117,7 +121,7 @@ fn run(common: &Common) -> Result<bool> {
     let since = Instant::now();
     let image = common.image();
     let accel = common.accel()?;
-    screen.plain(&format!("booting in QEMU ({})", accel.name()));
+    screen.plain(&format!("  accelerator: {}", accel.name()));
     let boot = Boot {
         image: &image,
         accel,
@@ -171,6 +175,7 @@ fn test(
     common: &Common,
     selftests: &std::path::Path,
     only: &[String],
+    patience: u32,
     verbose: bool,
 ) -> Result<bool> {
     let mut screen = Screen::new(verbose);
@@ -198,6 +203,7 @@ fn test(
             &common.keep,
             &names,
             all,
+            patience,
             &screen,
         )?);
     }
@@ -211,7 +217,7 @@ fn test(
 
 fn shell(common: &Common) -> Result<bool> {
     let accel = common.accel()?;
-    println!("booting in QEMU ({})", accel.name());
+    println!("  accelerator: {}", accel.name());
     let status = vm::qemu(&common.image(), accel, "quiet rc_mode=shell")
         .args(["-serial", "mon:stdio"])
         .status()

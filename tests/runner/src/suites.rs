@@ -16,8 +16,8 @@ use crate::screen::Screen;
 use crate::tap::{self, Count, Outcome, Report};
 use crate::vm::{Boot, Ending, Event, Image};
 
-/// A program's time. One that needs more is split, or its sizes are.
-const SUITE_LIMIT: Duration = Duration::from_secs(300);
+/// A program's time, in seconds. One that needs more is split, or its sizes are.
+const SUITE_LIMIT: u32 = 300;
 /// A guest that says nothing for longer than a program may run is hung.
 const SILENCE: Duration = Duration::from_secs(330);
 /// For all programs together.
@@ -61,9 +61,10 @@ pub fn run(
     keep: &Path,
     names: &[String],
     all: bool,
+    patience: u32,
     screen: &Screen,
 ) -> Result<Count> {
-    let mut append = format!("rc_timeout={}", SUITE_LIMIT.as_secs());
+    let mut append = format!("rc_timeout={}", SUITE_LIMIT * patience);
     if !all {
         // The kernel keeps quotes around a value with spaces to itself.
         append += &format!(" rc_only=\"{}\"", names.join(" "));
@@ -75,8 +76,8 @@ pub fn run(
         append,
         keep,
         console: "console.log",
-        silence: SILENCE,
-        limit: LIMIT,
+        silence: SILENCE * patience,
+        limit: LIMIT * patience,
     };
     let mut suites: BTreeMap<String, Suite> = BTreeMap::new();
     let mut running: Option<(String, Instant)> = None;
@@ -172,10 +173,7 @@ fn judge(suite: &Suite, log: &str) -> Report {
         Some(1) => report.fail("it ended with status 1, though no test failed"),
         Some(4) if count.failed == 0 && count.passed == 0 => {}
         Some(4) => report.fail("it ended with status 4 (skipped), though tests ran"),
-        Some(137) => report.fail(format!(
-            "it was killed: not done after {} s, or out of memory",
-            SUITE_LIMIT.as_secs()
-        )),
+        Some(137) => report.fail("it was killed: its time was up, or its memory"),
         Some(status @ 129..=192) => {
             report.fail(format!("it was killed by signal {}", status - 128));
         }
@@ -282,11 +280,9 @@ pub fn self_check(image: &Image, accel: Accel, keep: &Path, screen: &Screen) -> 
             append: String::new(),
             keep,
             console: &console,
-            // Booting may be slow; only after it does silence mean a hang.
-            silence: Duration::from_secs(60),
+            silence,
             limit: Duration::from_secs(90),
         };
-        let boot = Boot { silence, ..boot };
         let ending = boot.run(|event| up |= event == Event::Booted)?;
         let log = fs::read(boot.console_log())?;
         let log = String::from_utf8_lossy(&log);

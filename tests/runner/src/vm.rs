@@ -15,6 +15,9 @@ use anyhow::{Context, Result};
 
 use crate::accel::Accel;
 
+/// While it boots, a guest may be silent for this long: emulation on a busy host is slow.
+const BOOT_SILENCE: Duration = Duration::from_secs(60);
+
 /// What to boot.
 #[derive(Clone, Debug)]
 pub struct Image {
@@ -39,7 +42,7 @@ pub struct Boot<'a> {
     pub keep: &'a Path,
     /// The log's name: with `console.log` goes `console.qemu`, what QEMU itself says.
     pub console: &'a str,
-    /// The guest is hung when neither port says anything for so long.
+    /// The guest is hung when, once booted, it says nothing on either port for so long.
     pub silence: Duration,
     /// The guest is killed after so long.
     pub limit: Duration,
@@ -188,8 +191,13 @@ impl Boot<'_> {
                 console_size = size;
                 heard = Instant::now();
             }
-            if heard.elapsed() > self.silence {
-                break Ending::Silent(self.silence);
+            let silence = if guest.booted {
+                self.silence
+            } else {
+                self.silence.max(BOOT_SILENCE)
+            };
+            if heard.elapsed() > silence {
+                break Ending::Silent(silence);
             }
             if start.elapsed() > self.limit {
                 break Ending::TimedOut(self.limit);
@@ -211,6 +219,7 @@ impl Boot<'_> {
 /// Understands the frame that scripts/guest/init puts around the programs' output.
 struct Guest {
     prefix: String,
+    booted: bool,
     /// init starts every mark on a new line; an empty line before one is its.
     blank: bool,
 }
@@ -219,6 +228,7 @@ impl Guest {
     fn new(token: &str) -> Self {
         Self {
             prefix: format!("@{token} "),
+            booted: false,
             blank: false,
         }
     }
@@ -237,7 +247,10 @@ impl Guest {
         self.blank = false;
         let mut words = mark.split_whitespace();
         match (words.next(), words.next(), words.next()) {
-            (Some("booted"), ..) => see(Event::Booted),
+            (Some("booted"), ..) => {
+                self.booted = true;
+                see(Event::Booted);
+            }
             (Some("begin"), Some(name), _) => see(Event::Begin(name)),
             (Some("end"), Some(name), Some(status)) => {
                 see(Event::End(name, status.parse().unwrap_or(-1)));
