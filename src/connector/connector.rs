@@ -75,6 +75,9 @@ mod send;
 mod sender;
 mod slot;
 mod stats;
+#[cfg(connector_kunit)]
+#[path = "../../tests/kunit/suites.rs"]
+mod suites;
 
 use core::ptr::{
     self,

@@ -11,4 +11,9 @@ connector-users += \
 	ct_reply:tests/modules/ct_reply \
 	ct_send:tests/modules/ct_send \
 	ct_sender:tests/modules/ct_sender
+
+# Suites in Rust take CONFIG_KUNIT=y.
+ifeq ($(CONFIG_KUNIT),y)
+include $(src)/tests/kunit/kunit.mk
+endif
 endif

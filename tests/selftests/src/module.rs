@@ -34,10 +34,17 @@ impl Module {
         Self::try_load(name, parameters)?.with_context(|| format!("insmod {name}.ko {parameters}"))
     }
 
+    /// [`Self::load`] for a module that not every kernel has.
+    pub fn load_if_there_is(name: &'static str, parameters: &str) -> Result<Option<Self>> {
+        match file_of(name).exists() {
+            true => Self::load(name, parameters).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// [`Self::load`] for a module that the kernel may refuse.
     pub fn try_load(name: &'static str, parameters: &str) -> Result<Result<Self, Errno>> {
-        let folder = env::var_os("MODULES").map_or_else(|| "/modules".into(), PathBuf::from);
-        let path = folder.join(format!("{name}.ko"));
+        let path = file_of(name);
         let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
         let parameters = CString::new(parameters)?;
         let loaded = finit_module(&file, &parameters, ModuleInitFlags::empty());
@@ -69,6 +76,11 @@ impl Module {
             Err(errno) => Err((self, errno)),
         }
     }
+}
+
+fn file_of(name: &str) -> PathBuf {
+    let folder = env::var_os("MODULES").map_or_else(|| "/modules".into(), PathBuf::from);
+    folder.join(format!("{name}.ko"))
 }
 
 fn delete(name: &str) -> Result<(), Errno> {

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# connector_kunit.ko: rust_connector.ko once more, compiled with the KUnit suites in it. Included
+# by modules.mk.
+
+obj-m += connector_kunit.o
+connector_kunit-y := tests/kunit/connector.o tests/kunit/connector_wire.o
+
+RUSTFLAGS_tests/kunit/connector.o := $(connector-externs) --cfg connector_kunit
+$(obj)/tests/kunit/connector.o: $(src)/src/connector/connector.rs \
+		$(obj)/src/wire/connector_wire.o $(obj)/$(connector-bindings) FORCE
+	+$(call if_changed_rule,rustc_o_rs)
+
+# Linked in, though rust_connector.ko exports the same: the two modules do not go together.
+$(obj)/tests/kunit/connector_wire.o: $(src)/src/wire/connector_wire.rs FORCE
+	+$(call if_changed_rule,rustc_o_rs)

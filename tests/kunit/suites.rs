@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! KUnit suites of the crate `connector`: what needs a kernel but no userspace.
+//!
+//! They are part of the crate only in `connector_kunit.ko`, which is `rust_connector.ko` compiled
+//! once more, with them; it is never shipped. Loading it runs them. The two cannot be loaded at the
+//! same time.
+
+use core::{
+    mem::{
+        offset_of,
+        size_of, //
+    },
+    ptr::NonNull, //
+};
+
+use kernel::{
+    macros::kunit_tests,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        Completion, //
+    }, //
+};
+
+use crate::{
+    bindings,
+    registry,
+    slot::{
+        Slot,
+        Target, //
+    },
+    CbId,
+    Group,
+    Handler,
+    Header,
+    Message,
+    Registration,
+    SendError,
+    Sender, //
+};
+
+/// This module, as [`kernel::Module::init`] is given it.
+fn this_module() -> &'static ThisModule {
+    extern "C" {
+        // A `module`, of which only the address is used.
+        static __this_module: u8;
+    }
+    // SAFETY: The module loader makes it.
+    static THIS: ThisModule =
+        unsafe { ThisModule::from_ptr((&raw const __this_module).cast_mut().cast()) };
+    &THIS
+}
+
+#[kunit_tests(connector_layout)]
+mod layout {
+    use super::*;
+
+    #[test]
+    fn cn_msg_has_the_size_of_a_header() {
+        assert_eq!(size_of::<bindings::cn_msg>(), 20);
+        assert_eq!(size_of::<bindings::cn_msg>(), Header::SIZE);
+    }
+
+    #[test]
+    fn fields_of_cn_msg_lie_where_the_header_has_them() {
+        assert_eq!(offset_of!(bindings::cn_msg, id), 0);
+        assert_eq!(offset_of!(bindings::cn_msg, seq), 8);
+        assert_eq!(offset_of!(bindings::cn_msg, ack), 12);
+        assert_eq!(offset_of!(bindings::cn_msg, len), 16);
+        assert_eq!(offset_of!(bindings::cn_msg, flags), 18);
+        assert_eq!(offset_of!(bindings::cn_msg, data), Header::SIZE);
+    }
+
+    #[test]
+    fn cb_id_is_the_same_in_both_languages() {
+        assert_eq!(size_of::<bindings::cb_id>(), size_of::<CbId>());
+        assert_eq!(align_of::<bindings::cb_id>(), align_of::<CbId>());
+        assert_eq!(offset_of!(bindings::cb_id, idx), offset_of!(CbId, idx));
+        assert_eq!(offset_of!(bindings::cb_id, val), offset_of!(CbId, val));
+    }
+
+    #[test]
+    fn bytes_of_a_header_are_a_cn_msg() {
+        let header = Header {
+            id: CbId {
+                idx: 0x0102_0304,
+                val: 0x0506_0708,
+            },
+            seq: 0x090a_0b0c,
+            ack: 0x0d0e_0f10,
+            len: 0x1112,
+            flags: 0x1314,
+        };
+        let bytes = header.to_bytes();
+        // SAFETY: All bit patterns are valid for a `cn_msg`, which has the size of the bytes.
+        let raw = unsafe { bytes.as_ptr().cast::<bindings::cn_msg>().read_unaligned() };
+        assert_eq!(raw.id.idx, 0x0102_0304);
+        assert_eq!(raw.id.val, 0x0506_0708);
+        assert_eq!(raw.seq, 0x090a_0b0c);
+        assert_eq!(raw.ack, 0x0d0e_0f10);
+        assert_eq!(raw.len, 0x1112);
+        assert_eq!(raw.flags, 0x1314);
+        assert!(Header::parse(&bytes) == Some(header));
+    }
+}
+
+#[kunit_tests(connector_bounds)]
+mod bounds {
+    use super::*;
+    use crate::{
+        name::Name,
+        Batch,
+        Capability,
+        OutMessage, //
+    };
+
+    const ID: CbId = CbId { idx: 30, val: 1 };
+
+    #[test]
+    fn groups_are_1_to_32() {
+        assert!(Group::new(0).is_none());
+        assert!(Group::new(1).is_some());
+        assert!(Group::new(32).is_some());
+        assert!(Group::new(33).is_none());
+        assert!(Group::new(u32::MAX).is_none());
+        assert!(Group::new(32).is_some_and(|group| group.mask() == 1 << 31));
+    }
+
+    #[test]
+    fn capabilities_are_those_that_the_kernel_has() {
+        assert!(Capability::new(bindings::CAP_NET_ADMIN) == Some(Capability::NET_ADMIN));
+        assert!(Capability::new(bindings::CAP_LAST_CAP).is_some());
+        assert!(Capability::new(bindings::CAP_LAST_CAP + 1).is_none());
+        assert!(Capability::new(u32::MAX).is_none());
+    }
+
+    #[test]
+    fn names_are_cut_to_31_bytes() {
+        let name = Name::new(c"0123456789012345678901234567890");
+        assert_eq!(name.as_bstr().len(), 31);
+        let name = Name::new(c"01234567890123456789012345678901");
+        assert_eq!(name.as_bstr().len(), 31);
+        assert_eq!(Name::new(c"").as_bstr().len(), 0);
+    }
+
+    #[test]
+    fn errors_convert_to_the_code_that_they_came_from() {
+        for code in [
+            ESRCH,
+            ENODEV,
+            ENOMEM,
+            EMSGSIZE,
+            EAGAIN,
+            ECONNREFUSED,
+            ENOBUFS,
+        ] {
+            let error = SendError::check(code.to_errno());
+            assert!(error.is_err_and(|error| Error::from(error) == code));
+        }
+        assert!(SendError::check(0).is_ok());
+        assert!(SendError::check(1).is_ok());
+        assert!(SendError::check(EPERM.to_errno()) == Err(SendError::Other));
+    }
+
+    #[test]
+    fn a_batch_takes_65555_bytes_and_stays_as_it_is_when_it_is_full() -> Result {
+        let mut batch = Batch::new();
+        assert!(batch.is_empty());
+        let mut data = KVec::new();
+        data.resize(65534, 7, GFP_KERNEL)?;
+        batch.push(&OutMessage::new(ID, &data), GFP_KERNEL)?;
+        assert_eq!(batch.size(), Batch::MAX_SIZE - 1);
+        assert!(batch.push(&OutMessage::new(ID, b""), GFP_KERNEL) == Err(SendError::TooLarge));
+        assert_eq!(batch.size(), Batch::MAX_SIZE - 1);
+
+        batch.clear();
+        assert!(batch.is_empty());
+        data.push(7, GFP_KERNEL)?;
+        batch.push(&OutMessage::new(ID, &data), GFP_KERNEL)?;
+        assert_eq!(batch.size(), Batch::MAX_SIZE);
+        Ok(())
+    }
+
+    #[test]
+    fn a_batch_refuses_a_message_whose_length_cannot_be_said() -> Result {
+        let mut batch = Batch::new();
+        let mut data = KVec::new();
+        data.resize(65536, 7, GFP_KERNEL)?;
+        assert!(batch.push(&OutMessage::new(ID, &data), GFP_KERNEL) == Err(SendError::TooLarge));
+        assert!(batch.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn reserving_more_than_fits_is_no_error() -> Result {
+        let mut batch = Batch::new();
+        batch.reserve(usize::MAX, GFP_KERNEL)?;
+        batch.push(&OutMessage::new(ID, b"data"), GFP_KERNEL)?;
+        batch.reserve(usize::MAX, GFP_KERNEL)?;
+        assert_eq!(batch.size(), 24);
+        Ok(())
+    }
+}
+
+/// What a slot leads to in these tests: nothing is called.
+unsafe fn not_called(_: NonNull<()>, _: &Message<'_>, _: &Sender<'_>) {}
+
+fn target(drained: &Completion) -> Target {
+    Target {
+        call: not_called,
+        handler: NonNull::dangling(),
+        drained: NonNull::from(drained),
+    }
+}
+
+/// Whether a completion is completed; the kernel crate can only wait for it.
+fn is_complete(completion: &Completion) -> bool {
+    // A `Completion` is a `completion` and nothing else.
+    const { assert!(size_of::<Completion>() == size_of::<bindings::completion>()) };
+    let raw = core::ptr::from_ref(completion).cast::<bindings::completion>();
+    // SAFETY: See above.
+    unsafe { (&raw const (*raw).done).read_volatile() != 0 }
+}
+
+fn completion() -> Result<Arc<Completion>> {
+    Arc::pin_init(Completion::new(), GFP_KERNEL)
+}
+
+#[kunit_tests(connector_slot)]
+mod slot {
+    use super::*;
+
+    #[test]
+    fn a_new_slot_is_closed() {
+        static SLOT: Slot = Slot::new();
+        assert!(SLOT.enter().is_none());
+        assert_eq!(SLOT.running(), 0);
+        assert_eq!(SLOT.snapshot().received, 0);
+    }
+
+    #[test]
+    fn closing_an_empty_slot_completes_at_once() -> Result {
+        static SLOT: Slot = Slot::new();
+        let drained = completion()?;
+        // SAFETY: Nobody else knows the slot, and `drained` outlives its being open.
+        unsafe { SLOT.open(target(&drained)) };
+        assert!(!is_complete(&drained));
+        // SAFETY: It is open.
+        unsafe { SLOT.close() };
+        assert!(is_complete(&drained));
+        Ok(())
+    }
+
+    #[test]
+    fn the_last_one_to_leave_completes() -> Result {
+        static SLOT: Slot = Slot::new();
+        let drained = completion()?;
+        // SAFETY: Nobody else knows the slot, and `drained` outlives its being open.
+        unsafe { SLOT.open(target(&drained)) };
+        let first = SLOT.enter();
+        let second = SLOT.enter();
+        assert!(first.is_some() && second.is_some());
+        assert_eq!(SLOT.running(), 2);
+        // SAFETY: It is open.
+        unsafe { SLOT.close() };
+        assert!(!is_complete(&drained));
+        assert_eq!(SLOT.running(), 2);
+        drop(first);
+        assert!(!is_complete(&drained));
+        assert_eq!(SLOT.running(), 1);
+        drop(second);
+        assert!(is_complete(&drained));
+        assert_eq!(SLOT.running(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn one_who_left_before_the_closing_does_not_complete() -> Result {
+        static SLOT: Slot = Slot::new();
+        let drained = completion()?;
+        // SAFETY: Nobody else knows the slot, and `drained` outlives its being open.
+        unsafe { SLOT.open(target(&drained)) };
+        drop(SLOT.enter());
+        let inside = SLOT.enter();
+        drop(SLOT.enter());
+        assert!(!is_complete(&drained));
+        // SAFETY: It is open.
+        unsafe { SLOT.close() };
+        assert!(!is_complete(&drained));
+        drop(inside);
+        assert!(is_complete(&drained));
+        assert_eq!(SLOT.snapshot().received, 3);
+        Ok(())
+    }
+
+    #[test]
+    fn who_is_turned_away_neither_counts_nor_completes() -> Result {
+        static SLOT: Slot = Slot::new();
+        let drained = completion()?;
+        // SAFETY: Nobody else knows the slot, and `drained` outlives its being open.
+        unsafe { SLOT.open(target(&drained)) };
+        let inside = SLOT.enter();
+        // SAFETY: It is open.
+        unsafe { SLOT.close() };
+        for _ in 0..1000 {
+            assert!(SLOT.enter().is_none());
+        }
+        assert!(!is_complete(&drained));
+        assert_eq!(SLOT.running(), 1);
+        assert_eq!(SLOT.snapshot().received, 1);
+        drop(inside);
+        assert!(is_complete(&drained));
+        Ok(())
+    }
+
+    #[test]
+    fn a_slot_can_be_opened_again_and_goes_on_counting() -> Result {
+        static SLOT: Slot = Slot::new();
+        for round in 1..=100 {
+            let drained = completion()?;
+            // SAFETY: Nobody is inside, and `drained` outlives the slot's being open.
+            unsafe { SLOT.open(target(&drained)) };
+            let inside = SLOT.enter();
+            drop(SLOT.enter());
+            assert_eq!(SLOT.running(), 1);
+            assert_eq!(SLOT.snapshot().received, 2 * round);
+            // SAFETY: It is open.
+            unsafe { SLOT.close() };
+            assert!(SLOT.enter().is_none());
+            assert!(!is_complete(&drained));
+            drop(inside);
+            assert!(is_complete(&drained));
+            assert_eq!(SLOT.snapshot().received, 2 * round);
+        }
+        Ok(())
+    }
+}
+
+/// Counts how many of it there are.
+struct Counted(&'static Atomic<i32>);
+
+impl Counted {
+    fn new(count: &'static Atomic<i32>) -> Self {
+        count.add(1, Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.add(-1, Relaxed);
+    }
+}
+
+impl Handler for Counted {
+    fn handle(&self, _message: &Message<'_>, _sender: &Sender<'_>) {}
+}
+
+fn register(id: CbId, count: &'static Atomic<i32>) -> Result<Pin<KBox<Registration<Counted>>>> {
+    let handler = Counted::new(count);
+    KBox::pin_init(
+        Registration::new(this_module(), id, c"connector_kunit", handler),
+        GFP_KERNEL,
+    )
+}
+
+/// How many ids are registered, and whether `id` is.
+fn registered(id: CbId) -> (usize, bool) {
+    let mut count = 0;
+    let mut found = false;
+    let _: Result<(), ()> = registry::for_each(|listed, _, registered| {
+        if registered.is_some() {
+            count += 1;
+            found |= listed == id;
+        }
+        Ok(())
+    });
+    (count, found)
+}
+
+#[kunit_tests(connector_registry)]
+mod registering {
+    use super::*;
+
+    const ID: CbId = CbId {
+        idx: 0x6b75_6e69,
+        val: 1,
+    };
+
+    #[test]
+    fn a_registration_holds_its_id_and_drops_its_handler() -> Result {
+        static COUNT: Atomic<i32> = Atomic::new(0);
+        let registration = register(ID, &COUNT)?;
+        assert!(registration.id() == ID);
+        assert_eq!(COUNT.load(Relaxed), 1);
+        assert!(registered(ID) == (1, true));
+        drop(registration);
+        assert_eq!(COUNT.load(Relaxed), 0);
+        assert!(registered(ID) == (0, false));
+        Ok(())
+    }
+
+    #[test]
+    fn a_taken_id_is_refused_and_the_handler_dropped() -> Result {
+        static COUNT: Atomic<i32> = Atomic::new(0);
+        let registration = register(ID, &COUNT)?;
+        assert!(register(ID, &COUNT).is_err_and(|error| error == EINVAL));
+        assert_eq!(COUNT.load(Relaxed), 1);
+        assert!(registered(ID) == (1, true));
+        drop(registration);
+        let again = register(ID, &COUNT)?;
+        assert!(registered(ID) == (1, true));
+        drop(again);
+        Ok(())
+    }
+
+    #[test]
+    fn an_id_that_c_has_is_refused_and_leaves_nothing() -> Result {
+        static COUNT: Atomic<i32> = Atomic::new(0);
+        unsafe extern "C" fn ignore(_: *mut bindings::cn_msg, _: *mut bindings::netlink_skb_parms) {
+        }
+        let raw = bindings::cb_id {
+            idx: ID.idx,
+            val: 2,
+        };
+        let id = CbId { val: 2, ..ID };
+        // SAFETY: The callback can be called at any time, and the id is taken back below.
+        kernel::error::to_result(unsafe {
+            bindings::cn_add_callback(&raw, c"connector_kunit".as_char_ptr(), Some(ignore))
+        })?;
+        let refused = register(id, &COUNT);
+        // SAFETY: It is registered.
+        unsafe { bindings::cn_del_callback(&raw) };
+        assert!(refused.is_err_and(|error| error == EINVAL));
+        assert_eq!(COUNT.load(Relaxed), 0);
+        assert!(registered(id) == (0, false));
+        // What the failure left in the table does not stand in the way.
+        drop(register(id, &COUNT)?);
+        Ok(())
+    }
+
+    #[test]
+    fn a_thousand_ids_are_found_each_by_itself() -> Result {
+        static COUNT: Atomic<i32> = Atomic::new(0);
+        let mut registrations = KVec::new();
+        for n in 0..1000 {
+            let id = CbId {
+                idx: ID.idx + n % 10,
+                val: 100 + n / 10,
+            };
+            registrations.push(register(id, &COUNT)?, GFP_KERNEL)?;
+        }
+        assert_eq!(COUNT.load(Relaxed), 1000);
+        assert_eq!(registered(ID).0, 1000);
+        for registration in &registrations {
+            let slot = registry::find(registration.id());
+            assert!(slot.is_some());
+            // Nobody else's: entering it is seen in no other.
+            let inside = slot.and_then(Slot::enter);
+            assert!(inside.is_some());
+            let mut running = 0;
+            let mut who = None;
+            let _: Result<(), ()> = registry::for_each(|id, _, registered| {
+                if let Some((_, 1)) = registered {
+                    running += 1;
+                    who = Some(id);
+                }
+                Ok(())
+            });
+            assert_eq!(running, 1);
+            assert!(who == Some(registration.id()));
+        }
+        drop(registrations);
+        assert_eq!(COUNT.load(Relaxed), 0);
+        assert_eq!(registered(ID).0, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_module_left_is_taken_away_when_it_goes() -> Result {
+        static COUNT: Atomic<i32> = Atomic::new(0);
+        let left = register(ID, &COUNT)?;
+        let other = register(CbId { val: 3, ..ID }, &COUNT)?;
+        // SAFETY: The module is this one, which is loaded.
+        let module = unsafe { &*this_module().as_ptr().cast::<bindings::module>() };
+        registry::unregister_all_of(module);
+        assert_eq!(registered(ID).0, 0);
+        assert!(registry::find(ID).is_some_and(|slot| slot.enter().is_none()));
+        // To drop them afterwards does no harm, even if somebody else has the id by then.
+        let successor = register(ID, &COUNT)?;
+        drop(left);
+        drop(other);
+        assert!(registered(ID) == (1, true));
+        assert!(registry::find(ID).is_some_and(|slot| slot.enter().is_some()));
+        drop(successor);
+        assert_eq!(COUNT.load(Relaxed), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn an_id_that_nobody_registered_is_not_found() {
+        assert!(registry::find(CbId { idx: 9, val: 9 }).is_none());
+        assert!(registry::find(CbId { idx: 0, val: 0 }).is_none());
+        assert!(registry::find(CbId::NOTIFY).is_none());
+    }
+}
