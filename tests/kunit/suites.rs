@@ -208,7 +208,7 @@ mod bounds {
 }
 
 /// What a slot leads to in these tests: nothing is called.
-unsafe fn not_called(_: NonNull<()>, _: &Message<'_>, _: &Sender<'_>) {}
+fn not_called(_: NonNull<()>, _: &Message<'_>, _: &Sender<'_>) {}
 
 fn target(drained: &Completion) -> Target {
     Target {
@@ -422,8 +422,7 @@ mod registering {
     #[test]
     fn an_id_that_c_has_is_refused_and_leaves_nothing() -> Result {
         static COUNT: Atomic<i32> = Atomic::new(0);
-        unsafe extern "C" fn ignore(_: *mut bindings::cn_msg, _: *mut bindings::netlink_skb_parms) {
-        }
+        extern "C" fn ignore(_: *mut bindings::cn_msg, _: *mut bindings::netlink_skb_parms) {}
         let raw = bindings::cb_id {
             idx: ID.idx,
             val: 2,
