@@ -60,4 +60,12 @@ impl KernelLog {
         );
         Ok(())
     }
+
+    /// Fails if a new message contains `text`.
+    pub fn expect_not(&mut self, text: &str) -> Result<()> {
+        let messages = self.messages()?;
+        let found = messages.iter().find(|message| message.contains(text));
+        ensure!(found.is_none(), "the kernel log should not say {found:?}");
+        Ok(())
+    }
 }

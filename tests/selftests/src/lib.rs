@@ -11,11 +11,12 @@
 //! sender's `sendmsg(2)`, so that what the handler sends is there when that returns.
 
 use std::{
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 mod client;
 mod klog;
@@ -31,7 +32,7 @@ pub use self::{
     stats::Stats,
     tap::{Suite, skip},
 };
-pub use connector_wire::{CbId, Header, MAX_DATA_SIZE};
+pub use connector_wire::{CbId, Header, MAX_DATA_SIZE, netlink::NlHeader};
 
 /// `cn_echo`, unless its parameters say otherwise.
 pub const ECHO: CbId = CbId { idx: 16, val: 1 };
@@ -39,6 +40,17 @@ pub const ECHO: CbId = CbId { idx: 16, val: 1 };
 /// How long to wait for what has to happen. It is long because an emulated machine with a debug
 /// kernel is slow; no test that passes waits for it to end.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs `f` in a thread of its own, for something that may never return: the thread is then left
+/// behind, and `what` says what it hung in.
+pub fn in_time<T: Send + 'static>(
+    what: &'static str,
+    f: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || done.send(f()));
+    is_done.recv_timeout(PATIENCE).context(what)?
+}
 
 /// Waits until `event` returns something; `what` says what was waited for in vain.
 pub fn wait_for<T>(what: &str, mut event: impl FnMut() -> Result<Option<T>>) -> Result<T> {

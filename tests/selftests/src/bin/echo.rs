@@ -4,8 +4,8 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
-use selftests::{Client, ECHO, Header, MAX_DATA_SIZE, Module, Suite, pattern};
+use anyhow::{Result, ensure};
+use selftests::{Client, ECHO, Header, MAX_DATA_SIZE, Module, NlHeader, Suite, datagram, pattern};
 
 fn header(seq: u32) -> Header {
     Client::header(ECHO, seq, 0)
@@ -46,6 +46,39 @@ fn any_bytes_come_back() -> Result<()> {
     client.expect_echo(&header(3), b"%s%n%p no NUL at the end")
 }
 
+/// A datagram whose message announces `len` bytes of data.
+fn announcing(len: u16, data: &[u8]) -> Vec<u8> {
+    let mut bytes = datagram(&header(1), data);
+    let at = NlHeader::SIZE + 16;
+    bytes[at..at + 2].copy_from_slice(&len.to_ne_bytes());
+    bytes
+}
+
+fn fewer_than_follow() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let client = Client::open()?;
+    let data = pattern(1, 100);
+    for len in [0, 1, 99] {
+        client.send_raw(&announcing(len, &data))?;
+        let reply = client.recv_now()?;
+        ensure!(
+            reply.header == header(1).reply(len) && reply.data == data[..len.into()],
+            "{len} of 100 bytes were announced, {reply:?} came back"
+        );
+    }
+    client.expect_nothing()
+}
+
+fn more_than_follow() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let client = Client::open()?;
+    for len in [101, 104, 16364, u16::MAX] {
+        client.send_raw(&announcing(len, &pattern(1, 100)))?;
+        client.expect_nothing()?;
+    }
+    client.expect_echo(&header(2), b"still there")
+}
+
 fn main() -> ExitCode {
     assert_eq!(MAX_DATA_SIZE, 16364);
     let mut suite = Suite::new();
@@ -64,5 +97,13 @@ fn main() -> ExitCode {
             too_large_is_dropped,
         )
         .test("data are bytes, whatever their values", any_bytes_come_back)
+        .test(
+            "a message that announces fewer bytes than follow has those and no others",
+            fewer_than_follow,
+        )
+        .test(
+            "a message that announces more bytes than follow is dropped, and the next one answered",
+            more_than_follow,
+        )
         .run()
 }

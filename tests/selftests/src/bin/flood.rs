@@ -8,34 +8,26 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
-        mpsc,
     },
     thread,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use nix::errno::Errno;
 use selftests::{
-    Client, ECHO, Module, PATIENCE, Stats, Suite, pattern, procfs, unload_in_background, wait_for,
+    Client, ECHO, Module, Stats, Suite, in_time, pattern, procfs, unload_in_background, wait_for,
 };
 
 const MESSAGES: u32 = 2000;
 const SIZE: usize = 4096;
 
-/// Sends messages that nobody reads the replies to. Fails if that blocks: the thread that sends is
-/// then left behind.
+/// Sends messages that nobody reads the replies to. Fails if that blocks.
 fn flood(client: &Arc<Client>, messages: u32) -> Result<()> {
-    let (done, is_done) = mpsc::channel();
     let client = client.clone();
-    thread::spawn(move || {
+    in_time("sendmsg blocks in a client that does not read", move || {
         let data = pattern(0, SIZE);
-        let sent =
-            (0..messages).try_for_each(|seq| client.send(&Client::header(ECHO, seq, 0), &data));
-        done.send(sent)
-    });
-    is_done
-        .recv_timeout(PATIENCE)
-        .context("sendmsg blocks in a client that does not read")?
+        (0..messages).try_for_each(|seq| client.send(&Client::header(ECHO, seq, 0), &data))
+    })
 }
 
 fn errno(error: &io::Error) -> Option<Errno> {

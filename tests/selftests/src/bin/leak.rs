@@ -61,8 +61,9 @@ fn failing(module: &'static str, parameters: &str, id: CbId, left: bool) -> Resu
             Ok(_) => bail!("{module} was loaded, though it should fail"),
             Err(errno) => ensure!(errno == Errno::ENXIO, "insmod {module}.ko: {errno}"),
         }
-        if left {
-            log.expect(&warning(module, id))?;
+        match left {
+            true => log.expect(&warning(module, id))?,
+            false => log.expect_not("was never dropped")?,
         }
         expect_free(id)?;
     }

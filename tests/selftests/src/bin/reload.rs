@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail, ensure};
 use nix::errno::Errno;
-use selftests::{Client, ECHO, Module, Stats, Suite, procfs};
+use selftests::{Client, ECHO, KernelLog, Module, Stats, Suite, procfs};
 
 fn echo_can_be_reloaded() -> Result<()> {
     let _connector = Module::load("rust_connector", "")?;
+    let mut log = KernelLog::from_now()?;
     let client = Client::open()?;
     for n in 0..20 {
         let echo = Module::load("cn_echo", "")?;
@@ -17,7 +18,7 @@ fn echo_can_be_reloaded() -> Result<()> {
         echo.unload()?;
         ensure!(!procfs::is_registered(ECHO)?, "{ECHO} is still registered");
     }
-    Ok(())
+    log.expect_not("was never dropped")
 }
 
 fn connector_can_be_reloaded() -> Result<()> {

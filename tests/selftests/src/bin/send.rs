@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::errno::Errno;
-use selftests::{CbId, Client, Datagram, Module, Suite};
+use selftests::{CbId, Client, Datagram, Module, Suite, in_time};
 
 const SEND: CbId = CbId { idx: 30, val: 7 };
 /// The group of [`SEND`].
@@ -190,6 +190,11 @@ fn to_closed_port(context: Context) -> Result<()> {
 }
 
 fn to_full_port(context: Context) -> Result<()> {
+    // The module's send would have to wait for us to read.
+    in_time("sending to a full port blocks", move || fill_port(context))
+}
+
+fn fill_port(context: Context) -> Result<()> {
     let test = Test::begin(context)?;
     let client = Client::open()?;
     let mut sent = 0;

@@ -5,7 +5,12 @@
 //! The handlers of `ct_gate` stay inside until they are told to go on. So the tests see in which
 //! order things happen, and never ask how long they take.
 
-use std::{process::ExitCode, thread};
+use std::{
+    env,
+    os::unix::process::ExitStatusExt,
+    process::{Command, ExitCode},
+    thread,
+};
 
 use anyhow::{Result, bail, ensure};
 use nix::errno::Errno;
@@ -160,6 +165,31 @@ fn others_do_not_wait() -> Result<()> {
     Ok(())
 }
 
+/// The client's side of the next test: a process that does not return from its `sendmsg(2)`.
+fn wait_inside() -> Result<()> {
+    Client::open()?.send(&Client::header(WAITER, 1, 0), b"wait")
+}
+
+fn killed_client() -> Result<()> {
+    let (_connector, gate) = Module::load_with_connector("ct_gate", "")?;
+    let mut client = Command::new("/proc/self/exe").arg("inside").spawn()?;
+    wait_for("the handler is inside", || {
+        Ok((Stats::of(WAITER)?.running == 1).then_some(()))
+    })?;
+    client.kill()?;
+    let mut unloading = begin_unload(gate)?;
+    ensure!(
+        client.try_wait()?.is_none(),
+        "the client died in the handler"
+    );
+    ensure!(!unloading.is_over()?, "rmmod was done while a handler ran");
+    open_gate()?;
+    unloading.wait()?;
+    let status = client.wait()?;
+    ensure!(status.signal() == Some(9), "the client ended with {status}");
+    Ok(())
+}
+
 fn id_is_taken_until_the_end() -> Result<()> {
     let (_connector, gate) = Module::load_with_connector("ct_gate", "")?;
     let inside = Inside::enter(1)?;
@@ -178,6 +208,12 @@ fn id_is_taken_until_the_end() -> Result<()> {
 }
 
 fn main() -> ExitCode {
+    if env::args().nth(1).as_deref() == Some("inside") {
+        return match wait_inside() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
     Suite::new()
         .test(
             "rmmod waits until a running handler has returned",
@@ -194,6 +230,10 @@ fn main() -> ExitCode {
         .test(
             "a handler that stays inside holds up nobody but its own module",
             others_do_not_wait,
+        )
+        .test(
+            "a client that is killed while its handler runs dies when that has returned",
+            killed_client,
         )
         .test(
             "an id stays taken until its last handler has returned, and is free then",
