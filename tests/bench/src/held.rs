@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the figures have to show.
+
+use crate::figures::{Report, Row};
+
+/// Something that has to hold.
+#[derive(Debug)]
+pub struct Promise {
+    /// In words, with the figure.
+    pub text: String,
+    /// Whether it does.
+    pub kept: bool,
+}
+
+/// Looks at all promises of which the figures were measured.
+pub fn check(report: &Report) -> Vec<Promise> {
+    let mut promises = Vec::new();
+    if let Some((worst, row)) = worst_ratio(report, "echo") {
+        promises.push(Promise {
+            text: format!(
+                "echo at most 1.02 times C at every size: {worst:.3} at {} B",
+                row.size
+            ),
+            kept: worst <= 1.02,
+        });
+    }
+    let at_32 = |by| report.get("echo", by, 32, 1);
+    if let (Some(rust), Some(genl)) = (at_32("rust"), at_32("genl")) {
+        let ratio = rust.value / genl.value;
+        promises.push(Promise {
+            text: format!("echo of 32 B at most 0.87 times generic netlink: {ratio:.3}"),
+            kept: ratio <= 0.87,
+        });
+    }
+    if let Some((worst, row)) = worst_ratio(report, "ids") {
+        promises.push(Promise {
+            text: format!(
+                "with 1 to 1000 ids at most 1.02 times the C core's list: {worst:.3} with {}",
+                row.n
+            ),
+            kept: worst <= 1.02,
+        });
+    }
+    let batch = |n| report.get("batch", "rust", 32, n);
+    if let (Some(one), Some(many)) = (batch(1), batch(64)) {
+        let times = one.value / many.value;
+        promises.push(Promise {
+            text: format!("messages in batches of 64 at least 5 times cheaper: {times:.1} times"),
+            kept: times >= 5.0,
+        });
+    }
+    promises
+}
+
+/// The promises as a list.
+pub fn list(promises: &[Promise]) -> String {
+    let line = |promise: &Promise| {
+        let mark = if promise.kept { "held" } else { "NOT HELD" };
+        format!("- {mark}: {}\n", promise.text)
+    };
+    promises.iter().map(line).collect()
+}
+
+fn worst_ratio<'a>(report: &'a Report, bench: &'a str) -> Option<(f64, &'a Row)> {
+    report
+        .all(bench, "rust")
+        .filter_map(|row| Some((row.ratio_to_c?, row)))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figures::Unit;
+
+    fn kept(lines: &str) -> Vec<bool> {
+        let (report, _) = Report::from_lines("k", Unit::Instructions, lines).unwrap();
+        check(&report).iter().map(|promise| promise.kept).collect()
+    }
+
+    #[test]
+    fn one_size_over_the_limit_breaks_the_promise() {
+        let lines = "row echo rust 0 1 100\nrow echo c 0 1 100\n\
+                     row echo rust 256 1 103\nrow echo c 256 1 100\n";
+        assert_eq!(kept(lines), [false]);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_promised() {
+        assert!(kept("row syscalls c 0 2 457\n").is_empty());
+    }
+
+    #[test]
+    fn batches_are_compared_with_single_messages() {
+        assert_eq!(
+            kept("row batch rust 32 1 2000\nrow batch rust 32 64 200\n"),
+            [true]
+        );
+        assert_eq!(
+            kept("row batch rust 32 1 2000\nrow batch rust 32 64 500\n"),
+            [false]
+        );
+    }
+}
