@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Boots the VM and judges what it says; `make run`, `make test` and `make shell`
-//! end here. scripts/harness builds what is booted, scripts/guest/init is the other
+//! Boots the VM and judges what it says; `make run`, `make test`, `make bench` and
+//! `make shell` end here. scripts/harness builds what is booted, scripts/guest/init is the other
 //! end of the wire.
 
 mod accel;
@@ -13,7 +13,7 @@ mod tap;
 mod vm;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -87,11 +87,34 @@ enum Mode {
         #[arg(long)]
         verbose: bool,
     },
+    /// The measurements (scripts/guest/bench.sh)
+    Bench {
+        #[command(flatten)]
+        common: Common,
+        /// What the guest's clock shows
+        #[arg(long)]
+        clock: Clock,
+        /// What scripts/guest/bench.sh is to measure, and how often
+        #[arg(long, num_args = 2)]
+        what: Vec<String>,
+        /// File for what it prints
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// A shell
     Shell {
         #[command(flatten)]
         common: Common,
     },
+}
+
+/// What a measurement counts.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Clock {
+    /// The guest's instructions
+    Instructions,
+    /// Time
+    Wall,
 }
 
 fn main() -> ExitCode {
@@ -104,6 +127,12 @@ fn main() -> ExitCode {
             patience,
             verbose,
         } => test(&common, &selftests, &only, patience, verbose),
+        Mode::Bench {
+            common,
+            clock,
+            what,
+            out,
+        } => bench(&common, clock, &what, &out),
         Mode::Shell { common } => shell(&common),
     };
     match result {
@@ -136,16 +165,70 @@ fn run(common: &Common) -> Result<bool> {
         silence: Duration::from_secs(60),
         limit: Duration::from_secs(300),
     };
+    let show = |line: &str| screen.plain(format!("  {line}").trim_end());
+    let done = one_program(&screen, &boot, "the demonstration", show)?;
+    if done {
+        let seconds = since.elapsed().as_secs_f64();
+        let praise = format!("Every message came back as it should. ({seconds:.1} s in the VM)");
+        screen.verdict(true, &praise);
+    }
+    Ok(done)
+}
+
+fn bench(common: &Common, clock: Clock, what: &[String], out: &Path) -> Result<bool> {
+    let screen = Screen::new(false);
+    let image = common.image();
+    let accel = match clock {
+        Clock::Instructions => Accel::Counting,
+        Clock::Wall => common.accel()?,
+    };
+    let boot = Boot {
+        image: &image,
+        accel,
+        mode: "bench",
+        append: format!("rc_bench={}", what.join(",")),
+        keep: &common.keep,
+        console: "console.log",
+        silence: Duration::from_secs(120),
+        limit: Duration::from_secs(1800),
+    };
+    let mut printed = format!("machine {}\n", accel.name());
+    let collect = |line: &str| {
+        printed.push_str(line);
+        printed.push('\n');
+        match line.strip_prefix("row ") {
+            Some(row) => screen.progress(row),
+            None if line.is_empty() => {}
+            None => screen.detail(line),
+        }
+    };
+    let done = one_program(&screen, &boot, "the measurement", collect)?;
+    screen.progress("");
+    if done {
+        fs::write(out, &printed).with_context(|| format!("cannot write {}", out.display()))?;
+    } else {
+        let lines: Vec<_> = printed.lines().map(str::to_owned).collect();
+        screen.quote(&lines[lines.len().saturating_sub(10)..]);
+    }
+    Ok(done)
+}
+
+/// Boots for one program, hands its lines to `see`, and says what went wrong, if anything did.
+fn one_program(
+    screen: &Screen,
+    boot: &Boot<'_>,
+    name: &str,
+    mut see: impl FnMut(&str),
+) -> Result<bool> {
     let mut status = None;
     let ending = boot.run(|event| match event {
-        Event::Line(line) => screen.plain(format!("  {line}").trim_end()),
+        Event::Line(line) => see(line),
         Event::End(_, code) => status = Some(code),
         Event::Booted | Event::Begin(_) | Event::Tick => {}
     })?;
     let log = fs::read(boot.console_log())?;
     let log = String::from_utf8_lossy(&log);
     let troubles = klog::troubles(&log, 40);
-    let seconds = since.elapsed().as_secs_f64();
     screen.plain("");
     let why = match (&troubles[..], ending.complaint(), status) {
         ([first, ..], ..) => {
@@ -156,15 +239,9 @@ fn run(common: &Common) -> Result<bool> {
             screen.quote(&suites::tail(&log, 30));
             complaint
         }
-        ([], None, Some(0)) => {
-            screen.verdict(
-                true,
-                &format!("Every message came back as it should. ({seconds:.1} s in the VM)"),
-            );
-            return Ok(true);
-        }
-        ([], None, Some(code)) => format!("the demonstration ended with status {code} (see above)"),
-        ([], None, None) => "the guest never said how the demonstration ended".to_owned(),
+        ([], None, Some(0)) => return Ok(true),
+        ([], None, Some(code)) => format!("{name} ended with status {code} (see above)"),
+        ([], None, None) => format!("the guest never said how {name} ended"),
     };
     screen.verdict(false, &format!("Failed: {why}"));
     screen.plain(&format!("kernel log: {}", boot.console_log().display()));

@@ -110,7 +110,7 @@ pub fn qemu(image: &Image, accel: Accel, append: &str) -> Command {
     command
         .args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"])
         .args(["-nodefaults", "-no-user-config", "-display", "none"])
-        .args(["-smp", "2", "-m", "1G", "-no-reboot"])
+        .args(["-m", "1G", "-no-reboot"])
         .args(accel.qemu_args())
         .arg("-kernel")
         .arg(&image.kernel)
