@@ -3,14 +3,15 @@
 # The targets that people type. scripts/harness does the work; kbuild reads
 # Kbuild, not this file.
 
-goals := modules modules_install run test shell kernel docs lint fmt fmt-check \
-	rust-analyzer setup
+goals := modules modules_install run test bench size shell kernel docs lint \
+	fmt fmt-check rust-analyzer setup
 
 .PHONY: $(goals) clean clean-cache help
 .DEFAULT_GOAL := modules
 
 # Only what the user gave: an empty variable means "the default".
 export KDIR KERNEL FLAVOR TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC BINDGEN INSTALL_MOD_PATH
+export CLOCK BASE LIMIT UPDATE
 
 # One at a time, whatever -j says: the steps themselves use all CPUs.
 .NOTPARALLEL:

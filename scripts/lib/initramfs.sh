@@ -15,6 +15,7 @@ build_initramfs() {
 	cp "$build"/modules/*.ko "$root/modules/"
 	cp -r "$build"/bin/. "$root/bin/"
 	cp -r "$build"/selftests/. "$root/selftests/"
+	bench_to_initramfs "$root"
 	(cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$build/initramfs.cpio.new" ||
 		die "cpio failed"
 	mv "$build/initramfs.cpio.new" "$build/initramfs.cpio"

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The programs, built by cargo as static binaries (the VM has no libc): tools and
-# samples to build/bin/, test programs to build/selftests/, the VM runner, which
-# is the harness's own, to build/host/. Sourced.
+# samples to build/bin/, test programs to build/selftests/, those of tests/bench to
+# build/bench.bin/, the VM runner, which is the harness's own, to build/host/.
+# Sourced.
 
 cargo_target=x86_64-unknown-linux-gnu
 
@@ -19,14 +20,15 @@ build_userspace() {
 	mkdir -p "$build/log"
 	: >"$build/log/userspace.log"
 	run_logged "building" "$build/log/userspace.log" "the compiler's messages are above and in the log" cargo_build
-	rm -rf "$build"/{bin,selftests,host}.new
-	mkdir -p "$build"/{bin,selftests,host}.new
+	rm -rf "$build"/{bin,selftests,host,bench.bin}.new
+	mkdir -p "$build"/{bin,selftests,host,bench.bin}.new
 	# One JSON object per line; a program's has its crate's manifest and its path.
 	while read -r line; do
 		program=${line##*\"executable\":\"}
 		program=${program%%\"*}
 		case ${line#*\"manifest_path\":\"} in
 		"$top"/tests/runner/*) dir=host ;;
+		"$top"/tests/bench/*) dir=bench.bin ;;
 		"$top"/tests/selftests/*) dir=selftests ;;
 		*) dir=bin ;;
 		esac
@@ -35,7 +37,7 @@ build_userspace() {
 	for script in "$top"/tests/selftests/*.sh; do
 		[[ ! -x $script ]] || cp -p "$script" "$build/selftests.new/"
 	done
-	for d in bin selftests host; do
+	for d in bin selftests host bench.bin; do
 		rm -rf "${build:?}/$d"
 		mv "$build/$d.new" "$build/$d"
 	done

@@ -1,0 +1,115 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# What `make bench` measures, in the VM or, as root, on a real machine: every
+# service in Rust beside its peers in C. One service at a time is loaded, since
+# the connector core walks a list of all ids. Prints "row BENCH IMPL SIZE N VALUE".
+#
+# Usage: bench.sh WHAT [PASSES]   WHAT is all, or memory for only that. Every
+#                                 other pass takes Rust and C in the other order.
+# MODULES= and BENCH= name the folders of the modules and of the benchmark.
+
+set -e
+: "${MODULES:=/modules}" "${BENCH:=/bench}"
+
+# load MODULE [PARAMETER...]
+load() {
+	ko=$MODULES/$1.ko
+	[ -e "$ko" ] || ko=$BENCH/$1.ko
+	shift
+	insmod "$ko" "$@"
+}
+
+client() {
+	"$BENCH/client" "$@"
+}
+
+# with IMPL MODULE[:PARAMETER] COMMAND...: runs the command while the module is
+# loaded. rust_connector is loaded anew, since it remembers every id.
+with() {
+	impl=$1 module=${2%:*} parameter=${2#"${2%:*}"}
+	shift 2
+	[ "$impl" != rust ] || load rust_connector
+	load "$module" ${parameter:+"${parameter#:}"}
+	"$@"
+	rmmod "$module"
+	[ "$impl" != rust ] || rmmod rust_connector
+}
+
+echoes() {
+	client echo "$impl"
+	client noroom "$impl"
+	[ "$impl" = rust ] || return 0
+	# Two clients of one service.
+	client client c
+	"$BENCH/client-rust"
+}
+
+requests() {
+	client sink "$impl"
+	client broadcast "$impl" 1 8 64
+	client batch "$impl" 1 8 64
+	client register "$impl"
+}
+
+notifications() {
+	client notify "$impl" 0
+	load cn_notify
+	client notify "$impl" 1 100
+	rmmod cn_notify
+}
+
+# Kilobytes of memory that are allocated in small pieces.
+slab() {
+	sed -n 's/^SUnreclaim: *\([0-9]*\) kB/\1/p' /proc/meminfo
+}
+
+keep_slab() {
+	slab_now=$(slab)
+}
+
+# memory IMPL MODULE: what a registration takes, in bytes. The difference of two
+# numbers of them, after a run that leaves the allocator with what it keeps.
+memory() {
+	for n in 5120 5120 1024; do
+		slab_before=$(slab)
+		with "$1" "$2:ids=$n" keep_slab
+		slab_more=$slab_less
+		slab_less=$((slab_now - slab_before))
+	done
+	echo "row memory $1 0 1 $(((slab_more - slab_less) / 4))"
+}
+
+# connector IMPL ECHO-MODULE BENCH-MODULE
+connector() {
+	with "$1" "$2" echoes
+	with "$1" "$3" requests
+	for n in 1 10 100 1000; do
+		with "$1" "$3:ids=$n" client -r 5 ids "$1" $n
+	done
+	[ "$1" != rust ] || with "$1" "$3" notifications
+}
+
+others() {
+	client syscalls c
+	client echo unix
+	with genl genl_echo client echo genl
+	with chardev chardev_echo client echo chardev
+}
+
+slab_less=0
+pass=0
+while [ "$1" != memory ] && [ "$pass" -lt "${2:-1}" ]; do
+	echo "pass $pass"
+	if [ $((pass % 2)) = 0 ]; then
+		connector rust cn_echo rust_bench
+		connector c c_echo c_bench
+	else
+		connector c c_echo c_bench
+		connector rust cn_echo rust_bench
+	fi
+	others
+	pass=$((pass + 1))
+done
+memory rust rust_bench
+memory c c_bench

@@ -1,0 +1,118 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The benchmarks (tests/bench): builds the peers, measures in the VM, makes the
+# report. Sourced.
+#
+# CLOCK=wall   measures time instead of counting instructions: noisy
+# BASE=FILE    compares with an earlier build/bench.json
+# LIMIT=N      and fails if a figure of Rust grew by more than N %
+# UPDATE=1     makes the figures those that are checked in (tests/bench/results)
+
+bench_results=$top/tests/bench/results
+
+bench_check() {
+	case ${CLOCK:-} in
+	'' | instructions) clock=instructions ;;
+	wall) clock=wall ;;
+	*) die "CLOCK=$CLOCK: expected instructions or wall" ;;
+	esac
+	[[ -z ${BASE:-} || -r $BASE ]] || die "BASE=$BASE: no such file"
+	[[ -z ${LIMIT:-} || ${BASE:-} ]] || die "LIMIT=$LIMIT of what? BASE= names the figures to compare with"
+}
+
+# The modules build on the crate as those of a third party do. The client is
+# compiled by the same compiler as the kernel.
+build_peers() {
+	local cc=gcc
+	[[ ${cc_args[0]} != LLVM=* ]] || cc=clang${cc_args[0]#LLVM=}
+	[[ $cc != clang1 ]] || cc=clang
+	kbuild_setup
+	: >"$build/log/bench.log"
+	run_logged "building the peers" "$build/log/bench.log" "every line that kbuild runs: make bench V=1" \
+		make -C "$kdir" "M=$top/tests/bench" "MO=$objects-bench" "CONNECTOR=$build/connector" \
+		"${cc_args[@]}" "${rust_args[@]}" "-j$jobs" ${V:+"V=$V"} modules
+	rm -rf "$build/bench"
+	mkdir -p "$build/bench/guest"
+	cp -p "$objects-bench"/*/*.ko "$build/bench/guest/"
+	run_logged "building the client" "$build/log/bench.log" "see tests/bench/peers/client.c" \
+		"$cc" -O2 -static -Wall -Wextra -Werror -o "$build/bench/guest/client" "$top/tests/bench/peers/client.c"
+	step_done "$(cd "$build/bench/guest" && echo *)"
+}
+
+# What the guest gets at /bench.
+bench_to_initramfs() {
+	[[ $goal = bench || $goal = size ]] || return 0
+	mkdir -p "$1/bench"
+	cp "$build"/bench/guest/* "$build/bench.bin/client-rust" "$1/bench/"
+}
+
+# Which kernel, compilers and machine: figures of the same are comparable.
+bench_kernel() {
+	printf 'Linux %s, %s, %s' "$(<"$kdir/include/config/kernel.release")" \
+		"$(config CC_VERSION_TEXT)" "$(config RUSTC_VERSION_TEXT)"
+	[[ $clock = wall ]] || printf ', QEMU %s -cpu qemu64 -icount shift=0' \
+		"$(qemu-system-x86_64 --version | sed -n 's/.* version \([0-9.]*\).*/\1/p')"
+}
+
+# bench_size MODULE IMPL NAME: text and data as size(1) counts them.
+bench_size() {
+	local text data bss rest
+	[[ -e $1 ]] || return 0
+	read -r text data bss rest < <(size "$1" | sed 1d)
+	printf 'row text.%s %s 0 1 %s\nrow data.%s %s 0 1 %s\n' "$3" "$2" "$text" "$3" "$2" $((data + bss))
+}
+
+bench_sizes() {
+	local ko name
+	for ko in "$build"/modules/{rust_connector,cn_*}.ko "$build/bench/guest/rust_bench.ko"; do
+		name=$(basename "$ko" .ko)
+		bench_size "$ko" rust "$name"
+		case $name in
+		cn_echo) bench_size "$build/bench/guest/c_echo.ko" c "$name" ;;
+		rust_bench) bench_size "$build/bench/guest/c_bench.ko" c "$name" ;;
+		esac
+	done
+	bench_size "$build/bench/guest/genl_echo.ko" genl cn_echo
+	bench_size "$build/bench/guest/chardev_echo.ko" chardev cn_echo
+}
+
+# bench_measure WHAT PASSES: leaves rows in build/bench/rows.txt.
+bench_measure() {
+	runner bench "$build/bench" --clock "$clock" --what "$1" "$2" --out "$build/bench/rows.txt" || exit
+	bench_sizes >>"$build/bench/rows.txt"
+}
+
+bench_report() {
+	"$build/bench.bin/bench-report" "$build/bench/rows.txt" --kernel "$(bench_kernel)" "$@"
+}
+
+step_vm_bench() {
+	local passes=1 status=0 report=()
+	step "benchmarks"
+	if [[ $clock = wall ]]; then
+		passes=7
+		report+=(--wall)
+		say "measuring time, which is noisy: leave the machine alone"
+	else
+		say "counting instructions"
+	fi
+	[[ -z ${BASE:-} ]] || report+=(--base "$BASE")
+	[[ -z ${LIMIT:-} ]] || report+=(--limit "$LIMIT")
+	bench_measure all "$passes"
+	bench_report "${report[@]}" --json "$build/bench.json" --plots "$build/bench/plots" || status=$?
+	if [[ ${UPDATE:-} && $clock = instructions ]]; then
+		mkdir -p "$bench_results"
+		cp "$build/bench.json" "$build"/bench/plots/* "$bench_results/"
+		say "updated ${bench_results#"$top/"}"
+	fi
+	say "figures: build/bench.json, plots: build/bench/plots/"
+	exit "$status"
+}
+
+step_vm_size() {
+	step "sizes"
+	say "in bytes"
+	bench_measure memory 1
+	bench_report
+}
