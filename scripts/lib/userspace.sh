@@ -15,11 +15,16 @@ cargo_build() {
 		--message-format=json-render-diagnostics >"$build/cargo.json"
 }
 
+crates_compiled() {
+	printf '(%d crates)' "$(grep -c '^ *Compiling ' "$build/log/userspace.log")"
+}
+
 build_userspace() {
 	local line program dir d script
 	mkdir -p "$build/log"
 	: >"$build/log/userspace.log"
-	run_logged "building" "$build/log/userspace.log" "the compiler's messages are above and in the log" cargo_build
+	progress_fn=crates_compiled \
+		run_logged "building" "$build/log/userspace.log" "the compiler's messages are above and in the log" cargo_build
 	rm -rf "$build"/{bin,selftests,host,bench.bin}.new
 	mkdir -p "$build"/{bin,selftests,host,bench.bin}.new
 	# One JSON object per line; a program's has its crate's manifest and its path.

@@ -51,7 +51,11 @@ pub fn run(keep: &Path, screen: &mut Screen) -> Result<Count> {
                     screen.quote(&reader.failures);
                 }
             }
-            None => {}
+            None => {
+                if let Some(name) = line.trim_start().strip_prefix("Compiling ") {
+                    screen.progress(&format!("host  compiling {name}"));
+                }
+            }
         }
         if tail.len() == 40 {
             tail.remove(0);
