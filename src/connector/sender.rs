@@ -121,6 +121,9 @@ impl<'a> Sender<'a> {
     /// Whether both the process that opened the socket had, and the sending process has, a
     /// capability in the user namespace of the socket's network namespace.
     ///
+    /// A sender that spells out the kernel's address, as `sendto(2)` allows, is asked alone: that
+    /// cannot be had by writing to a file descriptor that somebody else left open.
+    ///
     /// The connector exists in the initial network namespace alone, so this is the initial user
     /// namespace: root in a container does not pass. It is right only in the handler itself, which
     /// runs in the sender's context: that is why a `Sender` cannot be kept.
