@@ -115,6 +115,7 @@ impl core::error::Error for FrameError {}
 ///
 /// Lengths must agree exactly, but for padding to a multiple of 4 bytes behind the message; see
 /// [`FrameError`].
+#[inline]
 pub fn parse(datagram: &[u8]) -> Result<(NlHeader, &[u8]), FrameError> {
     let have = datagram.len();
     let header = NlHeader::parse(datagram).ok_or(FrameError::Short { have })?;

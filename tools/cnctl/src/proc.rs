@@ -198,6 +198,7 @@ impl Monitor {
         if let Some(command) = command {
             let _ = write!(lines, " {command}");
         }
+        lines.truncate(lines.trim_end_matches(' ').len());
         lines.push('\n');
     }
 

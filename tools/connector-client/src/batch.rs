@@ -50,9 +50,11 @@ impl Batch {
             });
         }
         if self.bytes.is_empty() {
-            put_netlink(&mut self.bytes, header, size);
+            self.bytes.extend_from_slice(&netlink_header(header, size));
         }
-        put_message(&mut self.bytes, header, data);
+        self.bytes
+            .extend_from_slice(&message_header(header, data.len()));
+        self.bytes.extend_from_slice(data);
         // nlmsg_len, the first field, grows with every message.
         let total = (self.bytes.len() as u32).to_ne_bytes();
         self.bytes[..total.len()].copy_from_slice(&total);
@@ -80,37 +82,50 @@ impl Batch {
     }
 }
 
+/// The size of what precedes the data in a datagram with one message.
+pub(crate) const HEADERS: usize = NlHeader::SIZE + Header::SIZE;
+
+/// What precedes `len` bytes of data in a datagram with one message. Of the header, `len` is
+/// ignored.
+#[inline]
+pub(crate) fn headers(header: &Header, len: usize) -> Result<[u8; HEADERS]> {
+    if len > MAX_DATA_SIZE {
+        return Err(Error::TooLarge { len });
+    }
+    let mut bytes = [0; HEADERS];
+    let (netlink, message) = bytes.split_at_mut(NlHeader::SIZE);
+    netlink.copy_from_slice(&netlink_header(header, Header::SIZE + len));
+    message.copy_from_slice(&message_header(header, len));
+    Ok(bytes)
+}
+
 /// Appends a datagram with one message to `bytes`.
 pub(crate) fn put_datagram(bytes: &mut Vec<u8>, header: &Header, data: &[u8]) -> Result<()> {
-    if data.len() > MAX_DATA_SIZE {
-        return Err(Error::TooLarge { len: data.len() });
-    }
-    let size = Header::SIZE + data.len();
-    bytes.reserve(NlHeader::SIZE + size);
-    put_netlink(bytes, header, size);
-    put_message(bytes, header, data);
+    bytes.extend_from_slice(&headers(header, data.len())?);
+    bytes.extend_from_slice(data);
     Ok(())
 }
 
-/// Appends a netlink header for a payload of `size` bytes, which is at most [`MAX_MESSAGE_SIZE`].
-fn put_netlink(bytes: &mut Vec<u8>, header: &Header, size: usize) {
+/// The netlink header for a payload of `size` bytes, which is at most [`MAX_MESSAGE_SIZE`].
+#[inline]
+fn netlink_header(header: &Header, size: usize) -> [u8; NlHeader::SIZE] {
     let netlink = NlHeader {
         len: (NlHeader::SIZE + size) as u32,
         kind: netlink::DONE,
         seq: header.seq,
         ..NlHeader::default()
     };
-    bytes.extend_from_slice(&netlink.to_bytes());
+    netlink.to_bytes()
 }
 
-/// Appends a message of at most [`MAX_DATA_SIZE`] bytes.
-fn put_message(bytes: &mut Vec<u8>, header: &Header, data: &[u8]) {
+/// The header of a message with `len` bytes of data, at most [`MAX_DATA_SIZE`].
+#[inline]
+fn message_header(header: &Header, len: usize) -> [u8; Header::SIZE] {
     let header = Header {
-        len: data.len() as u16,
+        len: len as u16,
         ..*header
     };
-    bytes.extend_from_slice(&header.to_bytes());
-    bytes.extend_from_slice(data);
+    header.to_bytes()
 }
 
 #[cfg(test)]

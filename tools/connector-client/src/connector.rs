@@ -22,10 +22,14 @@ use crate::{
     error::{Error, Result},
     event::{Event, Message},
     exchange::{self, Answers, Exchange, Request, Ticket},
-    intake::{Datagram, Intake, RecvBatch, Single},
+    intake::{Datagram, Intake, RecvBatch, Sender, Single},
     reader::{Read, Reader},
     socket::Socket,
 };
+
+/// From about how many bytes on it is cheaper to have the kernel put headers and data together than
+/// to copy the data before.
+const WORTH_PARTS: usize = 1024;
 
 /// How much the inbox keeps unless told otherwise, in bytes.
 const INBOX: usize = 4 << 20;
@@ -69,8 +73,10 @@ impl Builder {
 
     /// Accepts datagrams from other processes, too.
     ///
-    /// By default they are refused ([`Error::ForeignSender`]): any process can send to any netlink
-    /// port, and could forge the kernel's replies.
+    /// By default they are refused: any process can send to any netlink port, and could forge the
+    /// kernel's replies. The kernel refuses what is sent to this socket alone, so that its sender
+    /// gets an error; a broadcast of a privileged process is dropped here
+    /// ([`Error::ForeignSender`]).
     pub fn accept_processes(mut self) -> Self {
         self.accept_processes = true;
         self
@@ -82,7 +88,7 @@ impl Builder {
     ///
     /// [`Error::NoConnector`], [`Error::NotPermitted`], or [`Error::Io`].
     pub fn open(self) -> Result<Connector> {
-        let socket = Socket::open(self.groups)?;
+        let socket = Socket::open(self.groups, self.accept_processes)?;
         if let Some(bytes) = self.receive_buffer {
             socket.set_receive_buffer(bytes)?;
         }
@@ -93,8 +99,11 @@ impl Builder {
             accept_processes: self.accept_processes,
             state: Mutex::new(State {
                 exchange: Exchange::new(self.inbox),
-                reader: Some((Reader::default(), Single::new())),
-                scratch: Vec::new(),
+                desk: Some(Box::new(Desk {
+                    reader: Reader::default(),
+                    single: Single::new(),
+                    request: Box::new([0; batch::HEADERS + WORTH_PARTS]),
+                })),
             }),
         })
     }
@@ -115,9 +124,32 @@ pub struct Connector {
 struct State {
     exchange: Exchange,
     /// Absent while someone receives.
-    reader: Option<(Reader, Single)>,
-    /// Where requests are put together, to save an allocation for each.
-    scratch: Vec<u8>,
+    desk: Option<Box<Desk>>,
+}
+
+/// What one needs for receiving. Whoever has it receives for all.
+struct Desk {
+    reader: Reader,
+    single: Single,
+    /// Where its owner puts together a small request.
+    request: Box<[u8; batch::HEADERS + WORTH_PARTS]>,
+}
+
+impl Desk {
+    /// Sends a message.
+    #[inline]
+    fn send(&mut self, socket: &Socket, header: &Header, data: &[u8]) -> Result<()> {
+        let headers = batch::headers(header, data.len())?;
+        match self.request.get_mut(..headers.len() + data.len()) {
+            Some(bytes) => {
+                let (first, second) = bytes.split_at_mut(headers.len());
+                first.copy_from_slice(&headers);
+                second.copy_from_slice(data);
+                socket.send(bytes)
+            }
+            None => socket.send_parts(&headers, data),
+        }
+    }
 }
 
 impl Connector {
@@ -204,9 +236,8 @@ impl Connector {
     /// [`Error::TooLarge`] if `data` has more than [`MAX_DATA_SIZE`](crate::MAX_DATA_SIZE) bytes; [`Error::Refused`];
     /// [`Error::Io`].
     pub fn send(&self, header: &Header, data: &[u8]) -> Result<()> {
-        let mut bytes = Vec::new();
-        batch::put_datagram(&mut bytes, header, data)?;
-        self.socket.send(&bytes)
+        let headers = batch::headers(header, data.len())?;
+        self.socket.send_parts(&headers, data)
     }
 
     /// Sends one datagram with several messages; without a message, nothing.
@@ -274,6 +305,9 @@ impl Connector {
     }
 
     /// [`Self::request`], with another idea of what the reply is.
+    ///
+    /// Usually nobody else uses the socket, and the reply is there when the request has been sent.
+    /// Then nobody needs to be entered as waiting, and the reply is handed straight to the caller.
     pub(crate) fn exchange_as(
         &self,
         answers: Answers,
@@ -281,36 +315,86 @@ impl Connector {
         data: &[u8],
         deadline: Deadline,
     ) -> Result<Message> {
-        let (state, ticket) = self.start_request(answers, header, data)?;
+        let mut state = self.lock();
+        let Some(mut desk) = state.desk.take() else {
+            let ticket = self.start_request(state, answers, header, data)?;
+            return self.wait(self.lock(), ticket, deadline)?.into_message();
+        };
+        drop(state);
+
+        if let Err(error) = desk.send(&self.socket, header, data) {
+            self.put_back(desk);
+            return Err(error);
+        }
+        let Desk { reader, single, .. } = &mut *desk;
+        let read = reader.read(&self.socket, single, &mut { Deadline::NOW });
+        if matches!(read, Ok(Read::Datagrams)) {
+            if let Some(reply) = self.sole_reply(single.datagram(), answers, header) {
+                self.put_back(desk);
+                return Ok(reply);
+            }
+        }
+
+        let mut state = self.lock();
+        let request = Request {
+            header: *header,
+            answers,
+        };
+        let ticket = state.exchange.enter(Some(request));
+        let handed_out = self.hand_out(&mut state.exchange, read, &desk.single);
+        state.desk = Some(desk);
+        if let Err(error) = handed_out {
+            state.exchange.leave(ticket);
+            state.exchange.wake_one();
+            return Err(error);
+        }
         self.wait(state, ticket, deadline)?.into_message()
     }
 
-    /// Sends a request and enters who waits for the reply.
+    /// What is in a datagram, if it is nothing but the reply to the request of `header`.
+    #[inline]
+    fn sole_reply(
+        &self,
+        datagram: Datagram<'_>,
+        answers: Answers,
+        header: &Header,
+    ) -> Option<Message> {
+        let message = datagram::sole_message(datagram.buffer, datagram.len)?;
+        if !answers(header, &message) || !self.accepts(datagram.sender) {
+            return None;
+        }
+        Some(Message::new(message, datagram.sender))
+    }
+
+    /// Stops receiving.
+    #[inline]
+    fn put_back(&self, desk: Box<Desk>) {
+        let mut state = self.lock();
+        state.desk = Some(desk);
+        // Others may have slept because this thread received.
+        state.exchange.wake_one();
+    }
+
+    /// Enters who waits for the reply to a request, and sends it.
     fn start_request(
         &self,
+        mut state: MutexGuard<'_, State>,
         answers: Answers,
         header: &Header,
         data: &[u8],
-    ) -> Result<(MutexGuard<'_, State>, Ticket)> {
-        let mut state = self.lock();
-        let mut bytes = std::mem::take(&mut state.scratch);
-        bytes.clear();
-        batch::put_datagram(&mut bytes, header, data)?;
+    ) -> Result<Ticket> {
         // Entered before it is sent: another thread may receive the reply.
-        let ticket = state.exchange.enter(Some(Request {
+        let request = Request {
             header: *header,
             answers,
-        }));
+        };
+        let ticket = state.exchange.enter(Some(request));
         drop(state);
-
-        let sent = self.socket.send(&bytes);
-        let mut state = self.lock();
-        state.scratch = bytes;
-        if let Err(error) = sent {
-            state.exchange.leave(ticket);
-            return Err(error);
+        let sent = self.send(header, data);
+        if sent.is_err() {
+            self.lock().exchange.leave(ticket);
         }
-        Ok((state, ticket))
+        sent.map(|()| ticket)
     }
 
     /// Receives the next message that is not the reply to a request in progress, or the next loss.
@@ -346,13 +430,13 @@ impl Connector {
                 state.exchange.wake_one();
                 return Ok(());
             }
-            let (again, in_time) = match state.reader.take() {
-                Some((mut reader, single)) => {
+            let (again, in_time) = match state.desk.take() {
+                Some(mut desk) => {
                     drop(state);
-                    let read = reader.read(&self.socket, batch, &mut deadline);
+                    let read = desk.reader.read(&self.socket, batch, &mut deadline);
                     let mut state = self.lock();
                     let in_time = self.hand_out(&mut state.exchange, read, batch);
-                    state.reader = Some((reader, single));
+                    state.desk = Some(desk);
                     (state, in_time)
                 }
                 None => self.sleep(state, ticket, &mut deadline),
@@ -379,8 +463,8 @@ impl Connector {
                 state.exchange.wake_one();
                 return found;
             }
-            let (again, in_time) = match state.reader.take() {
-                Some(reader) => self.receive(state, reader, &mut deadline),
+            let (again, in_time) = match state.desk.take() {
+                Some(desk) => self.receive(state, desk, &mut deadline),
                 None => self.sleep(state, ticket, &mut deadline),
             };
             state = again;
@@ -400,14 +484,15 @@ impl Connector {
     fn receive<'a>(
         &'a self,
         state: MutexGuard<'a, State>,
-        (mut reader, mut single): (Reader, Single),
+        mut desk: Box<Desk>,
         deadline: &mut Deadline,
     ) -> (MutexGuard<'a, State>, Result<bool>) {
         drop(state);
-        let read = reader.read(&self.socket, &mut single, deadline);
+        let Desk { reader, single, .. } = &mut *desk;
+        let read = reader.read(&self.socket, single, deadline);
         let mut state = self.lock();
-        let in_time = self.hand_out(&mut state.exchange, read, &single);
-        state.reader = Some((reader, single));
+        let in_time = self.hand_out(&mut state.exchange, read, single);
+        state.desk = Some(desk);
         (state, in_time)
     }
 
@@ -464,7 +549,7 @@ impl Connector {
     /// Hands out what is in a datagram.
     fn deliver(&self, exchange: &mut Exchange, datagram: Datagram<'_>) {
         let sender = datagram.sender;
-        if sender.portid != 0 && !self.accept_processes {
+        if !self.accepts(sender) {
             let portid = sender.portid;
             return exchange.keep(Err(Error::ForeignSender { portid }));
         }
@@ -476,6 +561,12 @@ impl Connector {
         }
     }
 
+    #[inline]
+    fn accepts(&self, sender: Sender) -> bool {
+        sender.portid == 0 || self.accept_processes
+    }
+
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves the state as sound as any other.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -497,9 +588,7 @@ impl Connector {
         header: &Header,
         data: &[u8],
     ) -> Result<Ticket> {
-        let (state, ticket) = self.start_request(answers, header, data)?;
-        drop(state);
-        Ok(ticket)
+        self.start_request(self.lock(), answers, header, data)
     }
 
     /// What this waiter waited for, if it is there or can be received now. Otherwise `waker` is
@@ -513,7 +602,7 @@ impl Connector {
                 return Some(found);
             }
             // Does not wait, so the lock is kept and the reader is always there.
-            let (reader, single) = state.reader.as_mut()?;
+            let Desk { reader, single, .. } = &mut **state.desk.as_mut()?;
             let read = reader.read(&self.socket, single, &mut now);
             match self.hand_out(&mut state.exchange, read, single) {
                 Ok(true) => {}

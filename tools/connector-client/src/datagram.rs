@@ -5,6 +5,7 @@
 use std::{error, fmt};
 
 use connector_wire::{
+    Header,
     Messages,
     ParseError,
     RawMessage,
@@ -108,7 +109,18 @@ pub(crate) fn messages(
         .chain(error)
 }
 
+/// The message in `buffer[..len]`, if there is exactly one and nothing is wrong with it. What else
+/// there may be, [`messages`] tells.
+#[inline]
+pub(crate) fn sole_message(buffer: &[u8], len: usize) -> Option<RawMessage<'_>> {
+    let payload = frame(buffer, len).ok()?;
+    let header = Header::parse(payload)?;
+    let data = payload.get(Header::SIZE..)?;
+    (data.len() == usize::from(header.len)).then_some(RawMessage { header, data })
+}
+
 /// The payload of the netlink message in `buffer[..len]`; there is at least a byte of it.
+#[inline]
 fn frame(buffer: &[u8], len: usize) -> Result<&[u8], Malformed> {
     let datagram = buffer.get(..len).ok_or(Malformed {
         offset: buffer.len(),
@@ -162,7 +174,7 @@ fn in_message(error: ParseError) -> Malformed {
 
 #[cfg(test)]
 mod tests {
-    use connector_wire::{CbId, Header};
+    use connector_wire::CbId;
 
     use super::*;
 
@@ -214,6 +226,17 @@ mod tests {
             error.to_string(),
             "malformed datagram, at offset 37: a message announces 9 bytes of data, 2 follow"
         );
+    }
+
+    #[test]
+    fn a_sole_message_is_found_only_if_it_is_sole_and_sound() {
+        let sole = |bytes: &[u8]| sole_message(bytes, bytes.len()).map(|m| m.data.to_vec());
+        let one = message(1, b"a");
+        assert_eq!(sole(&datagram(3, &one)), Some(b"a".to_vec()));
+        assert_eq!(sole(&datagram(3, &[&one[..], &one].concat())), None);
+        assert_eq!(sole(&datagram(3, &message(2, b"a"))), None);
+        assert_eq!(sole(&datagram(3, b"")), None);
+        assert_eq!(sole(&datagram(2, &one)), None);
     }
 
     #[test]

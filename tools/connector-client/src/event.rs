@@ -2,9 +2,13 @@
 
 //! What a socket receives.
 
-use connector_wire::{Group, Header};
+use connector_wire::{Group, Header, RawMessage};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    intake::Sender,
+    payload::Payload,
+};
 
 /// A message that was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,9 +17,20 @@ pub struct Message {
     pub header: Header,
     /// The data; `header.len` bytes. They are just bytes: nothing says that they are text or end in
     /// a NUL.
-    pub data: Vec<u8>,
+    pub data: Payload,
     /// The group that it was broadcast to, or `None` if it was sent to this socket alone.
     pub group: Option<Group>,
+}
+
+impl Message {
+    #[inline]
+    pub(crate) fn new(raw: RawMessage<'_>, sender: Sender) -> Self {
+        Self {
+            header: raw.header,
+            data: raw.data.into(),
+            group: sender.group,
+        }
+    }
 }
 
 /// What [`Connector::recv`](crate::Connector::recv) returns, in the order in which it happened.

@@ -100,11 +100,7 @@ impl Exchange {
             let request = waiter.request;
             !answered && request.is_some_and(|request| (request.answers)(&request.header, &raw))
         });
-        let message = Message {
-            header: raw.header,
-            data: raw.data.to_vec(),
-            group: sender.group,
-        };
+        let message = Message::new(raw, sender);
         match waiter {
             Some(waiter) => {
                 waiter.reply = Some(message);
@@ -196,6 +192,7 @@ impl Exchange {
 
     /// Wakes one of those who sleep, to receive for all. A waiter whose reply has come was woken
     /// already.
+    #[inline]
     pub(crate) fn wake_one(&mut self) {
         if let Some(waiter) = self.waiters.iter_mut().find(|w| w.sleeper.is_some()) {
             wake(waiter);

@@ -87,12 +87,25 @@ impl Single {
     }
 }
 
+impl Single {
+    /// The datagram that was received last.
+    #[inline]
+    pub(crate) fn datagram(&self) -> Datagram<'_> {
+        Datagram {
+            buffer: &self.buffer,
+            len: self.len,
+            sender: self.sender,
+        }
+    }
+}
+
 impl Intake for Single {
+    #[inline]
     fn receive(&mut self, socket: &Socket, wait: bool) -> Result<Received> {
         match socket.receive(&mut self.buffer, flags(wait)) {
-            Ok((len, portid, groups)) => {
+            Ok((len, sender)) => {
                 self.len = len;
-                self.sender = Sender::new(portid, groups);
+                self.sender = sender;
                 Ok(Received::Datagrams(1))
             }
             Err(errno) => not_received(errno),
@@ -100,11 +113,7 @@ impl Intake for Single {
     }
 
     fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
-        std::iter::once(Datagram {
-            buffer: &self.buffer,
-            len: self.len,
-            sender: self.sender,
-        })
+        std::iter::once(self.datagram())
     }
 }
 
@@ -199,6 +208,7 @@ fn flags(wait: bool) -> MsgFlags {
 }
 
 /// What it means that nothing was received.
+#[cold]
 fn not_received(errno: Errno) -> Result<Received> {
     match errno {
         Errno::EAGAIN | Errno::EINTR => Ok(Received::Nothing),

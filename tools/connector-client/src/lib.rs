@@ -45,6 +45,7 @@ mod gaps;
 mod intake;
 pub mod known;
 pub mod notify;
+mod payload;
 pub mod proc;
 mod procfs;
 mod reader;
@@ -71,6 +72,7 @@ pub use self::{
     event::{Cause, Event, Message, Overrun},
     gaps::{Gap, Gaps},
     intake::RecvBatch,
+    payload::Payload,
     proc::ProcEvent,
     procfs::{Registered, registered},
 };

@@ -41,6 +41,7 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Receives into `intake`, or finds out that there will be nothing in time.
+    #[inline]
     pub(crate) fn read(
         &mut self,
         socket: &Socket,
@@ -79,6 +80,7 @@ impl Reader {
     }
 
     /// The place of a loss is reached.
+    #[cold]
     fn lost(&mut self, socket: &Socket) -> Read {
         self.before_loss = None;
         let lost = procfs::drops(socket.portid()).map(|drops| {

@@ -5,6 +5,7 @@
 use std::{
     io::{self, IoSlice},
     os::fd::{AsFd, AsRawFd, BorrowedFd},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -13,10 +14,13 @@ use netlink_sys::SocketAddr;
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::socket::{MsgFlags, MultiHeaders, sendmmsg, setsockopt, sockopt},
+    sys::socket::{MsgFlags, MultiHeaders, sendmmsg, sendmsg, setsockopt, sockopt},
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    intake::Sender,
+};
 
 /// The most datagrams that the kernel sends by one call (`UIO_MAXIOV`).
 const MOST_AT_ONCE: usize = 1024;
@@ -26,11 +30,16 @@ const MOST_AT_ONCE: usize = 1024;
 pub(crate) struct Socket {
     inner: netlink_sys::Socket,
     portid: u32,
+    /// Whether datagrams may come from another sender than the kernel, or to a group, so that the
+    /// kernel must be asked about each.
+    has_senders: AtomicBool,
 }
 
 impl Socket {
-    /// Opens a socket, binds it to a port of the kernel's choice, and joins `groups`.
-    pub(crate) fn open(groups: u32) -> Result<Self> {
+    /// Opens a socket, binds it to a port of the kernel's choice, and joins `groups`. Unless it is
+    /// to hear from `processes`, too, it is connected to the kernel; who else sends to it is then
+    /// refused. (A broadcast of a privileged process still arrives.)
+    pub(crate) fn open(groups: u32, processes: bool) -> Result<Self> {
         let mut inner = netlink_sys::Socket::new(netlink::PROTOCOL.into()).map_err(|error| {
             match errno(&error) {
                 Errno::EPROTONOSUPPORT | Errno::EAFNOSUPPORT => Error::NoConnector,
@@ -44,9 +53,15 @@ impl Socket {
         inner
             .get_address(&mut own)
             .map_err(|error| Error::io("asking for the socket's address", error))?;
+        if !processes {
+            inner
+                .connect(&SocketAddr::new(0, 0))
+                .map_err(|error| Error::io("connecting to the kernel", error))?;
+        }
         Ok(Self {
             inner,
             portid: own.port_number(),
+            has_senders: AtomicBool::new(processes || groups != 0),
         })
     }
 
@@ -56,6 +71,7 @@ impl Socket {
     }
 
     pub(crate) fn join(&self, group: Group) -> Result<()> {
+        self.has_senders.store(true, Ordering::Relaxed);
         self.inner
             .add_membership(group.number())
             .map_err(|error| membership("joining a group", group.mask(), error))
@@ -85,16 +101,25 @@ impl Socket {
     }
 
     /// Sends one datagram to the kernel.
+    #[inline]
     pub(crate) fn send(&self, datagram: &[u8]) -> Result<()> {
         loop {
-            // The socket is not connected, so this goes to port 0, the kernel.
+            // Connected or not, without an address this goes to port 0, the kernel.
             match self.inner.send(datagram, 0) {
                 Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    return Err(Error::Refused);
-                }
-                Err(error) => return Err(Error::io("sending", error)),
+                Err(error) => not_sent(errno(&error))?,
+            }
+        }
+    }
+
+    /// Sends one datagram that consists of two parts, without putting them together first.
+    pub(crate) fn send_parts(&self, first: &[u8], second: &[u8]) -> Result<()> {
+        let parts = [IoSlice::new(first), IoSlice::new(second)];
+        loop {
+            let fd = self.inner.as_raw_fd();
+            match sendmsg(fd, &parts, &[], MsgFlags::empty(), None::<&()>) {
+                Ok(_) => return Ok(()),
+                Err(errno) => not_sent(errno)?,
             }
         }
     }
@@ -113,26 +138,29 @@ impl Socket {
             let fd = self.inner.as_raw_fd();
             match sendmmsg(fd, &mut headers, left, to_kernel, [], MsgFlags::empty()) {
                 Ok(results) => sent += results.count(),
-                Err(Errno::EINTR) => {}
-                Err(_) if sent > 0 => break,
-                Err(Errno::ECONNREFUSED) => return Err(Error::Refused),
-                Err(errno) => return Err(Error::io("sending", errno.into())),
+                Err(errno) if sent > 0 && errno != Errno::EINTR => break,
+                Err(errno) => not_sent(errno)?,
             }
         }
         Ok(sent)
     }
 
-    /// Receives one datagram: its size, the sender's port, and the group that it was sent to as a
-    /// bit mask.
+    /// Receives one datagram: its size, and who sent it.
+    #[inline]
     pub(crate) fn receive(
         &self,
         mut buffer: &mut [u8],
         flags: MsgFlags,
-    ) -> Result<(usize, u32, u32), Errno> {
-        match self.inner.recv_from(&mut buffer, flags.bits()) {
-            Ok((len, from)) => Ok((len, from.port_number(), from.multicast_groups())),
-            Err(error) => Err(errno(&error)),
+    ) -> Result<(usize, Sender), Errno> {
+        if !self.has_senders.load(Ordering::Relaxed) {
+            let received = self.inner.recv(&mut buffer, flags.bits());
+            let len = received.map_err(|error| errno(&error))?;
+            return Ok((len, Sender::default()));
         }
+        let received = self.inner.recv_from(&mut buffer, flags.bits());
+        let (len, from) = received.map_err(|error| errno(&error))?;
+        let sender = Sender::new(from.port_number(), from.multicast_groups());
+        Ok((len, sender))
     }
 
     /// Waits until there is something to receive, `most` has passed, or a signal came; perhaps for
@@ -152,6 +180,16 @@ impl Socket {
 /// The error number of an error from a system call.
 fn errno(error: &io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(0))
+}
+
+/// What it means that a datagram was not sent; after a signal it is to be sent again.
+#[cold]
+fn not_sent(errno: Errno) -> Result<()> {
+    match errno {
+        Errno::EINTR => Ok(()),
+        Errno::ECONNREFUSED => Err(Error::Refused),
+        errno => Err(Error::io("sending", errno.into())),
+    }
 }
 
 /// What an error from joining or leaving `groups` means.
