@@ -10,9 +10,14 @@ kbuild() {
 }
 
 kbuild_setup() {
+	kbuild_args=()
 	objects=$build/kbuild/$kernel_id
+	if [[ $goal = modules_install ]]; then # what exists only for the tests stays here
+		objects=$build/kbuild/install-$kernel_id
+		kbuild_args=(CONNECTOR_TESTS=n)
+	fi
 	mkdir -p "$objects" "$build/log"
-	kbuild_make=(make -C "$kdir" "M=$top" "MO=$objects" "${cc_args[@]}" "${rust_args[@]}")
+	kbuild_make=(make -C "$kdir" "M=$top" "MO=$objects" "${cc_args[@]}" "${rust_args[@]}" "${kbuild_args[@]}")
 }
 
 build_modules() {
