@@ -4,34 +4,50 @@
 # For readers and their editors: the API documentation of both crates as HTML in
 # build/docs/, and rust-project.json. Sourced.
 
-# rustdoc_like OBJECT: documents a crate with the flags that kbuild compiled it
-# with, which it keeps beside the object.
+# rustdoc_like OBJECT ARGUMENT...: runs rustdoc with the flags that kbuild compiled
+# a crate with, which it keeps beside the object.
 rustdoc_like() {
-	local object=$1 crate line word
+	local object=$1 line word
 	local -a words args=()
-	crate=$(basename "$object" .o)
-	line=$(sed -n 's/^savedcmd_[^ ]* := //p' "$objects/$(dirname "$object")/.$crate.o.cmd")
+	shift
+	line=$(sed -n 's/^savedcmd_[^ ]* := //p' "$objects/$(dirname "$object")/.$(basename "$object").cmd")
 	line=${line%% ; *} # objtool comes after it
 	eval "words=(${line#*rustc })"
 	for word in "${words[@]}"; do
 		case $word in
-		--emit=* | --out-dir | src/*/ | --remap-path-*) ;;
+		--emit=* | --out-dir | src/*/ | --remap-path-* | *.rs) ;;
 		-Wclippy::* | -Aclippy::*) ;;
 		*) args+=("$word") ;;
 		esac
 	done
 	(cd "$objects" && RUSTC_BOOTSTRAP=1 OBJTREE=$kdir RUST_MODFILE=./rust_connector \
 		CONNECTOR_BINDINGS=$objects/src/connector/bindings_generated.rs \
-		"$rustdoc" "${args[@]}" --crate-name "$crate" -D warnings \
+		"$rustdoc" "${args[@]}" -Zunstable-options "$@")
+}
+
+# document CRATE: its HTML, into build/docs.new.
+document() {
+	rustdoc_like "src/$1.o" --crate-name "$(basename "$1")" -D warnings \
 		--extern-html-root-url kernel=https://rust.docs.kernel.org/ \
-		--output "$build/docs.new")
+		--output "$build/docs.new" "$top/src/$1.rs"
+}
+
+# Compiles the examples in the documentation of the crate `connector` and in the
+# README as a module would be, and says what came of it as libtest does.
+compile_examples() {
+	local file status=0
+	for file in src/connector/connector.rs README.md; do
+		echo "   Doc-tests $file"
+		rustdoc_like src/echo/cn_echo.o --test --no-run --crate-name connector "$top/$file" || status=$?
+	done
+	return "$status"
 }
 
 step_docs() {
 	step "docs"
 	rm -rf "$build/docs.new"
-	run_logged "connector-wire" "$build/log/docs.log" "see the log" rustdoc_like src/wire/connector_wire.o
-	run_logged "connector" "$build/log/docs.log" "see the log" rustdoc_like src/connector/connector.o
+	run_logged "connector-wire" "$build/log/docs.log" "see the log" document wire/connector_wire
+	run_logged "connector" "$build/log/docs.log" "see the log" document connector/connector
 	rm -rf "$build/docs"
 	mv "$build/docs.new" "$build/docs"
 	step_done "build/docs/connector/index.html"

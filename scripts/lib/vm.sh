@@ -33,7 +33,14 @@ step_vm_test() {
 	for name in ${T:-}; do
 		only+=(--only "$name")
 	done
+	kbuild_setup
+	mkdir -p "$build/log"
+	if [[ -z ${T:-} ]]; then
+		progress "compiling the examples"
+		# What it says is counted with the rest.
+		compile_examples >"$build/log/examples.log" 2>&1 || true
+	fi
 	say "host, then VM"
 	CARGO=$cargo RUSTC=$rustc runner test "$build/test" --selftests "$build/selftests" \
-		--patience "$patience" "${only[@]}" ${V:+--verbose} || exit
+		--examples "$build/log/examples.log" --patience "$patience" "${only[@]}" ${V:+--verbose} || exit
 }

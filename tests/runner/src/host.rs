@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tests that need no kernel: runs `cargo test` and counts what libtest says.
+//! The tests that need no VM: runs `cargo test` and counts what libtest says.
 
-use std::fs::File;
+use std::collections::VecDeque;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -28,27 +29,57 @@ pub fn run(keep: &Path, screen: &mut Screen) -> Result<Count> {
         .spawn()
         .context("cannot start cargo")?;
     let output = BufReader::new(child.stdout.take().expect("it is piped"));
-    let mut total = Count::default();
-    let mut reader = Reader::default();
-    let mut tail = Vec::new();
-    let mut since = Instant::now();
+    let mut follow = Follow::default();
     for line in output.split(b'\n') {
         let line = line?;
         let line = String::from_utf8_lossy(&line);
         writeln!(log, "{line}")?;
-        screen.detail(&line);
-        match reader.line(&line) {
+        follow.line(&line, screen);
+    }
+    let status = child.wait()?;
+    // Without a failure that was counted, it did not compile, or a test program died.
+    let died = !status.success() && follow.total.failed == 0;
+    Ok(follow.end("cargo test", died, &log_path, screen))
+}
+
+/// Counts what is in a file that libtest wrote before.
+pub fn read(path: &Path, screen: &mut Screen) -> Result<Count> {
+    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut follow = Follow::default();
+    for line in String::from_utf8_lossy(&text).lines() {
+        follow.line(line, screen);
+    }
+    let died = follow.running.is_some() || follow.total == Count::default();
+    Ok(follow.end("examples", died, path, screen))
+}
+
+/// Follows what libtest says, shows it and counts it.
+#[derive(Default)]
+struct Follow {
+    total: Count,
+    reader: Reader,
+    /// When the test program started that has not told its result.
+    running: Option<Instant>,
+    /// The last lines.
+    tail: VecDeque<String>,
+}
+
+impl Follow {
+    fn line(&mut self, line: &str, screen: &mut Screen) {
+        screen.detail(line);
+        match self.reader.line(line) {
             Some(Said::Running(name)) => {
                 screen.progress(&format!("host  {name}"));
-                since = Instant::now();
+                self.running = Some(Instant::now());
             }
             Some(Said::Result(name, count)) => {
-                total.add(count);
+                let took = self.running.take().map(|since| since.elapsed());
+                self.total.add(count);
                 if count != Count::default() {
-                    screen.suite("host", &name, count, Some(since.elapsed()));
+                    screen.suite("host", &name, count, took);
                 }
                 if count.failed > 0 {
-                    screen.quote(&reader.failures);
+                    screen.quote(&self.reader.failures);
                 }
             }
             None => {
@@ -57,24 +88,26 @@ pub fn run(keep: &Path, screen: &mut Screen) -> Result<Count> {
                 }
             }
         }
-        if tail.len() == 40 {
-            tail.remove(0);
+        if self.tail.len() == 40 {
+            self.tail.pop_front();
         }
-        tail.push(line.into_owned());
+        self.tail.push_back(line.to_owned());
     }
-    let status = child.wait()?;
-    if !status.success() && total.failed == 0 {
-        // It did not compile, or a test program died without a result.
-        total.failed += 1;
-        let failed = Count {
-            failed: 1,
-            ..Count::default()
-        };
-        screen.suite("host", "cargo test", failed, None::<Duration>);
-        screen.quote(&tail);
-        screen.note(&format!("log: {}", log_path.display()));
+
+    /// What was counted; and one failure more if `what` `died` without saying so.
+    fn end(mut self, what: &str, died: bool, log: &Path, screen: &mut Screen) -> Count {
+        if died {
+            let failed = Count {
+                failed: 1,
+                ..Count::default()
+            };
+            self.total.add(failed);
+            screen.suite("host", what, failed, None::<Duration>);
+            screen.quote(self.tail.make_contiguous());
+            screen.note(&format!("log: {}", log.display()));
+        }
+        self.total
     }
-    Ok(total)
 }
 
 /// What a line means to us.

@@ -77,6 +77,9 @@ enum Mode {
         /// Folder of the test programs that are in the initramfs
         #[arg(long)]
         selftests: PathBuf,
+        /// What compiling the examples of the kernel side said, as libtest says it
+        #[arg(long)]
+        examples: PathBuf,
         /// Only this test program (repeat for more), and no host tests
         #[arg(long)]
         only: Vec<String>,
@@ -123,10 +126,11 @@ fn main() -> ExitCode {
         Mode::Test {
             common,
             selftests,
+            examples,
             only,
             patience,
             verbose,
-        } => test(&common, &selftests, &only, patience, verbose),
+        } => test(&common, &selftests, &examples, &only, patience, verbose),
         Mode::Bench {
             common,
             clock,
@@ -250,7 +254,8 @@ fn one_program(
 
 fn test(
     common: &Common,
-    selftests: &std::path::Path,
+    selftests: &Path,
+    examples: &Path,
     only: &[String],
     patience: u32,
     verbose: bool,
@@ -262,6 +267,7 @@ fn test(
     let mut total = Count::default();
     if only.is_empty() {
         total.add(host::run(&common.keep, &mut screen)?);
+        total.add(host::read(examples, &mut screen)?);
     }
     let image = common.image();
     screen.progress("vm    looking at KVM");
