@@ -327,7 +327,7 @@ impl Connector {
             return Err(error);
         }
         let Desk { reader, single, .. } = &mut *desk;
-        let read = reader.read(&self.socket, single, &mut { Deadline::NOW });
+        let read = reader.look(&self.socket, single);
         if matches!(read, Ok(Read::Datagrams)) {
             if let Some(reply) = self.sole_reply(single.datagram(), answers, header) {
                 self.put_back(desk);
@@ -595,7 +595,6 @@ impl Connector {
     /// woken when someone else has received it, or has ceased to receive.
     pub(crate) fn try_collect(&self, ticket: Ticket, waker: &Waker) -> Option<Result<Event>> {
         let state = &mut *self.lock();
-        let mut now = Deadline::NOW;
         loop {
             if let Some(found) = state.exchange.collect(ticket) {
                 state.exchange.wake_one();
@@ -603,7 +602,7 @@ impl Connector {
             }
             // Does not wait, so the lock is kept and the reader is always there.
             let Desk { reader, single, .. } = &mut **state.desk.as_mut()?;
-            let read = reader.read(&self.socket, single, &mut now);
+            let read = reader.look(&self.socket, single);
             match self.hand_out(&mut state.exchange, read, single) {
                 Ok(true) => {}
                 Ok(false) => {

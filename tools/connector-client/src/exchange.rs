@@ -205,6 +205,7 @@ impl Exchange {
 }
 
 /// Wakes a waiter if it sleeps.
+#[cold]
 fn wake(waiter: &mut Waiter) {
     if let Some(waker) = waiter.sleeper.take() {
         waker.wake();

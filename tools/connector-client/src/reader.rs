@@ -40,8 +40,20 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Receives into `intake`, or finds out that there will be nothing in time.
+    /// Receives what is there, without waiting.
     #[inline]
+    pub(crate) fn look(&mut self, socket: &Socket, intake: &mut impl Intake) -> Result<Read> {
+        if self.before_loss.is_some() {
+            return self.read(socket, intake, &mut { Deadline::NOW });
+        }
+        match intake.receive(socket, false)? {
+            Received::Datagrams(_) => Ok(Read::Datagrams),
+            Received::Nothing => Ok(Read::TimedOut),
+            Received::Overrun => self.overrun(socket),
+        }
+    }
+
+    /// Receives into `intake`, or finds out that there will be nothing in time.
     pub(crate) fn read(
         &mut self,
         socket: &Socket,
@@ -61,12 +73,7 @@ impl Reader {
                     }
                     return Ok(Read::Datagrams);
                 }
-                Received::Overrun => {
-                    if self.before_loss.is_none() {
-                        self.before_loss = Some(socket.receive_buffer()? / LEAST_CHARGE);
-                    }
-                    return Ok(Read::Dropping);
-                }
+                Received::Overrun => return self.overrun(socket),
                 Received::Nothing if self.before_loss.is_some() => return Ok(self.lost(socket)),
                 Received::Nothing => {}
             }
@@ -77,6 +84,15 @@ impl Reader {
                 socket.wait_readable(left)?;
             }
         }
+    }
+
+    /// A loss was reported; its place is behind what the buffer can hold.
+    #[cold]
+    fn overrun(&mut self, socket: &Socket) -> Result<Read> {
+        if self.before_loss.is_none() {
+            self.before_loss = Some(socket.receive_buffer()? / LEAST_CHARGE);
+        }
+        Ok(Read::Dropping)
     }
 
     /// The place of a loss is reached.
