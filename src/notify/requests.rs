@@ -88,15 +88,10 @@ impl Request {
         Ok(self.holders.push(portid, GFP_KERNEL)?)
     }
 
-    /// Takes the request back for one who holds it, or altogether for somebody who does not.
-    /// Returns whether somebody holds it still.
+    /// Takes the request back for one who holds it. Returns whether somebody holds it still.
     fn take_back(&mut self, portid: u32) -> bool {
-        if self.holders.contains(&portid) {
-            self.holders.retain(|holder| *holder != portid);
-            !self.holders.is_empty()
-        } else {
-            false
-        }
+        self.holders.retain(|holder| *holder != portid);
+        !self.holders.is_empty()
     }
 
     /// Announces that `id` has changed.
@@ -152,15 +147,20 @@ impl Requests {
         Ok(list.push(request, GFP_KERNEL)?)
     }
 
-    /// Takes back the requests with these ranges, whatever their group.
+    /// Takes back the requests with these ranges, whatever their group: for `portid` if it holds
+    /// one of them, altogether if it holds none.
     pub(crate) fn remove(&self, control: &Control<'_>, portid: u32) -> Result {
+        let mut list = self.list.lock();
+        let holds_one = list
+            .iter()
+            .any(|request| request.holders.contains(&portid) && request.has_ranges_of(control));
         let mut found = false;
-        self.list.lock().retain(|request| {
+        list.retain(|request| {
             if !request.has_ranges_of(control) {
                 return true;
             }
             found = true;
-            request.take_back(portid)
+            holds_one && request.take_back(portid)
         });
         found.then_some(()).ok_or(ENOENT)
     }
