@@ -15,6 +15,10 @@ use kernel::{
         Relaxed,
         Release, //
     },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
 };
 
 use crate::{
@@ -90,7 +94,7 @@ impl Ring {
         (position + 1) << 1 | u64::from(change == Change::Unregistered)
     }
 
-    /// Takes all changes out that are in by now and completely written. One caller at a time.
+    /// Takes all changes out that are in by now. One caller at a time; may sleep.
     pub(super) fn take_all(&self, mut f: impl FnMut(CbId, Change)) {
         let end = self.head.load(Acquire);
         let mut position = self.tail.load(Relaxed);
@@ -103,8 +107,12 @@ impl Ring {
                 stamp if stamp == Self::stamp(position, Change::Unregistered) => {
                     Change::Unregistered
                 }
-                // It is about to be written, and we shall be called again.
-                _ => return,
+                // It is about to be written. Those behind it may be complete, and have to be told
+                // before this returns.
+                _ => {
+                    fsleep(Delta::from_micros(1));
+                    continue;
+                }
             };
             let id = place.id.load(Relaxed);
             position += 1;
