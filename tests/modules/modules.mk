@@ -12,6 +12,10 @@ connector-users += \
 	ct_send:tests/modules/ct_send \
 	ct_sender:tests/modules/ct_sender
 
+# In C, and on the core alone.
+obj-m += ct_peer.o
+ct_peer-y := tests/modules/ct_peer.o
+
 # Suites in Rust take CONFIG_KUNIT=y.
 ifeq ($(CONFIG_KUNIT),y)
 include $(src)/tests/kunit/kunit.mk
