@@ -21,6 +21,7 @@ use anyhow::{Context, Result, bail};
 mod client;
 mod klog;
 mod module;
+pub mod notify;
 pub mod procfs;
 mod stats;
 mod tap;

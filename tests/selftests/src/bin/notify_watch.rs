@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `cnctl watch` tells the state and then its changes: whoever reads along knows, at every moment,
+//! what is registered.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, ExitCode, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc::{self, Receiver},
+    },
+    thread::{self, JoinHandle},
+};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use selftests::{
+    CbId, Module, PATIENCE, Suite,
+    notify::{NOTIFY, NotifyStats, blink},
+    procfs, wait_for,
+};
+
+/// An id whose announcement says that all before it was announced.
+const LAST: CbId = CbId { idx: 99, val: 99 };
+
+/// What a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Event {
+    Present,
+    Registered,
+    Unregistered,
+    Overrun,
+}
+
+/// A running `cnctl watch --json`, and somebody who reads along.
+struct Watch {
+    process: Child,
+    lines: Receiver<String>,
+    /// Names by id, as in `/proc/net/connector`.
+    present: BTreeMap<String, String>,
+    overruns: usize,
+    changes: usize,
+    /// Whether the state was told, after which only changes are.
+    told: bool,
+}
+
+impl Watch {
+    fn start(ids: &[&str]) -> Result<Self> {
+        let mut process = Command::new("cnctl")
+            .args(["watch", "--json"])
+            .args(ids)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("cnctl watch")?;
+        let output = process.stdout.take().context("no standard output")?;
+        let (send, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines() {
+                let Ok(line) = line else { return };
+                if send.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self {
+            process,
+            lines,
+            present: BTreeMap::new(),
+            overruns: 0,
+            changes: 0,
+            told: false,
+        })
+    }
+
+    /// Waits for a line, and checks that it fits to those before it.
+    fn follow(&mut self) -> Result<(Event, String)> {
+        let line = match self.lines.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(error) => {
+                let _ = self.process.kill();
+                let mut errors = String::new();
+                if let Some(stderr) = &mut self.process.stderr {
+                    stderr.read_to_string(&mut errors)?;
+                }
+                bail!("cnctl watch says nothing ({error}): {errors}");
+            }
+        };
+        let event = match member(&line, "event")? {
+            "present" => Event::Present,
+            "registered" => Event::Registered,
+            "unregistered" => Event::Unregistered,
+            "overrun" => {
+                self.overruns += 1;
+                return Ok((Event::Overrun, String::new()));
+            }
+            _ => bail!("what is {line}?"),
+        };
+        let id = member(&line, "id")?.to_owned();
+        let name = member(&line, "name")?.to_owned();
+        match event {
+            Event::Present => ensure!(!self.told, "{line} after a change"),
+            _ => {
+                self.told = true;
+                self.changes += 1;
+            }
+        }
+        let before = match event {
+            Event::Unregistered => self.present.remove(&id),
+            _ => self.present.insert(id.clone(), name),
+        };
+        ensure!(
+            before.is_some() == (event == Event::Unregistered),
+            "{line} when {id} was known as {before:?}"
+        );
+        Ok((event, id))
+    }
+
+    /// Reads along until an id is said to be registered.
+    fn follow_to(&mut self, id: CbId) -> Result<()> {
+        let id = id.to_string();
+        while !self.present.contains_key(&id) {
+            self.follow()?;
+        }
+        Ok(())
+    }
+
+    /// Fails unless what was read is what is registered.
+    fn expect_state(&self, wanted: impl Fn(&str) -> bool) -> Result<()> {
+        let mut registered = procfs::registered()?;
+        registered.retain(|line| wanted(line));
+        registered.sort();
+        let known = self.present.iter().map(|(id, name)| format!("{name} {id}"));
+        let mut known: Vec<_> = known.collect();
+        known.sort();
+        ensure!(
+            known == registered,
+            "by cnctl watch this is registered: {known:?}, by the kernel that: {registered:?}"
+        );
+        Ok(())
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        // CAST: A pid.
+        let pid = Pid::from_raw(self.process.id() as i32);
+        kill(pid, signal).with_context(|| format!("{signal} for cnctl"))
+    }
+
+    /// Ends it as Ctrl-C does; it takes its requests back.
+    fn end(mut self) -> Result<()> {
+        self.signal(Signal::SIGINT)?;
+        let status = wait_for("cnctl watch ends", || Ok(self.process.try_wait()?))?;
+        ensure!(status.success(), "cnctl watch ended with {status}");
+        let stored = NotifyStats::read()?.stored;
+        ensure!(stored == 0, "{stored} requests are left");
+        Ok(())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The text of a member of a JSON object that has no escapes in it.
+fn member<'a>(line: &'a str, name: &str) -> Result<&'a str> {
+    let begin = format!("\"{name}\":\"");
+    let value = line
+        .split_once(&begin)
+        .and_then(|(_, rest)| rest.split('"').next());
+    value.with_context(|| format!("no {name} in {line}"))
+}
+
+/// Threads that load and unload modules, until they are told to stop.
+struct Churn {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<Result<()>>>,
+}
+
+impl Churn {
+    fn start() -> Self {
+        let modules: [fn() -> Result<()>; 2] = [
+            || {
+                let _echo = Module::load("cn_echo", "")?;
+                let _test = Module::load("cn_test", "")?;
+                Ok(())
+            },
+            || {
+                let _peer = Module::load("ct_peer", "")?;
+                let _gate = Module::load("ct_gate", "")?;
+                blink(CbId { idx: 16, val: 2 }, 2)
+            },
+        ];
+        let stop = Arc::new(AtomicBool::new(false));
+        let threads = modules.map(|load| {
+            let stop = stop.clone();
+            thread::spawn(move || {
+                while !stop.load(Relaxed) {
+                    load()?;
+                }
+                Ok(())
+            })
+        });
+        Self {
+            stop,
+            threads: threads.into(),
+        }
+    }
+
+    fn stop(self) -> Result<()> {
+        self.stop.store(true, Relaxed);
+        for thread in self.threads {
+            wait_for("a thread ends", || Ok(thread.is_finished().then_some(())))?;
+            thread.join().map_err(|_| anyhow!("a thread panicked"))??;
+        }
+        Ok(())
+    }
+}
+
+fn load_notify() -> Result<(Module, Module)> {
+    Module::load_with_connector("cn_notify", "")
+}
+
+fn load_last() -> Result<Module> {
+    Module::load("ct_sender", "")?.unload()?;
+    Module::load("cn_echo", &format!("idx={} val={}", LAST.idx, LAST.val))
+}
+
+fn state_then_changes() -> Result<()> {
+    const TIMES: usize = 4;
+    let (_connector, _notify) = load_notify()?;
+    for _ in 0..TIMES {
+        let churn = Churn::start();
+        let mut watch = Watch::start(&[])?;
+        watch.follow_to(NOTIFY)?;
+        while watch.changes < 20 {
+            watch.follow()?;
+        }
+        churn.stop()?;
+        let _peer = Module::load("ct_peer", "")?;
+        let _last = load_last()?;
+        watch.follow_to(LAST)?;
+        watch.expect_state(|_| true)?;
+        ensure!(watch.overruns == 0, "cnctl watch missed something");
+        watch.end()?;
+    }
+    Ok(())
+}
+
+fn only_what_was_asked() -> Result<()> {
+    let (_connector, _notify) = load_notify()?;
+    let churn = Churn::start();
+    // Two requests, which overlap.
+    let mut watch = Watch::start(&["16-99", "90-100:99"])?;
+    while watch.changes < 20 {
+        let (_, id) = watch.follow()?;
+        ensure!(
+            ["16:", "40:", "30:", "99:"]
+                .iter()
+                .any(|idx| id.starts_with(idx)),
+            "{id} was not asked for"
+        );
+    }
+    churn.stop()?;
+    let _last = load_last()?;
+    watch.follow_to(LAST)?;
+    watch.expect_state(|line| !line.ends_with(&NOTIFY.to_string()) && !line.ends_with(" 1:1"))?;
+    watch.end()
+}
+
+fn after_an_overrun() -> Result<()> {
+    let (_connector, _notify) = load_notify()?;
+    let _peer = Module::load("ct_peer", "")?;
+    let mut watch = Watch::start(&[])?;
+    watch.follow_to(NOTIFY)?;
+    for round in 0..3 {
+        // While it does not read, something comes that it gets to know, much happens, and that
+        // goes and something else comes, which it does not get to know.
+        watch.signal(Signal::SIGSTOP)?;
+        let echo = Module::load("cn_echo", "")?;
+        blink(CbId { idx: 41, val: 1 }, 1000)?;
+        echo.unload()?;
+        let gate = Module::load("ct_gate", "")?;
+        let dropped = NotifyStats::read()?;
+        ensure!(dropped.unheard > 0, "nothing was dropped: {dropped:?}");
+        watch.signal(Signal::SIGCONT)?;
+        while watch.overruns <= round {
+            watch.follow()?;
+        }
+        let last = load_last()?;
+        watch.follow_to(LAST)?;
+        watch.expect_state(|_| true)?;
+        let is_loaded_here = |id: &str| id.starts_with("30:") || id == LAST.to_string();
+        last.unload()?;
+        gate.unload()?;
+        while watch.present.keys().any(|id| is_loaded_here(id)) {
+            watch.follow()?;
+        }
+    }
+    watch.end()
+}
+
+fn main() -> ExitCode {
+    Suite::new()
+        .test(
+            "with modules coming and going, cnctl watch tells a state and then changes that lead to the state that is",
+            state_then_changes,
+        )
+        .test(
+            "with ids to watch, it tells of these alone",
+            only_what_was_asked,
+        )
+        .test(
+            "after notifications were dropped it says so, and tells the state that is",
+            after_an_overrun,
+        )
+        .run()
+}

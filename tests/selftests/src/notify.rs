@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Requests to `cn_notify`, and the notifications that come of them.
+//!
+//! Both are put together and taken apart here by the format's description and not by
+//! `connector-wire`, which the module itself is made of.
+
+use std::{collections::BTreeMap, fmt, fs};
+
+use anyhow::{Context, Result, bail, ensure};
+use connector_wire::CbId;
+use nix::{
+    errno::Errno,
+    sys::socket::{setsockopt, sockopt},
+};
+
+use crate::{Client, Received};
+
+/// The id of `cn_notify`.
+pub const NOTIFY: CbId = CbId {
+    idx: u32::MAX,
+    val: u32::MAX,
+};
+
+/// The first of a range's numbers, and how many there are.
+pub type Range = (u32, u32);
+
+/// Every number; one range cannot say it.
+pub const EVERY: [Range; 2] = [(0, u32::MAX), (u32::MAX, 1)];
+
+/// Ids to ask for: those with an `idx` in one of the first ranges and a `val` in one of the second.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    /// Ranges of `idx`.
+    pub idx: Vec<Range>,
+    /// Ranges of `val`.
+    pub val: Vec<Range>,
+}
+
+impl Ids {
+    /// Ids in these ranges.
+    pub fn new(idx: &[Range], val: &[Range]) -> Self {
+        Self {
+            idx: idx.to_vec(),
+            val: val.to_vec(),
+        }
+    }
+
+    /// Every id.
+    pub fn every() -> Self {
+        Self::new(&EVERY, &EVERY)
+    }
+
+    /// One id.
+    pub fn one(id: CbId) -> Self {
+        Self::new(&[(id.idx, 1)], &[(id.val, 1)])
+    }
+
+    /// A number of ids that differ from those of every other number.
+    pub fn numbered(number: u32) -> Self {
+        Self::new(&[(1000, 1)], &[(number, 1)])
+    }
+
+    /// Whether they have this one.
+    pub fn contain(&self, id: CbId) -> bool {
+        let contains = |ranges: &[Range], number: u32| {
+            ranges.iter().any(|&(first, range)| {
+                let (first, number) = (u64::from(first), u64::from(number));
+                first <= number && number < first + u64::from(range)
+            })
+        };
+        contains(&self.idx, id.idx) && contains(&self.val, id.val)
+    }
+
+    /// The data of a request for notifications to `group`, or to take it back if that is 0.
+    pub fn request(&self, group: u32) -> Vec<u8> {
+        let ranges = self.idx.iter().chain(&self.val);
+        let words: Vec<_> = ranges.flat_map(|&(first, range)| [first, range]).collect();
+        // CAST: There are not that many.
+        let header = [
+            self.idx.len() as u32,
+            self.val.len() as u32,
+            group,
+            4 * words.len() as u32,
+        ];
+        let words = header.into_iter().chain(words);
+        words.flat_map(u32::to_ne_bytes).collect()
+    }
+}
+
+/// A request was carried out, or why it was not.
+pub type Answer = Result<(), Errno>;
+
+/// Sends `cn_notify` a request; its answer must follow the rule for replies, and be there at once.
+pub fn ask(client: &Client, data: &[u8]) -> Result<Answer> {
+    // Numbers that wrap and numbers that do not.
+    let header = Client::header(NOTIFY, client.portid(), u32::MAX);
+    answer(&client.ask(&header, data)?)
+}
+
+/// What an answer says.
+pub fn answer(reply: &Received) -> Result<Answer> {
+    let number: [u8; 4] = reply.data[..]
+        .try_into()
+        .with_context(|| format!("an answer that is no i32: {reply:?}"))?;
+    match i32::from_ne_bytes(number) {
+        0 => Ok(Ok(())),
+        error @ ..0 => Ok(Err(Errno::from_raw(-error))),
+        other => bail!("an answer that is no error: {other}"),
+    }
+}
+
+/// Sends a request that must be carried out.
+pub fn expect_done(client: &Client, ids: &Ids, group: u32) -> Result<()> {
+    expect_answer(client, &ids.request(group), Ok(()))
+}
+
+/// Sends a request that must be answered like this.
+pub fn expect_answer(client: &Client, data: &[u8], expected: Answer) -> Result<()> {
+    let got = ask(client, data)?;
+    ensure!(
+        got == expected,
+        "the answer should be {expected:?}, and is {got:?}, to {}",
+        words(data)
+    );
+    Ok(())
+}
+
+/// The words that a request begins with, and its size.
+fn words(data: &[u8]) -> String {
+    let words = data
+        .chunks_exact(4)
+        .filter_map(|bytes| bytes.try_into().ok())
+        .map(u32::from_ne_bytes);
+    let words: Vec<_> = words.take(12).collect();
+    format!("{} bytes that begin with {words:?}", data.len())
+}
+
+/// That an id came (`+`) or went (`-`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// It was registered.
+    Came(CbId),
+    /// It was unregistered.
+    Went(CbId),
+}
+
+impl Change {
+    /// The id that came or went.
+    pub fn id(self) -> CbId {
+        match self {
+            Self::Came(id) | Self::Went(id) => id,
+        }
+    }
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Came(id) => write!(f, "+{id}"),
+            Self::Went(id) => write!(f, "-{id}"),
+        }
+    }
+}
+
+/// A socket in a group, and what was announced there.
+pub struct Listener {
+    client: Client,
+    next_seq: Option<u32>,
+}
+
+impl Listener {
+    /// Joins a group to which notifications of one request go; their `seq` must have no gap.
+    pub fn new(group: u32) -> Result<Self> {
+        let client = Client::open_in(group)?;
+        // Nobody reads while hundreds of notifications come.
+        setsockopt(&client, sockopt::RcvBufForce, &(64 << 20))?;
+        Ok(Self {
+            client,
+            next_seq: None,
+        })
+    }
+
+    /// Its socket.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What came, without waiting: `cn_notify` announces what was complete when a request comes
+    /// before it answers. A gap is an error.
+    pub fn changes(&mut self) -> Result<Vec<Change>> {
+        let (changes, missing) = self.changes_and_gaps()?;
+        ensure!(missing == 0, "seq says that {missing} changes are missing");
+        Ok(changes)
+    }
+
+    /// What came, and how many are missing by their `seq`.
+    pub fn changes_and_gaps(&mut self) -> Result<(Vec<Change>, u32)> {
+        let (mut changes, mut missing) = (Vec::new(), 0);
+        while let Some(datagram) = self.client.try_recv()? {
+            let netlink = datagram.netlink;
+            let message = datagram.single()?;
+            ensure!(netlink.seq == message.header.seq, "{netlink:?} {message:?}");
+            changes.push(change(&message)?);
+            let seq = message.header.seq;
+            let gap = self.next_seq.map_or(0, |next| seq.wrapping_sub(next));
+            ensure!(gap < 1 << 31, "{seq} came after {:?}", self.next_seq);
+            missing += gap;
+            self.next_seq = Some(seq.wrapping_add(1));
+        }
+        Ok((changes, missing))
+    }
+
+    /// Fails unless exactly this came, without waiting.
+    pub fn expect(&mut self, expected: &[Change]) -> Result<()> {
+        let changes = self.changes()?;
+        if changes == expected {
+            return Ok(());
+        }
+        let same = changes.iter().zip(expected).take_while(|(a, b)| a == b);
+        let at = same.count();
+        let around = |all: &[Change]| format!("{:?}", &all[at..all.len().min(at + 8)]);
+        bail!(
+            "{} changes were announced and {} made; from number {at} on, {} should be {}",
+            changes.len(),
+            expected.len(),
+            around(&changes),
+            around(expected)
+        );
+    }
+
+    /// Waits for a change.
+    pub fn wait(&mut self) -> Result<Change> {
+        change(&self.client.recv()?.single()?)
+    }
+}
+
+/// What a notification says.
+fn change(message: &Received) -> Result<Change> {
+    let header = message.header;
+    match (header.ack, header.len, header.flags, message.data.len()) {
+        (0, 0, 0, 0) => Ok(Change::Came(header.id)),
+        (1, 0, 0, 0) => Ok(Change::Went(header.id)),
+        _ => bail!("this is no notification: {message:?}"),
+    }
+}
+
+/// What `cn_notify/stats` in debugfs says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotifyStats {
+    /// Requests that are stored.
+    pub stored: u64,
+    /// Requests that were carried out.
+    pub accepted: u64,
+    /// Requests that were not.
+    pub refused: u64,
+    /// Notifications that somebody got.
+    pub announced: u64,
+    /// Notifications that nobody got.
+    pub unheard: u64,
+    /// Changes that came too fast.
+    pub lost: u64,
+}
+
+impl NotifyStats {
+    /// Reads it.
+    pub fn read() -> Result<Self> {
+        const PATH: &str = "/sys/kernel/debug/cn_notify/stats";
+        let text = fs::read_to_string(PATH).context(PATH)?;
+        let lines = text.lines().filter_map(|line| line.split_once(' '));
+        let values: BTreeMap<_, _> = lines.collect();
+        let value = |name: &str| -> Result<u64> {
+            let value = values.get(name);
+            let value = value.with_context(|| format!("no `{name}` in {PATH}:\n{text}"))?;
+            value.parse().with_context(|| format!("{name} {value}"))
+        };
+        Ok(Self {
+            stored: value("stored")?,
+            accepted: value("accepted")?,
+            refused: value("refused")?,
+            announced: value("announced")?,
+            unheard: value("unheard")?,
+            lost: value("lost")?,
+        })
+    }
+}
+
+/// Which of the core's functions are probed.
+pub fn probed() -> Result<Vec<String>> {
+    const PATH: &str = "/sys/kernel/debug/kprobes/list";
+    let list = fs::read_to_string(PATH).context(PATH)?;
+    // The address, the kind, then the function and the offset.
+    let functions = list.lines().filter_map(|line| {
+        let place = line.split_whitespace().nth(2)?;
+        let function = place.split('+').next()?;
+        ["cn_add_callback", "cn_del_callback"]
+            .contains(&function)
+            .then(|| function.to_owned())
+    });
+    let mut functions: Vec<_> = functions.collect();
+    functions.sort();
+    Ok(functions)
+}
+
+/// Has `ct_peer` register and unregister an id so many times.
+pub fn blink(id: CbId, times: u32) -> Result<()> {
+    fs::write(
+        "/sys/module/ct_peer/parameters/blink",
+        format!("{id} {times}"),
+    )
+    .with_context(|| format!("ct_peer registers {id} {times} times"))
+}
