@@ -3,13 +3,15 @@
 //! `cnctl watch`: what is registered, then every change.
 //!
 //! The request for notifications comes first and the list of what is registered second, so that
-//! nothing is missed in between. What is then both in the list and in a notification is told apart
-//! by the state: an id that is known as registered cannot be registered again.
+//! nothing is missed in between. Then the same request is sent once more: `cn_notify` answers it
+//! when it has announced all that happened before. What those notifications say is newer than the
+//! list, or in it already; applied to it in order, they make up the state at that moment. That is
+//! shown, and from there on every change.
 
 use std::{collections::BTreeMap, process, sync::Arc, time::Duration};
 
 use connector_client::{
-    CbId, Connector, Deadline, Error, Event, Message,
+    CbId, Connector, Deadline, Error, Event, Group, Message,
     notify::{Change, Ids},
     registered,
 };
@@ -42,11 +44,11 @@ pub(crate) fn run(args: Watch, global: &Global) -> Result<Outcome, Failure> {
     let mut watcher = Watcher {
         output,
         ids: ids.into(),
-        present: BTreeMap::new(),
+        present: State::new(),
         left: args.count.unwrap_or(u64::MAX),
     };
     if args.list {
-        watcher.read_present("present")?;
+        watcher.show_present(&watcher.list()?, "present");
         return Ok(Outcome::Complete);
     }
 
@@ -66,15 +68,7 @@ pub(crate) fn run(args: Watch, global: &Global) -> Result<Outcome, Failure> {
     })?;
 
     for ids in watcher.ids.iter() {
-        connector
-            .watch_ids(ids, args.group, ANSWER)
-            .map_err(|error| match error {
-                Error::TimedOut { .. } => Failure::from(format!(
-                    "nobody answers at {}: load the module cn_notify",
-                    CbId::NOTIFY
-                )),
-                error => error.into(),
-            })?;
+        watch_ids(&connector, ids, args.group)?;
     }
     let watched = watcher.watch(&connector, args.group);
     end();
@@ -82,85 +76,129 @@ pub(crate) fn run(args: Watch, global: &Global) -> Result<Outcome, Failure> {
     Ok(Outcome::Complete)
 }
 
+/// Asks for notifications. What was announced before the answer has been received then.
+fn watch_ids(connector: &Connector, ids: &Ids, group: Group) -> Result<(), Failure> {
+    connector
+        .watch_ids(ids, group, ANSWER)
+        .map_err(|error| match error {
+            Error::TimedOut { .. } => Failure::from(format!(
+                "nobody answers at {}: load the module cn_notify",
+                CbId::NOTIFY
+            )),
+            error => error.into(),
+        })
+}
+
+/// What is registered, by id, with its name.
+type State = BTreeMap<CbId, String>;
+
 /// Knows what is registered.
 struct Watcher {
     output: Output,
     ids: Arc<[Ids]>,
-    present: BTreeMap<CbId, String>,
+    present: State,
     left: u64,
 }
 
 impl Watcher {
-    fn watch(
-        &mut self,
-        connector: &Connector,
-        group: connector_client::Group,
-    ) -> Result<(), Failure> {
-        self.read_present("present")?;
+    fn watch(&mut self, connector: &Connector, group: Group) -> Result<(), Failure> {
+        self.show_present(&self.state(connector, group)?, "present");
         while self.left > 0 {
             match connector.recv(Deadline::NEVER) {
-                Ok(Event::Message(message)) if message.group == Some(group) => {
-                    self.change(&message)?;
+                Ok(Event::Message(message)) => {
+                    if let Some((id, change)) = self.change(&message, group) {
+                        self.apply(id, change)?;
+                    }
                 }
                 Ok(Event::Overrun(overrun)) => {
                     let mut lines = String::new();
                     listen::overrun(&mut lines, self.output, overrun);
                     self.output.flush(&mut lines)?;
-                    self.read_present("registered")?;
+                    self.show_present(&self.state(connector, group)?, "registered");
                 }
                 Ok(_) => {}
-                Err(error @ (Error::Malformed(_) | Error::ForeignSender { .. })) => {
-                    eprintln!("cnctl watch: {error}");
-                }
-                Err(error) => return Err(error.into()),
+                Err(error) => complain(error)?,
             }
         }
         Ok(())
     }
 
-    /// Reads what is registered now, and shows how that differs from what was known: `event` says
-    /// what ids are that were not known.
-    fn read_present(&mut self, event: &str) -> Result<(), Failure> {
-        let now: BTreeMap<_, _> = registered()?
+    /// What is registered now. Every change up to now is taken account of, and none after it has
+    /// been received.
+    fn state(&self, connector: &Connector, group: Group) -> Result<State, Failure> {
+        'again: loop {
+            let mut state = self.list()?;
+            if let Some(ids) = self.ids.first() {
+                watch_ids(connector, ids, group)?;
+            }
+            loop {
+                match connector.recv(Deadline::NOW) {
+                    Ok(Event::Message(message)) => match self.change(&message, group) {
+                        Some((id, Change::Registered)) if !state.contains_key(&id) => {
+                            state.insert(id, self.name(id)?);
+                        }
+                        Some((id, Change::Unregistered)) => {
+                            state.remove(&id);
+                        }
+                        _ => {}
+                    },
+                    Ok(Event::Overrun(_)) => continue 'again,
+                    Ok(_) => {}
+                    Err(error) if error.is_timeout() => return Ok(state),
+                    Err(error) => complain(error)?,
+                }
+            }
+        }
+    }
+
+    /// The ids in `/proc/net/connector` that are wanted.
+    fn list(&self) -> Result<State, Failure> {
+        Ok(registered()?
             .into_iter()
             .filter(|entry| self.wants(entry.id))
             .map(|entry| (entry.id, entry.name))
-            .collect();
-        let before = std::mem::replace(&mut self.present, now);
-        for (id, name) in &before {
-            if !self.present.contains_key(id) {
-                self.show("unregistered", *id, name);
-            }
-        }
-        for (id, name) in &self.present {
-            if !before.contains_key(id) {
-                self.show(event, *id, name);
-            }
-        }
-        Ok(())
+            .collect())
     }
 
-    fn change(&mut self, message: &Message) -> Result<(), Failure> {
-        let id = message.header.id;
-        if !self.wants(id) {
-            return Ok(());
+    /// The name of an id; none if it is gone again already.
+    fn name(&self, id: CbId) -> Result<String, Failure> {
+        Ok(self.list()?.remove(&id).unwrap_or_default())
+    }
+
+    /// Makes `now` the state, and shows how it differs from what was known: `event` says what ids
+    /// are that were not known.
+    fn show_present(&mut self, now: &State, event: &str) {
+        let before = std::mem::replace(&mut self.present, now.clone());
+        for (id, name) in before.iter().filter(|(id, _)| !now.contains_key(id)) {
+            self.show("unregistered", *id, name);
         }
-        let known = self.present.contains_key(&id);
-        match Change::parse(&message.header) {
-            Some(Change::Registered) if !known => {
-                // It may be gone again already; then it has no name to show.
-                let entry = registered()?.into_iter().find(|entry| entry.id == id);
-                let name = entry.map_or(String::new(), |entry| entry.name);
+        for (id, name) in now.iter().filter(|(id, _)| !before.contains_key(id)) {
+            self.show(event, *id, name);
+        }
+    }
+
+    /// What a message says has changed, if it is a notification that is wanted.
+    fn change(&self, message: &Message, group: Group) -> Option<(CbId, Change)> {
+        let id = message.header.id;
+        let wanted = message.group == Some(group) && self.wants(id);
+        Some((id, Change::parse(&message.header).filter(|_| wanted)?))
+    }
+
+    /// Shows a change. Where requests overlap, each announces it; it is shown once.
+    fn apply(&mut self, id: CbId, change: Change) -> Result<(), Failure> {
+        match change {
+            Change::Registered if !self.present.contains_key(&id) => {
+                let name = self.name(id)?;
                 self.show("registered", id, &name);
                 self.present.insert(id, name);
             }
-            Some(Change::Unregistered) => {
+            Change::Unregistered => {
                 let Some(name) = self.present.remove(&id) else {
                     return Ok(());
                 };
                 self.show("unregistered", id, &name);
             }
-            _ => return Ok(()),
+            Change::Registered => return Ok(()),
         }
         self.left -= 1;
         Ok(())
@@ -189,5 +227,16 @@ impl Watcher {
             .toned(tone, format!("{sign} {:<21}", id.to_string()));
         self.output
             .line(format_args!("{time} {change} {}", name.escape_debug()));
+    }
+}
+
+/// Reports a datagram that was refused; any other error is the end.
+fn complain(error: Error) -> Result<(), Failure> {
+    match error {
+        Error::Malformed(_) | Error::ForeignSender { .. } => {
+            eprintln!("cnctl watch: {error}");
+            Ok(())
+        }
+        error => Err(error.into()),
     }
 }
