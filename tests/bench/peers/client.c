@@ -4,13 +4,15 @@
  *
  * What is measured is a step, such as one message sent and its reply received. Steps are timed in
  * chunks, and every chunk as often as there are rounds, so that a timer interrupt spoils one
- * round of one chunk. A figure is the mean over the chunks of their medians over the rounds,
- * less what reading the clock costs. In a VM that counts instructions the clock's nanoseconds are
+ * round of one chunk. A figure is the mean over the chunks of their lower quartiles over the
+ * rounds, less what reading the clock costs: whatever disturbs a round adds to it. In a VM that counts instructions the clock's nanoseconds are
  * instructions.
  *
- * The allocator needs care. Where one of its per-CPU arrays happens to be just empty or just full
- * before a step, every step swaps it for another, there and back, which is some 90 instructions.
- * So every round begins with one more message held in a queue, which moves all arrays on.
+ * Two things of chance need care. Where one of the slab allocator's per-CPU arrays happens to be
+ * just empty or just full before a step, every step swaps it for another, there and back, which
+ * is some 90 instructions. So every round begins with some more messages held in a queue, which
+ * moves the arrays on. And where a socket's port falls into the same hash bucket as another, every
+ * look-up takes some instructions more. So every round has a socket of another port.
  *
  * A figure is a line "row BENCH IMPL SIZE N VALUE".
  */
@@ -18,6 +20,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -70,6 +73,8 @@ static void row(const char *bench, unsigned int size, unsigned int n, double val
 /* --- measuring --- */
 
 struct work {
+	/* Begins a round: replaces the socket. May be NULL. */
+	void (*begin)(void);
 	/* Does the step number @i. */
 	void (*step)(void *with, unsigned int i);
 	/* Cleans up after a chunk; not measured. May be NULL. */
@@ -94,10 +99,10 @@ static int compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static double median(double *values, unsigned int n)
+static double lower_quartile(double *values, unsigned int n)
 {
 	qsort(values, n, sizeof(*values), compare);
-	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+	return values[n / 4];
 }
 
 static double time_chunk(const struct work *work, unsigned int chunk)
@@ -129,7 +134,7 @@ static double overhead(unsigned int per_chunk)
 
 	for (i = 0; i < ARRAY_SIZE(times); i++)
 		times[i] = time_chunk(&nothing, 0);
-	return median(times, ARRAY_SIZE(times));
+	return lower_quartile(times, ARRAY_SIZE(times));
 }
 
 /* A socket whose messages stay in its queue. */
@@ -150,17 +155,26 @@ static int open_holder(void)
 	return fd;
 }
 
-/* The cost of a step that sends messages of about @size bytes. */
-static double measure(const struct work *work, size_t size)
+static void hold(int holder, size_t size)
 {
-	static unsigned char held[SPACE];
-	double *times, sum = 0;
-	unsigned int chunk, round;
-	int holder = open_holder();
+	static unsigned char message[SPACE];
 
 	/* Netlink does not send empty messages. */
 	if (!size)
 		size = 1;
+	if (send(holder, message, size, 0) != (ssize_t)size)
+		die("cannot hold %zu bytes", size);
+}
+
+/* The cost of a step that sends messages of about @size bytes. */
+static double measure(const struct work *work, size_t size)
+{
+	/* One for each of the smaller sizes that are allocated on the way. */
+	static const size_t others[] = { 1, 600, 1500, 3500 };
+	double *times, sum = 0;
+	unsigned int chunk, round, i;
+	int holder = open_holder();
+
 	times = calloc((size_t)work->chunks * rounds, sizeof(*times));
 	if (!times)
 		die("no memory");
@@ -170,15 +184,20 @@ static double measure(const struct work *work, size_t size)
 		time_chunk(work, chunk);
 
 	for (round = 0; round < rounds; round++) {
-		if (send(holder, held, size, 0) != (ssize_t)size)
-			die("cannot hold %zu bytes", size);
+		hold(holder, size);
+		for (i = 0; i < ARRAY_SIZE(others); i++)
+			hold(holder, others[i]);
+		if (work->begin) {
+			work->begin();
+			time_chunk(work, 0);
+		}
 		for (chunk = 0; chunk < work->chunks; chunk++)
 			times[chunk * rounds + round] = time_chunk(work, chunk);
 	}
 	close(holder);
 
 	for (chunk = 0; chunk < work->chunks; chunk++)
-		sum += median(&times[chunk * rounds], rounds);
+		sum += lower_quartile(&times[chunk * rounds], rounds);
 	free(times);
 	return (sum / work->chunks - overhead(work->per_chunk)) / work->per_chunk;
 }
@@ -188,6 +207,8 @@ static double measure(const struct work *work, size_t size)
 struct channel {
 	int out, in;
 	bool is_socket;
+	/* Of a netlink socket. */
+	int protocol;
 	/* Gives the request its number. May be NULL. */
 	void (*number)(struct channel *channel, unsigned int number);
 	/* Whether the reply is the right one. */
@@ -249,11 +270,40 @@ static void fill(unsigned char *data, unsigned int size)
 		data[i] = i * 7;
 }
 
+/* A netlink socket, with a port that no other had. */
+static int netlink_socket(int protocol)
+{
+	static unsigned int port = 100000;
+	struct sockaddr_nl own = { .nl_family = AF_NETLINK, .nl_pid = ++port };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM, protocol);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&own, sizeof(own)))
+		die("cannot open a netlink socket");
+	return fd;
+}
+
+static void netlink_open(struct channel *channel, int protocol)
+{
+	channel->in = channel->out = netlink_socket(protocol);
+	channel->is_socket = true;
+	channel->protocol = protocol;
+}
+
+/* To begin a round with. */
+static void reopen(void)
+{
+	if (!channel.protocol)
+		return;
+	close(channel.in);
+	netlink_open(&channel, channel.protocol);
+}
+
 /* One exchange to see that the payload comes back, then the measurement. */
 static double measure_exchange(unsigned int payload)
 {
 	const struct work work = {
-		.step = exchange, .with = &channel, .chunks = 1, .per_chunk = CHUNK,
+		.begin = reopen, .step = exchange, .with = &channel,
+		.chunks = 1, .per_chunk = CHUNK,
 	};
 
 	exchange(&channel, 0);
@@ -286,14 +336,11 @@ static bool cn_is_reply(const struct channel *channel)
 	       reply->seq == request->seq && reply->ack == request->ack + 1;
 }
 
-static int cn_socket(unsigned int group)
+static int cn_listener(unsigned int group)
 {
-	struct sockaddr_nl any = { .nl_family = AF_NETLINK };
-	int fd = socket(AF_NETLINK, SOCK_DGRAM, NETLINK_CONNECTOR);
+	int fd = netlink_socket(NETLINK_CONNECTOR);
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)))
-		die("cannot open a connector socket");
-	if (group && setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)))
+	if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)))
 		die("cannot join group %u", group);
 	return fd;
 }
@@ -319,8 +366,7 @@ static void cn_address(struct channel *channel, unsigned int idx, unsigned int v
 
 static void cn_open(struct channel *channel)
 {
-	channel->out = channel->in = cn_socket(0);
-	channel->is_socket = true;
+	netlink_open(channel, NETLINK_CONNECTOR);
 	channel->number = cn_number;
 	channel->is_reply = cn_is_reply;
 }
@@ -398,13 +444,7 @@ static unsigned int genl_family(struct channel *channel)
 
 static unsigned int genl_open(struct channel *channel)
 {
-	struct sockaddr_nl any = { .nl_family = AF_NETLINK };
-	int fd = socket(AF_NETLINK, SOCK_DGRAM, NETLINK_GENERIC);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)))
-		die("cannot open a generic netlink socket");
-	channel->out = channel->in = fd;
-	channel->is_socket = true;
+	netlink_open(channel, NETLINK_GENERIC);
 	channel->number = genl_number;
 	channel->is_reply = genl_is_reply;
 	return genl_family(channel);
@@ -485,7 +525,8 @@ static void bench_client(void)
 static void bench_sink(void)
 {
 	const struct work work = {
-		.step = only_send, .with = &channel, .chunks = 1, .per_chunk = CHUNK,
+		.begin = reopen, .step = only_send, .with = &channel,
+		.chunks = 1, .per_chunk = CHUNK,
 	};
 
 	cn_open(&channel);
@@ -504,7 +545,7 @@ static void exchange_many(void *with, unsigned int i)
 /* An echo round trip with n ids registered: the mean over all of them. */
 static void bench_ids(unsigned int n)
 {
-	struct work work = { .step = exchange_many, .with = &channel };
+	struct work work = { .begin = reopen, .step = exchange_many, .with = &channel };
 
 	many = n;
 	work.per_chunk = n < CHUNK ? CHUNK / n * n : 10;
@@ -518,7 +559,8 @@ static void bench_ids(unsigned int n)
 static double measure_op(unsigned int op, unsigned int count, void (*tidy)(void *))
 {
 	struct work work = {
-		.step = only_send, .with = &channel, .chunks = 1, .per_chunk = 4,
+		.begin = reopen, .step = only_send, .with = &channel,
+		.chunks = 1, .per_chunk = 4,
 	};
 	double with, without;
 
@@ -553,7 +595,7 @@ static void bench_broadcast(unsigned int n)
 {
 	cn_open(&channel);
 	for (n_listeners = 0; n_listeners < n; n_listeners++)
-		listeners[n_listeners] = cn_socket(BENCH_GROUP);
+		listeners[n_listeners] = cn_listener(BENCH_GROUP);
 	row("broadcast", BENCH_PAYLOAD, n,
 	    measure_op(BENCH_BROADCAST, BROADCASTS, drain_listeners));
 	while (n_listeners)
@@ -581,7 +623,8 @@ static void collect(void *with, unsigned int i)
 static void bench_batch(unsigned int n)
 {
 	struct work work = {
-		.step = only_send, .with = &channel, .chunks = 1, .per_chunk = 4,
+		.begin = reopen, .step = only_send, .with = &channel,
+		.chunks = 1, .per_chunk = 4,
 	};
 	double with, without;
 
@@ -613,8 +656,8 @@ struct notify_request {
 
 static struct channel notify;
 
-/* Asks for notifications about one id, or for all there have been if that was asked before. */
-static void notify_send(__u32 idx, __u32 val)
+/* Asks for notifications about one id. */
+static void notify_about(__u32 idx, __u32 val)
 {
 	const struct notify_request request = {
 		.idx_ranges = 1,
@@ -625,82 +668,88 @@ static void notify_send(__u32 idx, __u32 val)
 		.val = { val, 1 },
 	};
 
-	cn_address(&notify, -1, -1, &request, sizeof(request));
-	send_request(&notify, 0);
-}
-
-/* The answer is the number of an error. */
-static void notify_answer(void)
-{
 	const struct cn_msg *answer = cn_of(notify.reply);
 	__s32 error;
 
+	cn_address(&notify, -1, -1, &request, sizeof(request));
+	send_request(&notify, 0);
 	receive(&notify);
+	/* The answer is the number of an error. */
 	memcpy(&error, answer->data, sizeof(error));
 	if (answer->len != sizeof(error) || error)
 		die("cn_notify refuses: %d", error);
 }
 
-static unsigned int notifications;
+/* One notification for each of the two changes. */
+#define CHANGES 2
 
 static void notify_step(void *with, unsigned int i)
 {
 	unsigned int got;
 
 	send_request(with, i);
-	notify_send(BENCH_IDX, BENCH_GUEST);
-	for (got = 0; got < notifications; got++)
-		receive(&notify);
-	notify_answer();
+	for (got = 0; got < CHANGES; got++)
+		if (recv(notify.in, notify.reply, SPACE, 0) <= 0)
+			die("no notification");
 }
 
 /*
- * Registering or unregistering an id, with n requests stored of which one asks for that id: the
- * notification has been sent and received then. With n = 0 nobody watches.
+ * Registering or unregistering an id, with n requests stored of which one asks for that id: until
+ * the notification was received. With n = 0 nobody watches.
  */
 static void bench_notify(unsigned int n)
 {
-	const struct work work = {
-		.step = notify_step, .with = &channel, .chunks = 1, .per_chunk = 8,
+	const struct sched_param first = { .sched_priority = 1 };
+	struct work work = {
+		.begin = reopen, .step = only_send, .with = &channel,
+		.chunks = 1, .per_chunk = 8,
 	};
 	double with, without;
 	unsigned int i;
 
 	cn_open(&channel);
 	if (!n) {
-		row("notify", 0, n, measure_op(BENCH_REGISTER, 16, NULL) / 2);
+		row("notify", 0, n, measure_op(BENCH_REGISTER, 16, NULL) / CHANGES);
 		return;
 	}
 	cn_open(&notify);
-	notify.in = notify.out = cn_socket(BENCH_GROUP);
-	for (i = 1; i <= n; i++) {
-		notify_send(BENCH_IDX, BENCH_GUEST + i % n);
-		notify_answer();
-	}
+	notify.in = notify.out = cn_listener(BENCH_GROUP);
+	for (i = 1; i <= n; i++)
+		notify_about(BENCH_IDX, BENCH_GUEST + i % n);
+
+	/* A worker announces. It runs when this thread waits, and as long: no other order. */
+	if (sched_setscheduler(0, SCHED_FIFO, &first))
+		die("cannot have a real-time priority");
 	cn_request(&channel, BENCH_NOTHING, 0, 0);
 	without = measure(&work, channel.request_len);
-	notifications = 2;
 	cn_request(&channel, BENCH_REGISTER, 1, 0);
+	work.step = notify_step;
 	with = measure(&work, channel.request_len);
-	row("notify", 0, n, (with - without) / notifications);
-	notifications = 0;
+	row("notify", 0, n, (with - without) / CHANGES);
 }
 
 /* --- the rest --- */
 
+static void reopen_small(void)
+{
+	int small = 1;
+
+	reopen();
+	if (setsockopt(channel.in, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)))
+		die("cannot make the buffer small");
+}
+
 /* A message whose reply finds no room: the client has not read, and its buffer is full. */
 static void bench_noroom(void)
 {
+	/* The first chunk of a round, which is not timed, fills the buffer. */
 	const struct work work = {
-		.step = only_send, .with = &channel, .chunks = 1, .per_chunk = CHUNK,
+		.begin = reopen_small, .step = only_send, .with = &channel,
+		.chunks = 1, .per_chunk = CHUNK,
 	};
-	int small = 1;
 
 	cn_open(&channel);
-	if (setsockopt(channel.in, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)))
-		die("cannot make the buffer small");
 	cn_address(&channel, ECHO_IDX, ECHO_VAL, NULL, 32);
-	/* The warm-up fills the buffer. */
 	row("noroom", 32, 1, measure(&work, channel.request_len));
 	while (recv(channel.in, channel.reply, SPACE, MSG_DONTWAIT) > 0)
 		;
