@@ -4,6 +4,8 @@
 
 use kernel::prelude::*;
 
+use crate::bindings;
+
 /// Why a message was not sent, or reached nobody.
 ///
 /// Converts to the kernel's [`Error`] with the code that the C function returns, so that `?` works
@@ -46,14 +48,14 @@ impl SendError {
 
     #[cold]
     fn from_errno(errno: c_int) -> Self {
-        match Error::from_errno(errno) {
-            e if e == ESRCH => Self::NoListeners,
-            e if e == ENODEV => Self::NotRegistered,
-            e if e == ENOMEM => Self::NoMemory,
-            e if e == EMSGSIZE => Self::TooLarge,
-            e if e == EAGAIN => Self::Full,
-            e if e == ECONNREFUSED => Self::NoSuchPort,
-            e if e == ENOBUFS => Self::Overrun,
+        match errno.unsigned_abs() {
+            bindings::ESRCH => Self::NoListeners,
+            bindings::ENODEV => Self::NotRegistered,
+            bindings::ENOMEM => Self::NoMemory,
+            bindings::EMSGSIZE => Self::TooLarge,
+            bindings::EAGAIN => Self::Full,
+            bindings::ECONNREFUSED => Self::NoSuchPort,
+            bindings::ENOBUFS => Self::Overrun,
             _ => Self::Other,
         }
     }
@@ -61,16 +63,18 @@ impl SendError {
 
 impl From<SendError> for Error {
     fn from(error: SendError) -> Self {
-        match error {
-            SendError::NoListeners => ESRCH,
-            SendError::NotRegistered => ENODEV,
-            SendError::NoMemory => ENOMEM,
-            SendError::TooLarge => EMSGSIZE,
-            SendError::Full => EAGAIN,
-            SendError::NoSuchPort => ECONNREFUSED,
-            SendError::Overrun => ENOBUFS,
-            SendError::Other => EINVAL,
-        }
+        let errno = match error {
+            SendError::NoListeners => bindings::ESRCH,
+            SendError::NotRegistered => bindings::ENODEV,
+            SendError::NoMemory => bindings::ENOMEM,
+            SendError::TooLarge => bindings::EMSGSIZE,
+            SendError::Full => bindings::EAGAIN,
+            SendError::NoSuchPort => bindings::ECONNREFUSED,
+            SendError::Overrun => bindings::ENOBUFS,
+            SendError::Other => bindings::EINVAL,
+        };
+        // CAST: Error numbers are small.
+        Error::from_errno(-(errno as c_int))
     }
 }
 

@@ -151,16 +151,17 @@ mod bounds {
     #[test]
     fn errors_convert_to_the_code_that_they_came_from() {
         for code in [
-            ESRCH,
-            ENODEV,
-            ENOMEM,
-            EMSGSIZE,
-            EAGAIN,
-            ECONNREFUSED,
-            ENOBUFS,
+            bindings::ESRCH,
+            bindings::ENODEV,
+            bindings::ENOMEM,
+            bindings::EMSGSIZE,
+            bindings::EAGAIN,
+            bindings::ECONNREFUSED,
+            bindings::ENOBUFS,
         ] {
-            let error = SendError::check(code.to_errno());
-            assert!(error.is_err_and(|error| Error::from(error) == code));
+            let errno = -(code as c_int);
+            let error = SendError::check(errno);
+            assert!(error.is_err_and(|error| Error::from(error).to_errno() == errno));
         }
         assert!(SendError::check(0).is_ok());
         assert!(SendError::check(1).is_ok());
