@@ -102,8 +102,8 @@ impl Builder {
                 desk: Some(Box::new(Desk {
                     reader: Reader::default(),
                     single: Single::new(),
-                    request: Box::new([0; batch::HEADERS + WORTH_PARTS]),
                 })),
+                scratch: Vec::new(),
             }),
         })
     }
@@ -125,31 +125,14 @@ struct State {
     exchange: Exchange,
     /// Absent while someone receives.
     desk: Option<Box<Desk>>,
+    /// Where requests are put together, to save an allocation for each.
+    scratch: Vec<u8>,
 }
 
 /// What one needs for receiving. Whoever has it receives for all.
 struct Desk {
     reader: Reader,
     single: Single,
-    /// Where its owner puts together a small request.
-    request: Box<[u8; batch::HEADERS + WORTH_PARTS]>,
-}
-
-impl Desk {
-    /// Sends a message.
-    #[inline]
-    fn send(&mut self, socket: &Socket, header: &Header, data: &[u8]) -> Result<()> {
-        let headers = batch::headers(header, data.len())?;
-        match self.request.get_mut(..headers.len() + data.len()) {
-            Some(bytes) => {
-                let (first, second) = bytes.split_at_mut(headers.len());
-                first.copy_from_slice(&headers);
-                second.copy_from_slice(data);
-                socket.send(bytes)
-            }
-            None => socket.send_parts(&headers, data),
-        }
-    }
 }
 
 impl Connector {
@@ -236,8 +219,7 @@ impl Connector {
     /// [`Error::TooLarge`] if `data` has more than [`MAX_DATA_SIZE`](crate::MAX_DATA_SIZE) bytes; [`Error::Refused`];
     /// [`Error::Io`].
     pub fn send(&self, header: &Header, data: &[u8]) -> Result<()> {
-        let headers = batch::headers(header, data.len())?;
-        self.socket.send_parts(&headers, data)
+        self.send_from(&mut Vec::new(), header, data)
     }
 
     /// Sends one datagram with several messages; without a message, nothing.
@@ -306,8 +288,8 @@ impl Connector {
 
     /// [`Self::request`], with another idea of what the reply is.
     ///
-    /// Usually nobody else uses the socket, and the reply is there when the request has been sent.
-    /// Then nobody needs to be entered as waiting, and the reply is handed straight to the caller.
+    /// Usually nobody else receives, and the reply is there when the request has been sent. Then it
+    /// is handed straight to the caller.
     pub(crate) fn exchange_as(
         &self,
         answers: Answers,
@@ -315,86 +297,90 @@ impl Connector {
         data: &[u8],
         deadline: Deadline,
     ) -> Result<Message> {
-        let mut state = self.lock();
-        let Some(mut desk) = state.desk.take() else {
-            let ticket = self.start_request(state, answers, header, data)?;
-            return self.wait(self.lock(), ticket, deadline)?.into_message();
-        };
-        drop(state);
-
-        if let Err(error) = desk.send(&self.socket, header, data) {
-            self.put_back(desk);
-            return Err(error);
-        }
-        let Desk { reader, single, .. } = &mut *desk;
-        let read = reader.look(&self.socket, single);
-        if matches!(read, Ok(Read::Datagrams)) {
-            if let Some(reply) = self.sole_reply(single.datagram(), answers, header) {
-                self.put_back(desk);
-                return Ok(reply);
+        let (mut state, ticket) = self.start_request(answers, header, data)?;
+        if !state.exchange.is_answered(ticket) {
+            if let Some(mut desk) = state.desk.take() {
+                drop(state);
+                let read = desk.reader.look(&self.socket, &mut desk.single);
+                let reply = match read {
+                    Ok(Read::Datagrams) => self.sole_reply(&desk.single, answers, header),
+                    _ => None,
+                };
+                state = self.lock();
+                let handed_out = match reply {
+                    Some(_) => Ok(true),
+                    None => self.hand_out(&mut state.exchange, read, &desk.single),
+                };
+                state.desk = Some(desk);
+                if reply.is_some() || handed_out.is_err() {
+                    state.exchange.remove(ticket);
+                    // Others may have slept because this thread received.
+                    state.exchange.wake_one();
+                }
+                if let Some(reply) = reply {
+                    return Ok(reply);
+                }
+                handed_out?;
             }
-        }
-
-        let mut state = self.lock();
-        let request = Request {
-            header: *header,
-            answers,
-        };
-        let ticket = state.exchange.enter(Some(request));
-        let handed_out = self.hand_out(&mut state.exchange, read, &desk.single);
-        state.desk = Some(desk);
-        if let Err(error) = handed_out {
-            state.exchange.leave(ticket);
-            state.exchange.wake_one();
-            return Err(error);
         }
         self.wait(state, ticket, deadline)?.into_message()
     }
 
-    /// What is in a datagram, if it is nothing but the reply to the request of `header`.
+    /// Enters who waits for the reply to a request, and sends it.
+    ///
+    /// In this order, because another thread may receive the reply; and without receiving
+    /// meanwhile, because the service's handler may take its time.
     #[inline]
-    fn sole_reply(
+    fn start_request(
         &self,
-        datagram: Datagram<'_>,
         answers: Answers,
         header: &Header,
-    ) -> Option<Message> {
+        data: &[u8],
+    ) -> Result<(MutexGuard<'_, State>, Ticket)> {
+        let request = Request {
+            header: *header,
+            answers,
+        };
+        let mut state = self.lock();
+        let ticket = state.exchange.enter(Some(request));
+        let mut bytes = std::mem::take(&mut state.scratch);
+        drop(state);
+
+        let sent = self.send_from(&mut bytes, header, data);
+        let mut state = self.lock();
+        state.scratch = bytes;
+        match sent {
+            Ok(()) => Ok((state, ticket)),
+            Err(error) => {
+                state.exchange.remove(ticket);
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends a message, which is put together in `bytes` if that is cheaper.
+    #[inline]
+    fn send_from(&self, bytes: &mut Vec<u8>, header: &Header, data: &[u8]) -> Result<()> {
+        let headers = batch::headers(header, data.len())?;
+        if data.len() >= WORTH_PARTS {
+            return self.socket.send_parts(&headers, data);
+        }
+        bytes.clear();
+        bytes.reserve(headers.len() + data.len());
+        bytes.extend_from_slice(&headers);
+        bytes.extend_from_slice(data);
+        self.socket.send(bytes)
+    }
+
+    /// What was received, if it is nothing but the reply to the request of `header`.
+    #[inline]
+    fn sole_reply(&self, single: &Single, answers: Answers, header: &Header) -> Option<Message> {
+        let datagram = single.datagram();
         let message = datagram::sole_message(datagram.buffer, datagram.len)?;
         if !answers(header, &message) || !self.accepts(datagram.sender) {
             return None;
         }
         Some(Message::new(message, datagram.sender))
-    }
-
-    /// Stops receiving.
-    #[inline]
-    fn put_back(&self, desk: Box<Desk>) {
-        let mut state = self.lock();
-        state.desk = Some(desk);
-        // Others may have slept because this thread received.
-        state.exchange.wake_one();
-    }
-
-    /// Enters who waits for the reply to a request, and sends it.
-    fn start_request(
-        &self,
-        mut state: MutexGuard<'_, State>,
-        answers: Answers,
-        header: &Header,
-        data: &[u8],
-    ) -> Result<Ticket> {
-        // Entered before it is sent: another thread may receive the reply.
-        let request = Request {
-            header: *header,
-            answers,
-        };
-        let ticket = state.exchange.enter(Some(request));
-        drop(state);
-        let sent = self.send(header, data);
-        if sent.is_err() {
-            self.lock().exchange.leave(ticket);
-        }
-        sent.map(|()| ticket)
     }
 
     /// Receives the next message that is not the reply to a request in progress, or the next loss.
@@ -588,7 +574,9 @@ impl Connector {
         header: &Header,
         data: &[u8],
     ) -> Result<Ticket> {
-        self.start_request(self.lock(), answers, header, data)
+        let (state, ticket) = self.start_request(answers, header, data)?;
+        drop(state);
+        Ok(ticket)
     }
 
     /// What this waiter waited for, if it is there or can be received now. Otherwise `waker` is

@@ -44,7 +44,8 @@ struct Waiter {
     ticket: Ticket,
     /// The request whose reply is awaited, or `None` for whatever comes to the inbox.
     request: Option<Request>,
-    reply: Option<Message>,
+    /// In a box, to keep waiters small: most replies are handed over without getting here.
+    reply: Option<Box<Message>>,
     /// Whether the kernel dropped messages meanwhile.
     overrun: bool,
     /// How to wake it, once it sleeps.
@@ -80,6 +81,7 @@ impl Exchange {
     }
 
     /// Enters someone who waits for the reply to `request`, or for anything.
+    #[inline]
     pub(crate) fn enter(&mut self, request: Option<Request>) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket = self.next_ticket.wrapping_add(1);
@@ -103,7 +105,7 @@ impl Exchange {
         let message = Message::new(raw, sender);
         match waiter {
             Some(waiter) => {
-                waiter.reply = Some(message);
+                waiter.reply = Some(Box::new(message));
                 wake(waiter);
             }
             None => self.keep(Ok(Event::Message(message))),
@@ -158,11 +160,27 @@ impl Exchange {
         let at = self.position(ticket)?;
         let waiter = &mut self.waiters[at];
         let found = match waiter.request {
-            Some(_) => Ok(Event::Message(waiter.reply.take()?)),
+            Some(_) => Ok(Event::Message(*waiter.reply.take()?)),
             None => self.take()?,
         };
         self.waiters.swap_remove(at);
         Some(found)
+    }
+
+    /// Whether the reply to this waiter's request has come.
+    #[inline]
+    pub(crate) fn is_answered(&self, ticket: Ticket) -> bool {
+        let mut waiters = self.waiters.iter();
+        waiters.any(|waiter| waiter.ticket == ticket && waiter.reply.is_some())
+    }
+
+    /// Forgets a waiter.
+    #[inline]
+    pub(crate) fn remove(&mut self, ticket: Ticket) {
+        // Usually the last.
+        if let Some(at) = self.waiters.iter().rposition(|w| w.ticket == ticket) {
+            self.waiters.swap_remove(at);
+        }
     }
 
     /// Stops waiting. What arrived for this waiter, and nobody took, is kept for the inbox.
@@ -175,7 +193,7 @@ impl Exchange {
         };
         let waiter = self.waiters.swap_remove(at);
         if let Some(reply) = waiter.reply {
-            self.keep(Ok(Event::Message(reply)));
+            self.keep(Ok(Event::Message(*reply)));
         }
         Error::TimedOut {
             request: waiter.request.map(|request| request.header),
