@@ -12,11 +12,13 @@
 use core::{
     ffi::c_void,
     marker::PhantomData,
+    mem::MaybeUninit,
     num::NonZero,
     ptr::{
         self,
         NonNull, //
     },
+    slice, //
 };
 
 use kernel::{
@@ -143,8 +145,11 @@ impl Batch {
             return Err(SendError::TooLarge);
         }
         self.0.reserve(size, flags)?;
-        self.0.extend_from_slice(&header.to_bytes(), flags)?;
-        self.0.extend_from_slice(message.data, flags)?;
+        let room = self.0.spare_capacity_mut();
+        let added = lay_out(&header, message.data, room).ok_or(SendError::NoMemory)?;
+        let size = added.len();
+        // SAFETY: So many bytes behind the vector's end were just written.
+        unsafe { self.0.inc_len(size) };
         Ok(())
     }
 
@@ -419,23 +424,34 @@ fn with_cn_msg<R>(
 ) -> Result<R, SendError> {
     /// Aligned as `cn_msg` is.
     #[repr(C, align(4))]
-    struct OnStack([u8; 128]);
+    struct OnStack([MaybeUninit<u8>; 128]);
 
-    let mut on_stack = OnStack([0; 128]);
-    let mut allocated = KVec::new();
-    let bytes = match on_stack.0.get_mut(..Header::SIZE + data.len()) {
-        Some(bytes) => {
-            let (to_header, to_data) = bytes.split_at_mut(Header::SIZE);
-            to_header.copy_from_slice(&header.to_bytes());
-            to_data.copy_from_slice(data);
-            bytes
-        }
-        None => {
-            allocated.reserve(Header::SIZE + data.len(), flags)?;
-            allocated.extend_from_slice(&header.to_bytes(), flags)?;
-            allocated.extend_from_slice(data, flags)?;
-            allocated.as_mut_slice()
-        }
-    };
+    let mut on_stack = OnStack([MaybeUninit::uninit(); 128]);
+    if let Some(bytes) = lay_out(header, data, &mut on_stack.0) {
+        return Ok(f(NonNull::from(bytes).cast()));
+    }
+    let mut allocated = KVec::with_capacity(Header::SIZE + data.len(), flags)?;
+    let room = allocated.spare_capacity_mut();
+    let bytes = lay_out(header, data, room).ok_or(SendError::NoMemory)?;
     Ok(f(NonNull::from(bytes).cast()))
+}
+
+/// Writes a header and data to the start of `room`, and returns them; or `None` if they do not fit.
+///
+/// Copies in one piece: [`KVec::extend_from_slice`] goes byte by byte, since it clones.
+#[inline(always)]
+fn lay_out<'a>(
+    header: &Header,
+    data: &[u8],
+    room: &'a mut [MaybeUninit<u8>],
+) -> Option<&'a mut [u8]> {
+    let size = Header::SIZE + data.len();
+    let to = room.get_mut(..size)?.as_mut_ptr().cast::<u8>();
+    // SAFETY: `to` is valid for writes of `size` bytes, and nobody else refers to them. They are
+    // all written here, so that they can be read then.
+    unsafe {
+        to.cast::<[u8; Header::SIZE]>().write(header.to_bytes());
+        ptr::copy_nonoverlapping(data.as_ptr(), to.add(Header::SIZE), data.len());
+        Some(slice::from_raw_parts_mut(to, size))
+    }
 }
