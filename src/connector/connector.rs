@@ -57,7 +57,7 @@
 //!    notifier: see `going.rs`.
 //! 3. The only function that the C core calls is in this module, and this module cannot go while
 //!    a module that uses it is loaded. When it goes, it waits for tasks that the core may have
-//!    sent here and that have not arrived: see [`Connector`]'s `drop`.
+//!    sent here and that have not arrived: see `Stragglers::drop`.
 //!
 //! C header: [`include/linux/connector.h`](srctree/include/linux/connector.h)
 
@@ -117,7 +117,7 @@ pub use self::{
 };
 
 // Without TASKS_RCU nothing tells when a task that was preempted between the core's look-up and our
-// `dispatch` has gone on, see `Connector::drop`. Any of KPROBES, FUNCTION_TRACER or BPF_SYSCALL
+// `dispatch` has gone on, see `Stragglers::drop`. Any of KPROBES, FUNCTION_TRACER or BPF_SYSCALL
 // selects it.
 #[cfg(all(CONFIG_PREEMPTION, not(CONFIG_TASKS_RCU)))]
 compile_error!(
@@ -133,12 +133,13 @@ module! {
 }
 
 /// The module `rust_connector`: what exists once, while it is loaded.
-#[pin_data(PinnedDrop)]
+#[pin_data]
 pub struct Connector {
+    // Dropped in this order: nobody looks into the registry any more when that is freed.
     #[pin]
     going: going::Watch,
-    #[pin]
     debugfs: debugfs::Files,
+    stragglers: Stragglers,
 }
 
 impl kernel::InPlaceModule for Connector {
@@ -150,14 +151,17 @@ impl kernel::InPlaceModule for Connector {
             changes::init();
         }
         try_pin_init!(Self {
+            stragglers: Stragglers,
             going <- going::Watch::new(),
-            debugfs <- debugfs::Files::new(),
+            debugfs: debugfs::Files::new(),
         })
     }
 }
 
-#[pinned_drop]
-impl PinnedDrop for Connector {
+/// The last tasks that the core sent here.
+struct Stragglers;
+
+impl Drop for Stragglers {
     /// Waits for the last tasks that the core sent here.
     ///
     /// Every module that registered an id is gone, and with it every id. But a task may have found
@@ -165,7 +169,7 @@ impl PinnedDrop for Connector {
     /// instruction in `dispatch`, or on `dispatch`'s last ones: nothing of ours counts it there. It
     /// does not sleep in that stretch, so that waiting until every task has slept, or has been in
     /// userspace, is waiting for it.
-    fn drop(self: Pin<&mut Self>) {
+    fn drop(&mut self) {
         #[cfg(CONFIG_TASKS_RCU)]
         // SAFETY: Modules are removed in process context, which may sleep.
         unsafe {

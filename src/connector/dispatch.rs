@@ -22,7 +22,7 @@ static UNCLAIMED: Atomic<u64> = Atomic::new(0);
 /// Finds the handler of a message and calls it.
 ///
 /// Runs in the context of the sender. Nothing in here sleeps but the handler: that, and that the
-/// task is inside a slot while it is in the handler, is what `Connector::drop` relies on.
+/// task is inside a slot while it is in the handler, is what `Stragglers::drop` relies on.
 ///
 /// # Safety
 ///

@@ -312,7 +312,7 @@ pub(crate) unsafe fn register(
         // Last, so that the id can be used as soon as others see it.
         //
         // SAFETY: The core copies the id and the name. `dispatch` may be called until this module
-        // is gone, which `Connector::drop` sees to.
+        // is gone, which `Stragglers::drop` sees to.
         let added = to_result(unsafe {
             bindings::cn_add_callback(&raw_id(id), name.as_char_ptr(), Some(dispatch))
         });
