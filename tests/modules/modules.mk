@@ -16,6 +16,10 @@ connector-users += \
 obj-m += ct_peer.o
 ct_peer-y := tests/modules/ct_peer.o
 
+# Not a user of the crate: it stays while rust_connector goes.
+obj-m += ct_crowd.o
+ct_crowd-y := tests/modules/ct_crowd.o
+
 # Suites in Rust take CONFIG_KUNIT=y.
 ifeq ($(CONFIG_KUNIT),y)
 include $(src)/tests/kunit/kunit.mk

@@ -7,8 +7,6 @@ use std::{fmt, fs};
 use anyhow::{Context, Result};
 use connector_wire::CbId;
 
-const PATH: &str = "/sys/kernel/debug/rust_connector/stats";
-
 /// The counters of an id, or of all that ever were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -29,6 +27,9 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// The file.
+    pub const PATH: &'static str = "/sys/kernel/debug/rust_connector/stats";
+
     /// Those of a registered id.
     pub fn of(id: CbId) -> Result<Self> {
         Self::line(id)
@@ -47,13 +48,13 @@ impl Stats {
     /// The line that begins with `what`, by the names in the heading.
     fn line(what: impl fmt::Display) -> Result<Self> {
         let what = what.to_string();
-        let text = fs::read_to_string(PATH).context(PATH)?;
+        let text = fs::read_to_string(Self::PATH).context(Self::PATH)?;
         let mut lines = text.lines().map(|line| line.split(' '));
         let heading: Vec<_> = lines.next().context("an empty file")?.collect();
         let values: Vec<_> = lines
             .map(Iterator::collect::<Vec<_>>)
             .find(|line| line.first() == Some(&what.as_str()))
-            .with_context(|| format!("no line `{what}` in {PATH}:\n{text}"))?;
+            .with_context(|| format!("no line `{what}` in {}:\n{text}", Self::PATH))?;
         let value = |name: &str| -> Result<u64> {
             let column = heading.iter().position(|&column| column == name);
             let value = column.and_then(|column| values.get(column));

@@ -8,12 +8,18 @@
 
 use std::{
     process::ExitCode,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    process::{Command, Stdio},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst},
     thread,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Result, anyhow, ensure};
-use selftests::{CbId, Client, ECHO, Module, Stats, Suite, wait_for};
+use anyhow::{Context, Result, anyhow, ensure};
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    unistd::gettid,
+};
+use selftests::{CbId, Client, ECHO, Module, Stats, Suite, skip, wait_for};
 
 const SENDERS: u32 = 4;
 const WAITER: CbId = CbId { idx: 30, val: 1 };
@@ -130,6 +136,99 @@ fn connector_20_times() -> Result<()> {
     Ok(())
 }
 
+/// What the threads of the next test tell each other: the number of a round.
+#[derive(Default)]
+struct Rounds {
+    /// The hog shall take the CPU away.
+    wanted: AtomicU32,
+    /// It has.
+    taken: AtomicU32,
+    /// It can give it back.
+    over: AtomicU32,
+    stop: AtomicBool,
+}
+
+/// Puts the calling thread on one CPU, with a nice level.
+fn place(cpu: usize, nice: i32) -> Result<()> {
+    let mut cpus = CpuSet::new();
+    cpus.set(cpu)?;
+    sched_setaffinity(gettid(), &cpus)?;
+    let status = Command::new("renice")
+        .args(["-n", &nice.to_string(), "-p", &gettid().to_string()])
+        .stdout(Stdio::null())
+        .status()
+        .context("renice")?;
+    ensure!(status.success(), "renice: {status}");
+    Ok(())
+}
+
+/// Takes the CPU away from whoever has it, at a moment that nobody chose, until the round is over.
+fn hog(rounds: &Rounds) -> Result<()> {
+    place(0, -20)?;
+    for round in 1.. {
+        while rounds.wanted.load(SeqCst) < round {
+            if rounds.stop.load(SeqCst) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_micros(100));
+        }
+        rounds.taken.store(round, SeqCst);
+        // Until rmmod has had the time to take everything away; but not for long if that waits for
+        // a handler which has been preempted too.
+        let limit = Instant::now() + Duration::from_millis(150);
+        let mut end = limit;
+        while Instant::now() < end {
+            if end == limit && rounds.over.load(SeqCst) >= round {
+                end = Instant::now() + Duration::from_millis(100);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The core finds an id, lets go of its lock, and calls. A task that is preempted in between is seen
+/// by nobody; when it goes on, the code that it calls must still be there.
+///
+/// A sender shares its CPU with a hog that takes it away while the module and `rust_connector` are
+/// unloaded on another one. A crowd of ids makes the core search for long, under its lock and with
+/// softirqs off; an interrupt that comes meanwhile has its effect just where the lock is given back.
+fn preempted_sender(count: u32) -> Result<()> {
+    if thread::available_parallelism()?.get() < 2 {
+        return skip("this takes two CPUs");
+    }
+    let _crowd = Module::load("ct_crowd", "")?;
+    let rounds = Rounds::default();
+    thread::scope(|scope| {
+        let hog = scope.spawn(|| hog(&rounds));
+        let sender = scope.spawn(|| {
+            place(0, 19)?;
+            send_until(&rounds.stop, ECHO, b"data", b"data")
+        });
+        let reloaded = (|| -> Result<()> {
+            place(1, 0)?;
+            for round in 1..=count {
+                let (connector, echo) = Module::load_with_connector("cn_echo", "")?;
+                wait_for_traffic(&mut 0)?;
+                rounds.wanted.store(round, SeqCst);
+                while rounds.taken.load(SeqCst) < round {
+                    thread::yield_now();
+                }
+                let echo = echo.unload();
+                rounds.over.store(round, SeqCst);
+                echo?;
+                connector.unload()?;
+            }
+            Ok(())
+        })();
+        rounds.over.store(u32::MAX, SeqCst);
+        rounds.stop.store(true, SeqCst);
+        for ended in [hog.join().map(|r| r.map(|()| 0)), sender.join()] {
+            ended.map_err(|_| anyhow!("a thread panicked"))??;
+        }
+        reloaded
+    })
+}
+
 fn main() -> ExitCode {
     Suite::new()
         .test(
@@ -143,6 +242,10 @@ fn main() -> ExitCode {
         .test(
             "rust_connector itself goes and comes back 20 times under 4 senders",
             connector_20_times,
+        )
+        .test(
+            "a sender that is preempted anywhere may go on after both modules were to go",
+            || preempted_sender(10),
         )
         .run()
 }

@@ -2,7 +2,11 @@
 
 //! Modules come and go; clients stay.
 
-use std::process::ExitCode;
+use std::{
+    fs::File,
+    io::{Read, Seek},
+    process::ExitCode,
+};
 
 use anyhow::{Result, bail, ensure};
 use nix::errno::Errno;
@@ -83,6 +87,26 @@ fn counters_outlive_a_registration() -> Result<()> {
     Ok(())
 }
 
+fn open_stats() -> Result<()> {
+    let (connector, echo) = Module::load_with_connector("cn_echo", "")?;
+    let mut file = File::open(Stats::PATH)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    ensure!(text.contains("\n16:1 "), "{text}");
+    echo.unload()?;
+    let (connector, errno) = match connector.try_unload() {
+        Ok(()) => bail!("rust_connector went away under an open file"),
+        Err(refused) => refused,
+    };
+    ensure!(errno == Errno::EWOULDBLOCK, "rmmod rust_connector: {errno}");
+    text.clear();
+    file.rewind()?;
+    file.read_to_string(&mut text)?;
+    ensure!(text.contains("\ntotal "), "{text}");
+    drop(file);
+    connector.unload()
+}
+
 fn main() -> ExitCode {
     Suite::new()
         .test(
@@ -104,6 +128,10 @@ fn main() -> ExitCode {
         .test(
             "the total of the counters outlives a registration",
             counters_outlive_a_registration,
+        )
+        .test(
+            "rust_connector cannot be unloaded while its counters are open, and can afterwards",
+            open_stats,
         )
         .run()
 }
