@@ -364,7 +364,12 @@ pub(crate) unsafe fn note_own(id: CbId, change: Change) {
 /// Stops the watch that `module` left behind, if it did.
 pub(crate) fn stop_all_of(module: &bindings::module) {
     let leaked = Source::stop_if(|source| {
-        crate::module_holds(module, source.owner, source.call as usize, source.observer)
+        crate::module_holds(
+            module,
+            source.owner,
+            &[source.call as usize],
+            source.observer,
+        )
     });
     if leaked {
         pr_warn!("a module goes and left a Watch: it was never dropped\n");

@@ -187,21 +187,21 @@ impl Drop for Stragglers {
     }
 }
 
-/// Whether something goes when `module` goes: because that module owns it, or because the function
-/// at `code` or the object at `data` lies in its memory.
+/// Whether something goes when `module` goes: because that module owns it, or because one of
+/// the functions at `code` or the object at `data` lies in its memory.
 ///
 /// The owner that was named need not be the module whose code runs, so the addresses count as well.
 fn module_holds(
     module: &bindings::module,
     owner: *const bindings::module,
-    code: usize,
+    code: &[usize],
     data: NonNull<()>,
 ) -> bool {
-    let contains = |address: usize| {
+    let contains = |&address: &usize| {
         module
             .mem
             .iter()
             .any(|memory| address.wrapping_sub(memory.base.addr()) < memory.size as usize)
     };
-    ptr::eq(owner, module) || contains(code) || contains(data.as_ptr().addr())
+    ptr::eq(owner, module) || code.iter().any(contains) || contains(&data.as_ptr().addr())
 }

@@ -21,6 +21,7 @@
 use core::ptr::NonNull;
 
 use kernel::{
+    fmt,
     prelude::*,
     str::CStr, //
 };
@@ -28,7 +29,8 @@ use kernel::{
 use crate::{
     registry::{
         self,
-        Entry, //
+        Entry,
+        Service, //
     },
     CbId,
     Message,
@@ -73,6 +75,18 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// Anyone may send, so that the message can hold anything: see [`Sender::capable`].
     fn handle(&self, message: &Message<'_>, sender: &Sender<'_>);
+
+    /// Writes what the service has to say about itself, for `rust_connector/services` in debugfs:
+    /// a line `name value` a counter. By default nothing.
+    ///
+    /// # Context
+    ///
+    /// Process context; may sleep. Must not register or unregister anything, which waits until this
+    /// has returned.
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let _ = f;
+        Ok(())
+    }
 }
 
 /// A registered id, and the handler that gets its messages.
@@ -129,7 +143,18 @@ impl<T: Handler> Registration<T> {
                 // `Handler` is `Sync` and so may be called from any task.
                 //
                 // INVARIANT: Registered with a pointer to `handler`.
-                unsafe { registry::register(owner, id, name, handler.cast(), call::<T>)? }
+                unsafe {
+                    registry::register(
+                        owner,
+                        id,
+                        name,
+                        Service {
+                            handler: handler.cast(),
+                            call: call::<T>,
+                            show: show::<T>,
+                        },
+                    )?
+                }
             },
         })
     }
@@ -160,4 +185,14 @@ impl<T: Handler> PinnedDrop for Registration<T> {
 unsafe fn call<T: Handler>(handler: NonNull<()>, message: &Message<'_>, sender: &Sender<'_>) {
     // SAFETY: By this function's contract.
     unsafe { handler.cast::<T>().as_ref() }.handle(message, sender);
+}
+
+/// Has a handler of type `T` show itself.
+///
+/// # Safety
+///
+/// `handler` must point to a `T` that stays valid during the call.
+unsafe fn show<T: Handler>(handler: NonNull<()>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    // SAFETY: By this function's contract.
+    unsafe { handler.cast::<T>().as_ref() }.show(f)
 }

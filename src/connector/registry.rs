@@ -18,6 +18,7 @@ use core::ptr::{
 
 use kernel::{
     error::to_result,
+    fmt,
     prelude::*,
     str::{
         BStr,
@@ -92,16 +93,25 @@ unsafe impl Sync for Node {}
 struct Tenant {
     name: Name,
     owner: *const bindings::module,
-    call: Call,
-    handler: NonNull<()>,
+    service: Service,
     /// Completed when nobody is inside the closed slot any more. It also tells tenants apart.
     drained: Arc<Completion>,
     /// Whether the slot was closed.
     leaving: bool,
 }
 
-// SAFETY: `handler` points to a `Handler`, which is `Send` and `Sync`; `owner` is only compared.
+// SAFETY: `service` is a `Handler`, which is `Send` and `Sync`; `owner` is only compared.
 unsafe impl Send for Tenant {}
+
+/// A handler whose type is known to its functions alone.
+#[derive(Clone, Copy)]
+pub(crate) struct Service {
+    pub(crate) handler: NonNull<()>,
+    /// Called with `handler` for every message.
+    pub(crate) call: Call,
+    /// Called with `handler` to show the service.
+    pub(crate) show: unsafe fn(NonNull<()>, &mut fmt::Formatter<'_>) -> fmt::Result,
+}
 
 global_lock! {
     /// Held while an id is registered or unregistered, so that our table and the core's list
@@ -264,7 +274,7 @@ impl Entry {
     }
 }
 
-/// Registers `id`: the core has `call` called with `handler` from now on.
+/// Registers `id`: the core has the service called from now on.
 ///
 /// May sleep.
 ///
@@ -274,14 +284,13 @@ impl Entry {
 ///
 /// # Safety
 ///
-/// `call` may be called with `handler` from any task, until [`unregister`] has returned, or
-/// [`unregister_all_of`] for the module that either of the two belongs to.
+/// The service's functions may be called with its handler from any task, until [`unregister`] has
+/// returned, or [`unregister_all_of`] for the module that any of the three belongs to.
 pub(crate) unsafe fn register(
     owner: &'static ThisModule,
     id: CbId,
     name: &CStr,
-    handler: NonNull<()>,
-    call: Call,
+    service: Service,
 ) -> Result<Entry> {
     let register = || {
         let drained = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
@@ -293,8 +302,7 @@ pub(crate) unsafe fn register(
         *node.tenant.as_mut(&mut writers) = Some(Tenant {
             name: Name::new(name),
             owner: owner.as_ptr().cast(),
-            call,
-            handler,
+            service,
             drained: drained.clone(),
             leaving: false,
         });
@@ -304,8 +312,8 @@ pub(crate) unsafe fn register(
         //   completed.
         unsafe {
             node.slot.open(Target {
-                call,
-                handler,
+                call: service.call,
+                handler: service.handler,
                 drained: NonNull::from(&*drained),
             })
         };
@@ -372,7 +380,17 @@ pub(crate) fn unregister_all_of(module: &bindings::module) {
         TABLE.iter().find_map(|node| {
             let tenant = node.tenant.as_ref(&writers).as_ref();
             let tenant = tenant.filter(|tenant| {
-                crate::module_holds(module, tenant.owner, tenant.call as usize, tenant.handler)
+                let Service {
+                    handler,
+                    call,
+                    show,
+                } = tenant.service;
+                crate::module_holds(
+                    module,
+                    tenant.owner,
+                    &[call as usize, show as usize],
+                    handler,
+                )
             })?;
             pr_warn!(
                 "{} goes and left {} registered: its Registration was never dropped\n",
@@ -395,17 +413,41 @@ pub(crate) fn wait_for_writers() {
     drop(WRITERS.lock());
 }
 
+/// An id that is registered, while registering and unregistering wait.
+///
+/// # Invariants
+///
+/// `service` is that of a tenant, which cannot go meanwhile.
+pub(crate) struct Registered<'a> {
+    pub(crate) name: &'a BStr,
+    pub(crate) running: i64,
+    service: &'a Service,
+}
+
+impl Registered<'_> {
+    /// Has the service show itself.
+    pub(crate) fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // SAFETY: Who unregisters the tenant has not returned yet, by the type's invariants, so
+        // that its functions may be called.
+        unsafe { (self.service.show)(self.service.handler, f) }
+    }
+}
+
 /// Calls `f` with every id that was ever registered and its counters; with its name and how many
-/// handlers run too, if it is registered now.
+/// handlers run too, if it is [`Registered`] now.
 ///
 /// May sleep. Registering and unregistering wait meanwhile, messages do not.
 pub(crate) fn for_each<E>(
-    mut f: impl FnMut(CbId, Snapshot, Option<(&BStr, i64)>) -> Result<(), E>,
+    mut f: impl FnMut(CbId, Snapshot, Option<Registered<'_>>) -> Result<(), E>,
 ) -> Result<(), E> {
     let writers = WRITERS.lock();
     TABLE.iter().try_for_each(|node| {
         let tenant = node.tenant.as_ref(&writers).as_ref();
-        let tenant = tenant.map(|tenant| (tenant.name.as_bstr(), node.slot.running()));
+        let tenant = tenant.map(|tenant| Registered {
+            name: tenant.name.as_bstr(),
+            running: node.slot.running(),
+            service: &tenant.service,
+        });
         f(node.key.into(), node.slot.snapshot(), tenant)
     })
 }

@@ -42,10 +42,6 @@ use connector::{
     Sender, //
 };
 use kernel::{
-    debugfs::{
-        Dir,
-        File, //
-    },
     fmt, new_mutex,
     prelude::*,
     sync::{
@@ -118,15 +114,16 @@ impl Handler for Service {
         // Nobody else to tell that the client does not read its answer.
         let _ = sender.reply(message, &errno.to_ne_bytes());
     }
+
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.requests.show(f)
+    }
 }
 
 #[pin_data]
 struct CnNotify {
-    // Dropped in this order: requests come no more, and then nothing is watched.
     #[pin]
     registration: Registration<Service>,
-    #[pin]
-    stats: File<Arc<Requests>>,
 }
 
 impl kernel::InPlaceModule for CnNotify {
@@ -136,20 +133,14 @@ impl kernel::InPlaceModule for CnNotify {
             if !changes::CAN_SEE_C_MODULES {
                 pr_info!("no kretprobes in this kernel: the ids of C modules are not seen\n");
             }
-            let dir = Dir::new(c"cn_notify");
             Ok(try_pin_init!(Self {
                 registration <- Registration::new(
                     module,
                     CbId::NOTIFY,
                     c"cn_notify",
-                    Service::new(module, requests.clone()),
+                    Service::new(module, requests),
                 ),
-                stats <- dir.read_callback_file(c"stats", requests, &show),
             }))
         })
     }
-}
-
-fn show(requests: &Arc<Requests>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    requests.show(f)
 }

@@ -467,7 +467,7 @@ mod registering {
             let mut running = 0;
             let mut who = None;
             let _: Result<(), ()> = registry::for_each(|id, _, registered| {
-                if let Some((_, 1)) = registered {
+                if registered.is_some_and(|registered| registered.running == 1) {
                     running += 1;
                     who = Some(id);
                 }

@@ -245,7 +245,7 @@ fn change(message: &Received) -> Result<Change> {
     }
 }
 
-/// What `cn_notify/stats` in debugfs says.
+/// What `cn_notify` says in `rust_connector/services` in debugfs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NotifyStats {
     /// Requests that are stored.
@@ -265,7 +265,7 @@ pub struct NotifyStats {
 impl NotifyStats {
     /// Reads it.
     pub fn read() -> Result<Self> {
-        const PATH: &str = "/sys/kernel/debug/cn_notify/stats";
+        const PATH: &str = "/sys/kernel/debug/rust_connector/services";
         let text = fs::read_to_string(PATH).context(PATH)?;
         let lines = text.lines().filter_map(|line| line.split_once(' '));
         let values: BTreeMap<_, _> = lines.collect();
