@@ -175,11 +175,11 @@ fn hog(rounds: &Rounds) -> Result<()> {
         rounds.taken.store(round, SeqCst);
         // Until rmmod has had the time to take everything away; but not for long if that waits for
         // a handler which has been preempted too.
-        let limit = Instant::now() + Duration::from_millis(150);
+        let limit = Instant::now() + Duration::from_millis(500);
         let mut end = limit;
         while Instant::now() < end {
             if end == limit && rounds.over.load(SeqCst) >= round {
-                end = Instant::now() + Duration::from_millis(100);
+                end = Instant::now() + Duration::from_millis(200);
             }
         }
     }

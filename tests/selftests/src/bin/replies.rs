@@ -121,13 +121,15 @@ fn beginnings() -> Result<()> {
 
 fn ends() -> Result<()> {
     let test = Test::begin()?;
-    for n in [0, 1, 99, 100] {
-        let outcome = test.ask(END, n, 100)?;
-        ensure!(outcome.error.is_none(), "{:?}", outcome.error);
-        ensure!(
-            outcome.replies == [&outcome.sent[n as usize..]],
-            "all but {n} of 100 bytes"
-        );
+    for len in [100, 4096, MAX_DATA_SIZE] {
+        for n in [0, 1, len - 1, len] {
+            let outcome = test.ask(END, n as u32, len)?;
+            ensure!(outcome.error.is_none(), "{:?}", outcome.error);
+            ensure!(
+                outcome.replies == [&outcome.sent[n..]],
+                "all but {n} of {len} bytes"
+            );
+        }
     }
     Ok(())
 }
