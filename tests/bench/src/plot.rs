@@ -148,8 +148,7 @@ impl<'a> Plot<'a> {
             BOTTOM + 44.0,
             self.x_title,
         );
-        // The first series, Rust, is drawn last: on top, and thinner, so that one sees what is
-        // under it.
+        // The first series, Rust, is drawn last and dashed, so that one sees what is under it.
         for (at, series) in self.series.iter().enumerate().rev() {
             let points: Vec<String> = series
                 .values
@@ -157,10 +156,14 @@ impl<'a> Plot<'a> {
                 .enumerate()
                 .map(|(i, &value)| format!("{:.1},{:.1}", x(i), y(value)))
                 .collect();
-            let width = if at == 0 { 1.5 } else { 4.0 };
+            let dashes = if at == 0 {
+                " stroke-dasharray=\"9 6\""
+            } else {
+                ""
+            };
             let _ = writeln!(
                 svg,
-                "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{width}\"/>",
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"3\"{dashes}/>",
                 points.join(" "),
                 series.colour,
             );

@@ -32,7 +32,7 @@ const TITLES: [(&str, &str, &str); 16] = [
     (
         "batch",
         "message from the kernel, received",
-        "in a datagram",
+        "in one datagram",
     ),
     ("register", "register and unregister", ""),
     (
@@ -41,7 +41,7 @@ const TITLES: [(&str, &str, &str); 16] = [
         "requests stored",
     ),
     ("client", "echo round trip, client of its own", ""),
-    ("syscalls", "system calls that do nothing", "of them"),
+    ("syscalls", "system calls that do nothing", "how many"),
     ("memory", "memory of a registration, bytes", ""),
     ("text", "code and constants, bytes", ""),
     ("data", "data, bytes", ""),
@@ -93,7 +93,7 @@ fn label(row: &Row) -> String {
         label += &format!(", {} B", row.size);
     }
     if !counts.is_empty() {
-        label += &format!(", {} {counts}", row.n);
+        label += &format!(", {counts}: {}", row.n);
     }
     label
 }
