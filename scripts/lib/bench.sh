@@ -21,8 +21,13 @@ bench_check() {
 	[[ -z ${LIMIT:-} || ${BASE:-} ]] || die "LIMIT=$LIMIT of what? BASE= names the figures to compare with"
 }
 
-# The modules build on the crate as those of a third party do. The client is
-# compiled by the same compiler as the kernel.
+# The modules build on the crate as those of a third party do.
+kbuild_peers() {
+	make -C "$kdir" "M=$top/tests/bench" "MO=$objects-bench" "CONNECTOR=$objects" \
+		"${cc_args[@]}" "${rust_args[@]}" "-j$jobs" "$@" modules
+}
+
+# The client is compiled by the same compiler as the kernel.
 build_peers() {
 	local cc=gcc
 	[[ ${cc_args[0]} != LLVM=* ]] || cc=clang${cc_args[0]#LLVM=}
@@ -30,8 +35,7 @@ build_peers() {
 	kbuild_setup
 	: >"$build/log/bench.log"
 	run_logged "building the peers" "$build/log/bench.log" "every line that kbuild runs: make bench V=1" \
-		make -C "$kdir" "M=$top/tests/bench" "MO=$objects-bench" "CONNECTOR=$build/connector" \
-		"${cc_args[@]}" "${rust_args[@]}" "-j$jobs" ${V:+"V=$V"} modules
+		kbuild_peers ${V:+"V=$V"}
 	rm -rf "$build/bench"
 	mkdir -p "$build/bench/guest"
 	cp -p "$objects-bench"/*/*.ko "$build/bench/guest/"
@@ -44,7 +48,8 @@ build_peers() {
 bench_to_initramfs() {
 	[[ $goal = bench || $goal = size ]] || return 0
 	mkdir -p "$1/bench"
-	cp "$build"/bench/guest/* "$build/bench.bin/client-rust" "$1/bench/"
+	cp -p "$build/bench.bin/client-rust" "$build/bench/guest/"
+	cp "$build"/bench/guest/* "$1/bench/"
 }
 
 # Which kernel, compilers and machine: figures of the same are comparable.

@@ -56,6 +56,9 @@ step_lint_modules() {
 	: >"$build/log/clippy-modules.log"
 	LOG_LINES=60 run_logged "checking" "$build/log/clippy-modules.log" "see above" \
 		kbuild "-j$jobs" CLIPPY=1 modules
+	rm -rf "$objects-bench"
+	LOG_LINES=60 run_logged "checking the peers" "$build/log/clippy-modules.log" "see above" \
+		kbuild_peers CLIPPY=1
 	if grep -qE '^warning|: warning: ' "$build/log/clippy-modules.log"; then
 		grep -E -A12 '^warning|: warning: ' "$build/log/clippy-modules.log" | head -n 80 >&2
 		die "clippy has warnings for the modules" "log: $build/log/clippy-modules.log"
