@@ -74,9 +74,17 @@ impl Ring {
         let mut position = self.head.load(Relaxed);
         loop {
             // The place is free once `tail` has passed it.
-            if position - self.tail.load(Acquire) >= Self::SIZE {
-                self.lost.add(1, Relaxed);
-                return;
+            match position.checked_sub(self.tail.load(Acquire)) {
+                Some(filled) if filled < Self::SIZE => {}
+                Some(_) => {
+                    self.lost.add(1, Relaxed);
+                    return;
+                }
+                // Others have put changes in since we looked, which were taken out already.
+                None => {
+                    position = self.head.load(Relaxed);
+                    continue;
+                }
             }
             match self.head.cmpxchg(position, position + 1, Full) {
                 Ok(_) => break,
