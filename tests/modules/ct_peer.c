@@ -31,20 +31,25 @@ static int ct_peer_blink(const char *text, const struct kernel_param *kp)
 {
 	struct cb_id id;
 	unsigned int times;
-	int ret;
+	int ret = 0;
 
 	if (sscanf(text, "%u:%u %u", &id.idx, &id.val, &times) != 3)
 		return -EINVAL;
 
+	/* Several tasks may do this at once, for different ids. */
+	kernel_param_unlock(THIS_MODULE);
+
 	while (times--) {
 		ret = cn_add_callback(&id, "ct_peer", ct_peer_echo);
 		if (ret)
-			return ret;
+			break;
 		cn_del_callback(&id);
 		cond_resched();
 	}
 
-	return 0;
+	kernel_param_lock(THIS_MODULE);
+
+	return ret;
 }
 
 static const struct kernel_param_ops ct_peer_blink_ops = {
