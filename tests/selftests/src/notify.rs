@@ -11,7 +11,9 @@ use anyhow::{Context, Result, bail, ensure};
 use connector_wire::CbId;
 use nix::{
     errno::Errno,
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     sys::socket::{setsockopt, sockopt},
+    unistd::Pid,
 };
 
 use crate::{Client, Received};
@@ -309,4 +311,46 @@ pub fn blink(id: CbId, times: u32) -> Result<()> {
         format!("{id} {times}"),
     )
     .with_context(|| format!("ct_peer registers {id} {times} times"))
+}
+
+/// While this exists, this thread and those that it starts run on one CPU, if the machine is
+/// emulated.
+///
+/// QEMU before 8.1 emulates several CPUs by several threads, one of which may translate an
+/// instruction while another overwrites it, and go on using what it was. A probe is then not hit, or
+/// hit after it was removed, which the kernel rightly calls an oops. So whoever arms probes and
+/// whoever runs into them share a CPU there. The kernel must not replace breakpoints by jumps, which
+/// it does later and on any CPU.
+pub struct OneCpu {
+    before: Option<(CpuSet, String)>,
+}
+
+impl OneCpu {
+    const OPTIMIZATION: &str = "/proc/sys/debug/kprobes-optimization";
+
+    /// Begins now.
+    pub fn if_emulated() -> Result<Self> {
+        if !fs::read_to_string("/proc/cpuinfo")?.contains("QEMU TCG CPU") {
+            return Ok(Self { before: None });
+        }
+        let this_thread = Pid::from_raw(0);
+        let cpus = sched_getaffinity(this_thread)?;
+        let optimization = fs::read_to_string(Self::OPTIMIZATION).unwrap_or_default();
+        let _ = fs::write(Self::OPTIMIZATION, "0");
+        let mut one = CpuSet::new();
+        one.set(0)?;
+        sched_setaffinity(this_thread, &one)?;
+        Ok(Self {
+            before: Some((cpus, optimization)),
+        })
+    }
+}
+
+impl Drop for OneCpu {
+    fn drop(&mut self) {
+        if let Some((cpus, optimization)) = &self.before {
+            let _ = sched_setaffinity(Pid::from_raw(0), cpus);
+            let _ = fs::write(Self::OPTIMIZATION, optimization.trim());
+        }
+    }
 }

@@ -18,7 +18,9 @@ use anyhow::{Result, anyhow, bail, ensure};
 use nix::errno::Errno;
 use selftests::{
     CbId, Client, ECHO, KernelLog, Module, Suite,
-    notify::{Change, Ids, Listener, NOTIFY, NotifyStats, answer, blink, expect_done, probed},
+    notify::{
+        Change, Ids, Listener, NOTIFY, NotifyStats, OneCpu, answer, blink, expect_done, probed,
+    },
     procfs, unload_in_background, wait_for,
 };
 
@@ -205,16 +207,34 @@ fn before_the_answer() -> Result<()> {
     client.expect_nothing()
 }
 
+/// Stores as many requests as can be but for one, to a group with somebody in it who never reads.
+/// It then takes a while to announce a change of [`BLINK`], or of another val.
+fn slow_down(client: &Client) -> Result<Client> {
+    const GROUP: u32 = 4;
+    const MAX_REQUESTS: u32 = 128;
+    let never_reads = Client::open_in(GROUP)?;
+    for number in 1..MAX_REQUESTS {
+        let ids = Ids::new(&[(BLINK.idx, 1)], &[(BLINK.val, number)]);
+        expect_done(client, &ids, GROUP)?;
+    }
+    Ok(never_reads)
+}
+
 fn own_goodbye() -> Result<()> {
+    const TIMES: u32 = 300;
     let (_connector, notify) = load_notify()?;
+    let _peer = Module::load("ct_peer", "")?;
     let client = Client::open()?;
     let mut listener = Listener::new(GROUP)?;
     ask_for_every(&client)?;
-    let echo = Module::load("cn_echo", "")?;
+    let _never_reads = slow_down(&client)?;
+    blink(BLINK, TIMES)?;
     notify.unload()?;
     // No barrier: what unloading announces is announced when it is done.
-    listener.expect(&[Change::Came(ECHO), Change::Went(NOTIFY)])?;
-    echo.unload()?;
+    let mut expected = [Change::Came(BLINK), Change::Went(BLINK)].repeat(TIMES as usize);
+    expected.push(Change::Went(NOTIFY));
+    listener.expect(&expected)?;
+    blink(BLINK, 1)?;
     // A new one knows nothing of what the old one was asked.
     let _notify = Module::load("cn_notify", "")?;
     let stats = NotifyStats::read()?;
@@ -224,17 +244,11 @@ fn own_goodbye() -> Result<()> {
 }
 
 fn too_fast() -> Result<()> {
-    const CHANGES: u32 = 4000;
-    const STORED: u32 = 128;
+    const TIMES: u32 = 2000;
     let (_connector, _notify) = load_notify()?;
     let _peer = Module::load("ct_peer", "")?;
     let client = Client::open()?;
-    // Many requests, to a group with somebody in it who never reads, take a while for each change.
-    let _never_reads = Client::open_in(4)?;
-    for number in 1..STORED {
-        let ids = Ids::new(&[(BLINK.idx, 1)], &[(BLINK.val, number)]);
-        expect_done(&client, &ids, 4)?;
-    }
+    let _never_reads = slow_down(&client)?;
     let mut log = KernelLog::from_now()?;
     let mut listener = Listener::new(GROUP)?;
     ask_for_every(&client)?;
@@ -242,7 +256,7 @@ fn too_fast() -> Result<()> {
     blink(BLINK, 1)?;
     ask_for_every(&client)?;
     listener.expect(&[Change::Came(BLINK), Change::Went(BLINK)])?;
-    blink(BLINK, CHANGES / 2)?;
+    blink(BLINK, TIMES)?;
     ask_for_every(&client)?;
     let last = CbId { idx: 42, val: 7 };
     blink(last, 1)?;
@@ -250,7 +264,7 @@ fn too_fast() -> Result<()> {
 
     let (mut changes, missing) = listener.changes_and_gaps()?;
     let lost = NotifyStats::read()?.lost;
-    println!("# {lost} of {CHANGES} changes at once were lost");
+    println!("# {lost} of {} changes at once were lost", 2 * TIMES);
     ensure!(lost > 0, "nothing was lost");
     ensure!(
         u64::from(missing) == lost,
@@ -262,7 +276,7 @@ fn too_fast() -> Result<()> {
         "after the loss {end:?} is announced"
     );
     ensure!(
-        changes.len() as u64 + lost == CHANGES.into(),
+        changes.len() as u64 + lost == u64::from(2 * TIMES),
         "{} changes were announced and {lost} lost",
         changes.len()
     );
@@ -274,11 +288,11 @@ fn too_fast() -> Result<()> {
     log.expect("changes came too fast to be announced")
 }
 
-/// Runs `f` in a thread again and again.
+/// Runs `f` in a thread again and again, until it is dropped.
 struct Repeated {
     stop: Arc<AtomicBool>,
     times: Arc<AtomicU64>,
-    thread: JoinHandle<Result<()>>,
+    thread: Option<JoinHandle<Result<()>>>,
 }
 
 impl Repeated {
@@ -296,19 +310,34 @@ impl Repeated {
         Self {
             stop,
             times,
-            thread,
+            thread: Some(thread),
         }
     }
 
     /// How often it was done; an error if it ended.
-    fn times(&self) -> Result<u64> {
-        ensure!(!self.thread.is_finished(), "a thread gave up");
+    fn times(&mut self) -> Result<u64> {
+        if self.thread.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.end()?;
+            bail!("a thread gave up");
+        }
         Ok(self.times.load(Relaxed))
     }
 
-    fn stop(self) -> Result<()> {
+    fn stop(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
         self.stop.store(true, Relaxed);
-        join(self.thread)
+        self.thread.take().map_or(Ok(()), join)
+    }
+}
+
+impl Drop for Repeated {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            println!("# in a thread: {error:#}");
+        }
     }
 }
 
@@ -352,6 +381,7 @@ fn fire(number: u32, accepted: Arc<AtomicU64>) -> Result<Repeated> {
 
 fn unloading_under_fire() -> Result<()> {
     const TIMES: usize = 4;
+    let _one_cpu = OneCpu::if_emulated()?;
     let connector = Module::load("rust_connector", "")?;
     let peer = Module::load("ct_peer", "")?;
     let accepted = Arc::new(AtomicU64::new(0));
@@ -365,7 +395,7 @@ fn unloading_under_fire() -> Result<()> {
         let before = accepted.load(Relaxed);
         let loads = threads[5].times()?;
         wait_for("requests are accepted, and modules come and go", || {
-            for thread in &threads {
+            for thread in &mut threads {
                 thread.times()?;
             }
             let done = accepted.load(Relaxed) > before + 20 && threads[5].times()? > loads;
@@ -384,46 +414,45 @@ fn unloading_under_fire() -> Result<()> {
 }
 
 fn many_barriers() -> Result<()> {
-    const TIMES: u64 = 15;
+    const TIMES: u64 = 100;
     let (_connector, _notify) = load_notify()?;
     let _peer = Module::load("ct_peer", "")?;
     let client = Client::open()?;
     let mut listener = Listener::new(GROUP)?;
     ask_for_every(&client)?;
-    // Each of them has all that is complete announced, beside the work item.
-    let mut threads: Vec<_> = (0..4)
-        .map(|_| {
-            let client = Client::open()?;
-            Ok(Repeated::new(move || ask_for_every(&client)))
-        })
-        .collect::<Result<_>>()?;
-    threads.push(Repeated::new(|| {
+    let mut threads = vec![Repeated::new(|| {
         let _echo = Module::load("cn_echo", "")?;
         let _test = Module::load("cn_test", "")?;
         Ok(())
-    }));
-    let mut changes = Vec::new();
-    for round in 0..TIMES {
+    })];
+    // Each request has all that is complete announced, beside the work item.
+    for number in 0..3 {
+        let client = Client::open()?;
         let id = CbId {
-            // CAST: Small.
-            val: round as u32,
-            ..BLINK
+            idx: 42,
+            val: number,
         };
-        blink(id, 10)?;
+        threads.push(Repeated::new(move || {
+            blink(id, 3)?;
+            ask_for_every(&client)
+        }));
+    }
+    let mut changes = Vec::new();
+    let mut round = 0;
+    while round < TIMES || threads[0].times()? < 5 {
+        blink(BLINK, 3)?;
         let mut seen = listener.changes()?;
         ask_for_every(&client)?;
         seen.extend(listener.changes()?);
         // Of ours, now is the time; of others, some time.
-        let mine = seen.iter().filter(|change| change.id() == id).count();
+        let of_ours = seen.iter().filter(|change| change.id() == BLINK).count();
         ensure!(
-            mine == 20,
-            "{mine} of 20 changes were announced before the answer"
+            of_ours == 6,
+            "{of_ours} of 6 changes were announced before the answer"
         );
         changes.extend(seen);
+        round += 1;
     }
-    wait_for("modules come and go", || {
-        Ok((threads[4].times()? >= 5).then_some(()))
-    })?;
     for thread in threads {
         thread.stop()?;
     }

@@ -22,7 +22,7 @@ use nix::{
 };
 use selftests::{
     CbId, Module, PATIENCE, Suite,
-    notify::{NOTIFY, NotifyStats, blink},
+    notify::{NOTIFY, NotifyStats, OneCpu, blink},
     procfs, wait_for,
 };
 
@@ -180,7 +180,7 @@ fn member<'a>(line: &'a str, name: &str) -> Result<&'a str> {
     value.with_context(|| format!("no {name} in {line}"))
 }
 
-/// Threads that load and unload modules, until they are told to stop.
+/// Threads that load and unload modules, until this is dropped.
 struct Churn {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<Result<()>>>,
@@ -216,13 +216,25 @@ impl Churn {
         }
     }
 
-    fn stop(self) -> Result<()> {
+    fn stop(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
         self.stop.store(true, Relaxed);
-        for thread in self.threads {
+        for thread in self.threads.drain(..) {
             wait_for("a thread ends", || Ok(thread.is_finished().then_some(())))?;
             thread.join().map_err(|_| anyhow!("a thread panicked"))??;
         }
         Ok(())
+    }
+}
+
+impl Drop for Churn {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            println!("# in a thread: {error:#}");
+        }
     }
 }
 
@@ -237,6 +249,7 @@ fn load_last() -> Result<Module> {
 
 fn state_then_changes() -> Result<()> {
     const TIMES: usize = 4;
+    let _one_cpu = OneCpu::if_emulated()?;
     let (_connector, _notify) = load_notify()?;
     for _ in 0..TIMES {
         let churn = Churn::start();
@@ -257,6 +270,7 @@ fn state_then_changes() -> Result<()> {
 }
 
 fn only_what_was_asked() -> Result<()> {
+    let _one_cpu = OneCpu::if_emulated()?;
     let (_connector, _notify) = load_notify()?;
     let churn = Churn::start();
     // Two requests, which overlap.
