@@ -54,7 +54,8 @@ bench_to_initramfs() {
 
 # Which kernel, compilers and machine: figures of the same are comparable.
 bench_kernel() {
-	printf 'Linux %s, %s, %s' "$(<"$kdir/include/config/kernel.release")" \
+	printf 'Linux %s (configuration %s), %s, %s' "$(<"$kdir/include/config/kernel.release")" \
+		"$(grep '^CONFIG_' "$kdir/.config" | short_hash)" \
 		"$(config CC_VERSION_TEXT)" "$(config RUSTC_VERSION_TEXT)"
 	[[ $clock = wall ]] || printf ', QEMU %s -cpu qemu64 -icount shift=0' \
 		"$(qemu-system-x86_64 --version | sed -n 's/.* version \([0-9.]*\).*/\1/p')"
