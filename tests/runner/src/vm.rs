@@ -117,7 +117,11 @@ pub fn qemu(image: &Image, accel: Accel, append: &str) -> Command {
         .arg("-initrd")
         .arg(&image.initrd)
         .arg("-append")
-        .arg(format!("console=ttyS0 panic=-1 oops=panic {append}"));
+        // no_timer_check: on a busy host an emulated timer can miss the moment in which the kernel
+        // looks whether it works, and the kernel panics.
+        .arg(format!(
+            "console=ttyS0 panic=-1 oops=panic no_timer_check {append}"
+        ));
     command
 }
 
