@@ -13,6 +13,7 @@ build_initramfs() {
 	cp "$top"/scripts/guest/* "$root/guest/"
 	ln -s guest/init "$root/init"
 	cp "$build"/modules/*.ko "$root/modules/"
+	[[ $goal != test ]] || cp "$build"/standalone/*.ko "$root/modules/"
 	cp -r "$build"/bin/. "$root/bin/"
 	cp -r "$build"/selftests/. "$root/selftests/"
 	bench_to_initramfs "$root"

@@ -56,6 +56,17 @@ collect_connector() {
 	mv "$build/connector.new" "$build/connector"
 }
 
+# The module in a tree of its own (samples/standalone), by its own Makefile, from
+# outside of this tree: as somebody else would build theirs.
+build_standalone() {
+	local folder=$build/standalone
+	rm -rf "$folder"
+	cp -r "$top/samples/standalone" "$folder"
+	run_logged "building for ${kernel_id%-*}" "$build/log/standalone.log" "every line that kbuild runs: make V=1" \
+		make -C "$folder" "KDIR=$kdir" "CONNECTOR=$build/connector" "${cc_args[@]}" "${rust_args[@]}" ${V:+"V=$V"} modules
+	step_done "$(basename "$folder"/*.ko)"
+}
+
 install_modules() {
 	kbuild_setup
 	run_logged "installing" "$build/log/modules.log" "it writes to \${INSTALL_MOD_PATH}/lib/modules: are you root?" \
