@@ -234,8 +234,8 @@ pub(crate) struct Buffer {
 #[command(after_long_help = "\
 JSON: {\"event\":\"proc\",\"time\",\"cpu\",\"what\",\"pid\",\"tid\"} with time in seconds since boot, and by \
 what: fork \"parent_pid\", \"parent_tid\"; exec \"command\" if it could be read; uid and gid \"real\", \
-\"effective\"; ptrace \"tracer_pid\" if one came; comm \"comm\"; coredump \"parent_pid\"; exit \"status\" \
-or \"signal\" it died of, and \"parent_pid\". {\"event\":\"overrun\",\"lost\",\"text\"}; \
+\"effective\"; ptrace \"tracer_pid\" if one came; comm \"comm\"; coredump and exit \"parent_pid\" unless the parent \
+was quicker than the event; exit \"status\", or \"signal\" if it died of one. {\"event\":\"overrun\",\"lost\",\"text\"}; \
 {\"event\":\"gap\",\"cpu\",\"missing\"}; {\"event\":\"error\",\"text\"}.
 
 Exit status: 0 when ended by Ctrl-C or --count, 1 if events were lost, 2 on an error.")]

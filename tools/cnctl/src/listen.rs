@@ -11,7 +11,9 @@ use std::{
     },
 };
 
-use connector_client::{Connector, Deadline, Error, Event, Gaps, Message, Overrun, RecvBatch};
+use connector_client::{
+    Builder, Connector, Deadline, Error, Event, Gaps, Message, Overrun, RecvBatch,
+};
 
 use crate::{
     Failure, Outcome,
@@ -29,8 +31,7 @@ pub(crate) fn run(args: &Listen, global: &Global) -> Result<Outcome, Failure> {
         .groups
         .iter()
         .fold(0, |mask, group| mask | group.mask());
-    let connector = Connector::builder().groups(mask).open()?;
-    enlarge(&connector, args.buffer)?;
+    let connector = open(Connector::builder().groups(mask), args.buffer)?;
 
     let incomplete = Arc::new(AtomicBool::new(false));
     let shared = Arc::clone(&incomplete);
@@ -65,12 +66,13 @@ pub(crate) fn run(args: &Listen, global: &Global) -> Result<Outcome, Failure> {
     Ok(outcome(&listener.incomplete))
 }
 
-/// Enlarges the receive buffer as far as the command line asks for.
-pub(crate) fn enlarge(connector: &Connector, buffer: Buffer) -> Result<(), Failure> {
+/// Opens a socket with the receive buffer that the command line asks for.
+pub(crate) fn open(builder: Builder, buffer: Buffer) -> Result<Connector, Failure> {
     let Some(bytes) = buffer.bytes else {
-        return Ok(());
+        return Ok(builder.open()?);
     };
-    let granted = connector.set_receive_buffer(bytes)?;
+    let connector = builder.receive_buffer(bytes).open()?;
+    let granted = connector.receive_buffer()?;
     // The kernel doubles what it is asked for, where it grants it.
     if granted / 2 < bytes {
         eprintln!(
@@ -79,7 +81,7 @@ pub(crate) fn enlarge(connector: &Connector, buffer: Buffer) -> Result<(), Failu
             granted / 2
         );
     }
-    Ok(())
+    Ok(connector)
 }
 
 /// What it comes to if messages are missing, or are not.

@@ -40,8 +40,7 @@ pub(crate) fn run(args: &Proc, global: &Global) -> Result<Outcome, Failure> {
     let output = Output::new(global);
     let events = args.events.iter().copied().reduce(|all, one| all | one);
     let events = events.unwrap_or(Events::ALL);
-    let connector = Arc::new(Connector::open()?);
-    listen::enlarge(&connector, args.buffer)?;
+    let connector = Arc::new(listen::open(Connector::builder(), args.buffer)?);
 
     let incomplete = Arc::new(AtomicBool::new(false));
     let (shared, ended) = (Arc::clone(&connector), Arc::clone(&incomplete));

@@ -57,7 +57,8 @@ impl Builder {
         self
     }
 
-    /// Asks for a receive buffer of this size; see [`Connector::set_receive_buffer`].
+    /// Asks for a receive buffer of this size, before any group is joined; see
+    /// [`Connector::set_receive_buffer`].
     pub fn receive_buffer(mut self, bytes: usize) -> Self {
         self.receive_buffer = Some(bytes);
         self
@@ -88,10 +89,7 @@ impl Builder {
     ///
     /// [`Error::NoConnector`], [`Error::NotPermitted`], or [`Error::Io`].
     pub fn open(self) -> Result<Connector> {
-        let socket = Socket::open(self.groups, self.accept_processes)?;
-        if let Some(bytes) = self.receive_buffer {
-            socket.set_receive_buffer(bytes)?;
-        }
+        let socket = Socket::open(self.groups, self.accept_processes, self.receive_buffer)?;
         Ok(Connector {
             // Two programs on one service, or two runs of one, should not use the same numbers.
             next_seq: AtomicU32::new(socket.portid().wrapping_mul(0x9e37_79b9)),

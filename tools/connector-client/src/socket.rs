@@ -39,13 +39,22 @@ impl Socket {
     /// Opens a socket, binds it to a port of the kernel's choice, and joins `groups`. Unless it is
     /// to hear from `processes`, too, it is connected to the kernel; who else sends to it is then
     /// refused. (A broadcast of a privileged process still arrives.)
-    pub(crate) fn open(groups: u32, processes: bool) -> Result<Self> {
+    ///
+    /// The size of the receive buffer is set first: what comes from the moment of joining on finds it.
+    pub(crate) fn open(
+        groups: u32,
+        processes: bool,
+        receive_buffer: Option<usize>,
+    ) -> Result<Self> {
         let mut inner = netlink_sys::Socket::new(netlink::PROTOCOL.into()).map_err(|error| {
             match errno(&error) {
                 Errno::EPROTONOSUPPORT | Errno::EAFNOSUPPORT => Error::NoConnector,
                 _ => Error::io("opening a netlink socket", error),
             }
         })?;
+        if let Some(bytes) = receive_buffer {
+            set_receive_buffer(&inner, bytes)?;
+        }
         inner
             .bind(&SocketAddr::new(0, groups))
             .map_err(|error| membership("binding the socket", groups, error))?;
@@ -92,12 +101,7 @@ impl Socket {
 
     /// Asks for a receive buffer of `bytes`, beyond `net.core.rmem_max` if permitted.
     pub(crate) fn set_receive_buffer(&self, bytes: usize) -> Result<()> {
-        let doing = "setting the size of the receive buffer";
-        if setsockopt(&self.inner, sockopt::RcvBufForce, &bytes).is_ok() {
-            return Ok(());
-        }
-        setsockopt(&self.inner, sockopt::RcvBuf, &bytes)
-            .map_err(|errno| Error::io(doing, errno.into()))
+        set_receive_buffer(&self.inner, bytes)
     }
 
     /// Sends one datagram to the kernel.
@@ -175,6 +179,14 @@ impl Socket {
             Err(errno) => Err(Error::io("waiting for a message", errno.into())),
         }
     }
+}
+
+fn set_receive_buffer(socket: &netlink_sys::Socket, bytes: usize) -> Result<()> {
+    if setsockopt(socket, sockopt::RcvBufForce, &bytes).is_ok() {
+        return Ok(());
+    }
+    setsockopt(socket, sockopt::RcvBuf, &bytes)
+        .map_err(|errno| Error::io("setting the size of the receive buffer", errno.into()))
 }
 
 /// The error number of an error from a system call.
