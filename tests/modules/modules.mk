@@ -8,6 +8,7 @@ connector-users += \
 	ct_gate:tests/modules/ct_gate \
 	ct_leak:tests/modules/ct_leak \
 	ct_leak_static:tests/modules/ct_leak_static \
+	ct_puppet:tests/modules/ct_puppet \
 	ct_reply:tests/modules/ct_reply \
 	ct_send:tests/modules/ct_send \
 	ct_sender:tests/modules/ct_sender
