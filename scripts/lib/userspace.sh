@@ -2,17 +2,23 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The programs, built by cargo as static binaries (the VM has no libc): tools and
-# samples to build/bin/, test programs to build/selftests/, those of tests/bench to
-# build/bench.bin/, the VM runner, which is the harness's own, to build/host/.
-# Sourced.
+# samples to build/bin/, the examples of connector-client to build/bin/examples/,
+# test programs to build/selftests/, those of tests/bench to build/bench.bin/, the VM
+# runner, which is the harness's own, to build/host/. Sourced.
 
 cargo_target=x86_64-unknown-linux-gnu
 
 # With --target, build scripts and proc macros stay ordinary host programs.
-cargo_build() {
-	RUSTC=$rustc RUSTFLAGS="-C target-feature=+crt-static" "$cargo" build --release --workspace \
+cargo_static() {
+	RUSTC=$rustc RUSTFLAGS="-C target-feature=+crt-static" "$cargo" build --release \
 		--target "$cargo_target" ${CI:+--locked} \
-		--message-format=json-render-diagnostics >"$build/cargo.json"
+		--message-format=json-render-diagnostics "$@"
+}
+
+# The examples by themselves: one of them takes tokio, which the tools should do without.
+cargo_build() {
+	cargo_static --workspace >"$build/cargo.json" &&
+		cargo_static -p connector-client --examples --features tokio >>"$build/cargo.json"
 }
 
 crates_compiled() {
@@ -26,18 +32,19 @@ build_userspace() {
 	progress_fn=crates_compiled \
 		run_logged "building" "$build/log/userspace.log" "the compiler's messages are above and in the log" cargo_build
 	rm -rf "$build"/{bin,selftests,host,bench.bin}.new
-	mkdir -p "$build"/{bin,selftests,host,bench.bin}.new
+	mkdir -p "$build"/{bin,selftests,host,bench.bin}.new "$build/bin.new/examples"
 	# One JSON object per line; a program's has its crate's manifest and its path.
 	while read -r line; do
 		program=${line##*\"executable\":\"}
 		program=${program%%\"*}
 		case ${line#*\"manifest_path\":\"} in
-		"$top"/tests/runner/*) dir=host ;;
-		"$top"/tests/bench/*) dir=bench.bin ;;
-		"$top"/tests/selftests/*) dir=selftests ;;
-		*) dir=bin ;;
+		"$top"/tests/runner/*) dir=host.new ;;
+		"$top"/tests/bench/*) dir=bench.bin.new ;;
+		"$top"/tests/selftests/*) dir=selftests.new ;;
+		"$top"/tools/connector-client/*) dir=bin.new/examples ;;
+		*) dir=bin.new ;;
 		esac
-		cp -p "$program" "$build/$dir.new/"
+		cp -p "$program" "$build/$dir/"
 	done < <(grep '"executable":"' "$build/cargo.json")
 	for script in "$top"/tests/selftests/*.sh; do
 		[[ ! -x $script ]] || cp -p "$script" "$build/selftests.new/"
