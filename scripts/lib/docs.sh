@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # For readers and their editors: the API documentation of both crates as HTML in
-# build/docs/, and rust-project.json. Sourced.
+# build/docs/, man pages and shell completions of cnctl in build/docs/cnctl/, and
+# rust-project.json. Sourced.
 
 # rustdoc_like OBJECT ARGUMENT...: runs rustdoc with the flags that kbuild compiled
 # a crate with, which it keeps beside the object.
@@ -43,14 +44,21 @@ compile_examples() {
 	return "$status"
 }
 
+# The man pages and shell completions of cnctl, which it has from its own --help.
+document_cnctl() {
+	RUSTC=$rustc "$cargo" run -p cnctl --features docs --bin cnctl-docs ${CI:+--locked} -- \
+		"$build/docs.new/cnctl"
+}
+
 step_docs() {
 	step "docs"
 	rm -rf "$build/docs.new"
 	run_logged "connector-wire" "$build/log/docs.log" "see the log" document wire/connector_wire
 	run_logged "connector" "$build/log/docs.log" "see the log" document connector/connector
+	run_logged "cnctl" "$build/log/docs.log" "see the log" document_cnctl
 	rm -rf "$build/docs"
 	mv "$build/docs.new" "$build/docs"
-	step_done "build/docs/connector/index.html"
+	step_done "build/docs/connector/index.html, build/docs/cnctl/man/"
 }
 
 # What an editor needs to understand the kernel side.
