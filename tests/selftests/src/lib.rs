@@ -23,6 +23,8 @@ mod klog;
 mod module;
 pub mod notify;
 pub mod procfs;
+pub mod program;
+pub mod puppet;
 mod stats;
 mod tap;
 

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The examples of `connector-client`, and `ucon`, do what they say.
+
+use std::{
+    fs,
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result, ensure};
+use selftests::{
+    CbId, Module, Stats, Suite,
+    program::{Running, run},
+    wait_for,
+};
+
+fn example(name: &str) -> Command {
+    Command::new(format!("/bin/examples/{name}"))
+}
+
+fn asking() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let echo = run(&mut example("echo"))?.expect(0)?;
+    ensure!(echo.stdout.contains("with \"hello\""), "{echo:?}");
+    for name in ["threads", "tasks"] {
+        let ended = run(&mut example(name))?.expect(0)?;
+        let expected = "100000 replies, none mixed up\n";
+        ensure!(ended.stdout == expected, "{name}: {ended:?}");
+    }
+    Ok(())
+}
+
+fn without_service() -> Result<()> {
+    let echo = run(&mut example("echo"))?.expect(1)?;
+    ensure!(echo.stderr.contains("TimedOut"), "{echo:?}");
+    Ok(())
+}
+
+fn listening() -> Result<()> {
+    let (_connector, _test) = Module::load_with_connector("cn_test", "")?;
+    let mut example = Running::start(&mut example("listen"))?;
+    let mut ucon = Running::start(&mut Command::new("/bin/ucon"))?;
+    let path = "/tmp/ucon.out";
+    let to_file = Running::start(Command::new("/bin/ucon").arg(path))?;
+    let line = example.line()?;
+    ensure!(
+        line.starts_with("14:1111 ") && line.contains("counter = "),
+        "{line}"
+    );
+    ensure!(ucon.line()? == "subscribing to 14:1110");
+    let line = ucon.line()?;
+    let (header, text) = line.split_once("] counter = ").context(line.clone())?;
+    let number: u32 = text
+        .trim_end_matches("\\x00")
+        .parse()
+        .context(line.clone())?;
+    let expected = format!("[14:1111] [{number:08}.00000000");
+    ensure!(header == expected, "{line}");
+    wait_for("a counter in the file", || {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        Ok(text.contains("counter = ").then_some(()))
+    })?;
+    drop(to_file);
+    Ok(fs::remove_file(path)?)
+}
+
+fn processes() -> Result<()> {
+    let mut watching = Running::start(&mut example("processes"))?;
+    // It does not say when it begins.
+    let mut lines = Vec::new();
+    let mut pids = Vec::new();
+    wait_for("a program and its failure", || {
+        let mut child = Command::new("/bin/busybox").arg("false").spawn()?;
+        pids.push(child.id());
+        child.wait()?;
+        lines.extend(watching.line_now()?);
+        let said = |text: &str| {
+            let mut lines = lines.iter().filter(|line: &&String| line.ends_with(text));
+            lines.any(|line| pids.iter().any(|pid| line.starts_with(&format!("{pid} "))))
+        };
+        let both = said(" executes a program") && said(" failed: exit status: 1");
+        Ok(both.then_some(()))
+    })
+}
+
+/// The kernel's console shows nothing but emergencies until this is dropped: each line takes time.
+struct Quiet(String);
+
+impl Quiet {
+    const PATH: &str = "/proc/sys/kernel/printk";
+
+    fn new() -> Result<Self> {
+        let before = fs::read_to_string(Self::PATH)?;
+        fs::write(Self::PATH, "1")?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        if let Err(error) = fs::write(Self::PATH, &self.0) {
+            println!("# {}: {error}", Self::PATH);
+        }
+    }
+}
+
+fn sending() -> Result<()> {
+    let (_connector, _test) = Module::load_with_connector("cn_test", "")?;
+    let quiet = Quiet::new()?;
+    let sent = run(Command::new("/bin/ucon").arg("-s"))?.expect(0)?;
+    drop(quiet);
+    let expected = "1000 messages have been sent to 14:1110\n".repeat(10);
+    ensure!(sent.stdout == expected, "{sent:?}");
+    let id = CbId {
+        idx: 14,
+        val: 0x456,
+    };
+    let stats = Stats::of(id)?;
+    ensure!(stats.received == 10_000, "{stats:?}");
+    Ok(())
+}
+
+fn usage() -> Result<()> {
+    let help = run(Command::new("/bin/ucon").arg("-h"))?.expect(0)?;
+    ensure!(
+        help.stdout
+            .starts_with("Usage: ucon [options] [output file]")
+    );
+    let wrong = run(Command::new("/bin/ucon").arg("-x"))?.expect(1)?;
+    ensure!(
+        wrong.stderr.contains("-x") && wrong.stderr.contains("Usage"),
+        "{wrong:?}"
+    );
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    Suite::new()
+        .test("the examples that ask get all their replies", asking)
+        .test("an example says that nobody answers", without_service)
+        .test(
+            "an example and ucon show what cn_test broadcasts",
+            listening,
+        )
+        .test("an example shows programs and failures", processes)
+        .test(
+            "ucon -s sends 10000 messages, and cn_test gets them all",
+            sending,
+        )
+        .test("ucon says how it is used", usage)
+        .run()
+}

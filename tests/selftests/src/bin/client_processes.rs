@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Process events through a `Connector`: those of known processes, all of them, in order.
+//!
+//! The order is that of each process, and that in which they were started. That a process has ended
+//! is told after its parent could see it, so that what the parent does next may come before.
+//!
+//! The program starts itself: `node` starts leaves one after the other, which do something and end.
+
+use std::{
+    collections::HashMap,
+    env, fs,
+    os::unix::process::ExitStatusExt,
+    process::{Command, ExitCode, ExitStatus, Stdio, exit},
+    thread,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use connector_client::{
+    Connector, Deadline, Event, Gaps, ProcEvent,
+    proc::{Events, ID, What},
+};
+use nix::{
+    sys::signal::{Signal, raise},
+    unistd::{Gid, Uid, setresgid, setresuid, setsid},
+};
+use selftests::{PATIENCE, Suite, skip};
+
+/// What the leaves do, in this order, and how they end.
+const LEAVES: [&str; 6] = ["succeed", "fail", "die", "lead", "drop", "rename"];
+
+/// The program's other lives.
+fn be(what: &str) -> Result<()> {
+    match what {
+        "node" => {
+            for leaf in LEAVES {
+                let mut child = Command::new("/proc/self/exe").arg(leaf).spawn()?;
+                println!("{}", child.id());
+                child.wait()?;
+            }
+            exit(5)
+        }
+        "succeed" => exit(0),
+        "fail" => exit(3),
+        "die" => raise(Signal::SIGKILL)?,
+        "lead" => {
+            setsid()?;
+        }
+        "drop" => {
+            let (uid, gid) = (Uid::from_raw(1000), Gid::from_raw(1001));
+            setresgid(gid, gid, gid)?;
+            setresuid(uid, uid, uid)?;
+        }
+        "rename" => fs::write("/proc/self/comm", "a new name")?,
+        _ => bail!("nobody can be {what}"),
+    }
+    exit(0)
+}
+
+/// An event in words, without times.
+fn words(event: &What) -> Option<(i32, String)> {
+    let how = |status: ExitStatus| match status.signal() {
+        Some(signal) => format!("exit signal {signal}"),
+        None => format!("exit {}", status.code().unwrap_or(-1)),
+    };
+    Some(match *event {
+        What::Fork { parent, child } => (child.pid, format!("fork by {}", parent.pid)),
+        What::Exec { task } => (task.pid, "exec".to_owned()),
+        What::Uid {
+            task,
+            real,
+            effective,
+        } => (task.pid, format!("uid {real} {effective}")),
+        What::Gid {
+            task,
+            real,
+            effective,
+        } => (task.pid, format!("gid {real} {effective}")),
+        What::Sid { task } => (task.pid, "sid".to_owned()),
+        What::Comm { task, comm } => (task.pid, format!("comm {comm}")),
+        What::Exit { task, status, .. } => (task.pid, how(status)),
+        _ => return None,
+    })
+}
+
+/// Starts the tree and waits for its end; returns the node and its leaves.
+fn grow() -> Result<(i32, Vec<i32>)> {
+    let child = Command::new("/proc/self/exe")
+        .arg("node")
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let node = child.id().try_into()?;
+    let output = child.wait_with_output()?;
+    ensure!(output.status.code() == Some(5), "{:?}", output.status);
+    let text = String::from_utf8(output.stdout)?;
+    let leaves: Vec<_> = text
+        .lines()
+        .map(|line| line.parse().context("a process id"))
+        .collect::<Result<_>>()?;
+    ensure!(leaves.len() == LEAVES.len(), "{text}");
+    Ok((node, leaves))
+}
+
+/// What a tree must be heard doing, in order.
+fn expected(node: i32, leaves: &[i32]) -> Vec<(i32, String)> {
+    // CAST: A process id.
+    let own = std::process::id() as i32;
+    let mut all = vec![(node, format!("fork by {own}")), (node, "exec".to_owned())];
+    for (&leaf, what) in leaves.iter().zip(LEAVES) {
+        let mut did = |what: &str| all.push((leaf, what.to_owned()));
+        did(&format!("fork by {node}"));
+        did("exec");
+        match what {
+            "lead" => did("sid"),
+            "drop" => {
+                did("gid 1001 1001");
+                did("uid 1000 1000");
+            }
+            "rename" => did("comm a new name"),
+            _ => {}
+        }
+        did(match what {
+            "fail" => "exit 3",
+            "die" => "exit signal 9",
+            _ => "exit 0",
+        });
+    }
+    all.push((node, "exit 5".to_owned()));
+    all
+}
+
+fn subscribe(events: Events) -> Result<Connector> {
+    let connector = Connector::open()?;
+    match connector.subscribe_proc(events, PATIENCE) {
+        Err(connector_client::Error::NoProcEvents) => skip("the kernel has no CONFIG_PROC_EVENTS"),
+        result => {
+            result?;
+            Ok(connector)
+        }
+    }
+}
+
+/// Receives as many events of the expected processes as expected, which must be those. `gaps`
+/// watches that nothing is missing.
+fn hear(connector: &Connector, expected: &[(i32, String)], mut gaps: Option<Gaps>) -> Result<()> {
+    let mut heard = Vec::new();
+    let mut times = HashMap::new();
+    while heard.len() < expected.len() {
+        let message = match connector.recv(PATIENCE)? {
+            Event::Message(message) => message,
+            other => bail!("{other:?}"),
+        };
+        let Some(event) = ProcEvent::parse(&message).transpose()? else {
+            bail!("this is no process event: {message:?}");
+        };
+        if let Some(gaps) = &mut gaps {
+            let gap = gaps.check_lane(ID, event.cpu, message.header.seq);
+            ensure!(gap.is_none(), "{gap:?}");
+        }
+        let Some((pid, what)) = words(&event.what) else {
+            continue;
+        };
+        if expected.iter().any(|(known, _)| *known == pid) {
+            let before = times.insert(pid, event.timestamp);
+            ensure!(
+                before <= Some(event.timestamp),
+                "{event:?} after {before:?}"
+            );
+            heard.push((pid, what));
+        }
+    }
+    let forks = |all: &[(i32, String)]| -> Vec<_> {
+        let forks = all.iter().filter(|(_, what)| what.starts_with("fork"));
+        forks.cloned().collect()
+    };
+    let each = |all: &[(i32, String)]| -> Vec<_> {
+        let mut all = all.to_vec();
+        // Stable: within a process, the order stays.
+        all.sort_by_key(|(pid, _)| *pid);
+        all
+    };
+    ensure!(
+        forks(&heard) == forks(expected) && each(&heard) == each(expected),
+        "heard {heard:?}, and should have {expected:?}"
+    );
+    Ok(())
+}
+
+fn whole_tree() -> Result<()> {
+    let connector = subscribe(Events::ALL)?;
+    let (node, leaves) = grow()?;
+    hear(&connector, &expected(node, &leaves), Some(Gaps::default()))?;
+    Ok(connector.unsubscribe_proc()?)
+}
+
+fn filtered() -> Result<()> {
+    let connector = subscribe(Events::EXIT | Events::SID)?;
+    let (node, leaves) = grow()?;
+    let wanted = |text: &str| text == "sid" || text.starts_with("exit");
+    let mut expected = expected(node, &leaves);
+    expected.retain(|(_, text)| wanted(text));
+    hear(&connector, &expected, None)?;
+
+    // Another filter on the same socket.
+    connector.subscribe_proc(Events::NONZERO_EXIT, PATIENCE)?;
+    while connector.recv(Deadline::NOW).is_ok() {}
+    let (node, leaves) = grow()?;
+    let ends = [
+        (leaves[1], "exit 3"),
+        (leaves[2], "exit signal 9"),
+        (node, "exit 5"),
+    ];
+    hear(
+        &connector,
+        &ends.map(|(pid, text)| (pid, text.to_owned())),
+        None,
+    )?;
+    Ok(connector.unsubscribe_proc()?)
+}
+
+fn threads() -> Result<()> {
+    let connector = subscribe(Events::FORK | Events::EXIT)?;
+    thread::spawn(|| {})
+        .join()
+        .ok()
+        .context("a thread panicked")?;
+    // CAST: A process id.
+    let own = std::process::id() as i32;
+    let mut started = None;
+    loop {
+        let Event::Message(message) = connector.recv(PATIENCE)? else {
+            bail!("a loss");
+        };
+        match ProcEvent::parse(&message)
+            .transpose()?
+            .map(|event| event.what)
+        {
+            Some(What::Fork { child, .. }) if child.pid == own => started = Some(child.tid),
+            Some(What::Exit { task, signal, .. }) if Some(task.tid) == started => {
+                ensure!(
+                    task.pid == own && task.tid != own && signal == -1,
+                    "{task:?} {signal}"
+                );
+                break;
+            }
+            _ => {}
+        }
+    }
+    Ok(connector.unsubscribe_proc()?)
+}
+
+fn unsubscribed() -> Result<()> {
+    let connector = subscribe(Events::ALL)?;
+    connector.unsubscribe_proc()?;
+    while connector.recv(Deadline::NOW).is_ok() {}
+    grow()?;
+    match connector.recv(Deadline::NOW) {
+        Err(error) if error.is_timeout() => Ok(()),
+        other => bail!("nobody listens, and this comes: {other:?}"),
+    }
+}
+
+fn many() -> Result<()> {
+    const MANY: usize = 200;
+    let connector = subscribe(Events::ALL)?;
+    connector.set_receive_buffer(16 << 20)?;
+    let mut pids = Vec::new();
+    for _ in 0..MANY {
+        let mut child = Command::new("/bin/busybox").arg("true").spawn()?;
+        pids.push(child.id().try_into()?);
+        child.wait()?;
+    }
+    let own = format!("fork by {}", std::process::id());
+    let expected: Vec<_> = pids
+        .iter()
+        .flat_map(|&pid| [own.as_str(), "exec", "exit 0"].map(|text| (pid, text.to_owned())))
+        .collect();
+    hear(&connector, &expected, Some(Gaps::default()))?;
+    Ok(connector.unsubscribe_proc()?)
+}
+
+fn main() -> ExitCode {
+    if let Some(what) = env::args().nth(1) {
+        if let Err(error) = be(&what) {
+            eprintln!("{what}: {error:#}");
+        }
+        return ExitCode::FAILURE;
+    }
+    Suite::new()
+        .test(
+            "of a known tree of processes every event comes, in order, with how it ended",
+            whole_tree,
+        )
+        .test(
+            "the kernel's filter lets through what was asked for, and can be changed",
+            filtered,
+        )
+        .test("a thread is heard as one", threads)
+        .test("after unsubscribing nothing comes any more", unsubscribed)
+        .test(
+            "of 200 processes that follow each other nothing is missing",
+            many,
+        )
+        .run()
+}

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `cnctl` for scripts: what a JSON parser makes of `--json`, and the exit status.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::process::CommandExt,
+    process::{Command, ExitCode, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
+use selftests::{
+    ECHO, Header, Module, Suite,
+    program::{Ended, Running, json, run},
+    puppet::{PUPPET, Puppet, To},
+    skip, wait_for,
+};
+use serde_json::{Value, json as value};
+
+fn cnctl(words: &[&str]) -> Command {
+    let mut command = Command::new("/bin/cnctl");
+    command.args(words).stdin(Stdio::null());
+    command
+}
+
+fn ended(words: &[&str], status: i32) -> Result<Ended> {
+    run(&mut cnctl(words))?.expect(status)
+}
+
+/// Fails unless `object` has these members, and they are these; `null` stands for any value.
+fn expect(object: &Value, members: Value) -> Result<()> {
+    for (name, expected) in members.as_object().context("no object")? {
+        let got = object.get(name);
+        let got = got.with_context(|| format!("no member {name}: {object}"))?;
+        ensure!(
+            expected.is_null() || got == expected,
+            "{name} should be {expected}: {object}"
+        );
+    }
+    Ok(())
+}
+
+/// The objects of this event.
+fn of<'a>(objects: &'a [Value], event: &str) -> Vec<&'a Value> {
+    objects.iter().filter(|o| o["event"] == event).collect()
+}
+
+fn list() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let objects = ended(&["list", "--json"], 0)?.json()?;
+    let echo = objects.iter().find(|object| object["id"] == "16:1");
+    let echo = echo.context("cn_echo is not in the list")?;
+    expect(
+        echo,
+        value!({"event": "registered", "name": "cn_echo", "known": "cn_echo", "what": null}),
+    )?;
+    let known = ended(&["list", "--known", "--json"], 0)?.json()?;
+    ensure!(known.iter().any(|object| object["name"] == "w1"));
+    Ok(())
+}
+
+fn send() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let path = "/tmp/cnctl_json.data";
+    fs::write(path, b"\0file\xff")?;
+    let reply = |words: &[&str], data: &str| -> Result<()> {
+        let words = [
+            &["send", "cn_echo", "--json", "--wait", "--seq", "7"],
+            words,
+        ]
+        .concat();
+        let objects = ended(&words, 0)?.json()?;
+        ensure!(objects.len() == 2, "{objects:?}");
+        let len = data.len() / 2;
+        expect(
+            &objects[0],
+            value!({"event": "sent", "id": "16:1", "seq": 7, "ack": 0, "len": len}),
+        )?;
+        expect(
+            &objects[1],
+            value!({"event": "reply", "seq": 7, "ack": 1, "len": len, "data": data, "time_ms": null}),
+        )
+    };
+    reply(&[], "")?;
+    reply(&["text"], "74657874")?;
+    reply(&["--hex", "00 Ff 10"], "00ff10")?;
+    reply(&["--file", path], "0066696c65ff")?;
+    fs::remove_file(path)?;
+
+    let mut typed = cnctl(&["send", "0x10:1", "--json", "-w", "-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut input = typed.stdin.take().context("no input")?;
+    input.write_all(b"typed")?;
+    drop(input);
+    let output = typed.wait_with_output()?;
+    let text = String::from_utf8(output.stdout)?;
+    ensure!(text.contains("\"data\":\"7479706564\""), "{text}");
+    Ok(())
+}
+
+fn ping() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let words = ["ping", "16:1", "--json", "-i", "0", "--sweep", "0..16364"];
+    let objects = ended(&words, 0)?.json()?;
+    ensure!(of(&objects, "reply").len() == 24, "{objects:?}");
+    let summary = objects.last().context("no summary")?;
+    expect(
+        summary,
+        value!({"event": "summary", "id": "16:1", "sent": 24, "received": 24, "lost": 0,
+                "wrong": 0, "elapsed_ms": null, "rtt_min_ms": null, "rtt_avg_ms": null,
+                "rtt_max_ms": null, "rtt_mdev_ms": null}),
+    )?;
+    let number = |name: &str| summary[name].as_f64().context("a number");
+    ensure!(
+        number("rtt_min_ms")? <= number("rtt_avg_ms")?
+            && number("rtt_avg_ms")? <= number("rtt_max_ms")?,
+        "{summary}"
+    );
+
+    let words = [
+        "ping", "77:77", "--json", "-c", "2", "-i", "0", "-W", "0.05",
+    ];
+    let objects = ended(&words, 1)?.json()?;
+    let wrong = of(&objects, "wrong");
+    ensure!(wrong.len() == 2, "{objects:?}");
+    expect(wrong[1], value!({"id": "77:77", "seq": 2}))?;
+    let summary = objects.last().context("no summary")?;
+    expect(summary, value!({"event": "summary", "sent": 2, "lost": 2}))
+}
+
+fn bench() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let words = ["bench", "16:1", "--json", "-c", "100", "-j", "4"];
+    let objects = ended(&words, 0)?.json()?;
+    ensure!(objects.len() == 1, "{objects:?}");
+    let bench = &objects[0];
+    expect(
+        bench,
+        value!({"event": "bench", "id": "16:1", "size": 32, "threads": 4, "elapsed_ms": null,
+                "replies": 400, "lost": 0, "per_second": null}),
+    )?;
+    let order = ["min_us", "p50_us", "p90_us", "p99_us", "p999_us", "max_us"];
+    let times: Vec<_> = order
+        .iter()
+        .map(|name| bench[name].as_f64().context("a number"))
+        .collect::<Result<_>>()?;
+    ensure!(times.is_sorted() && times[0] > 0.0, "{bench}");
+    Ok(())
+}
+
+fn listen() -> Result<()> {
+    let puppet = Puppet::load()?;
+    let header = |seq| Header {
+        id: PUPPET,
+        seq,
+        ack: 4,
+        flags: 5,
+        ..Header::default()
+    };
+    let group = To::Group(14);
+    let words = ["listen", "14", "--json", "--count", "3"];
+    let listening = Running::start(&mut cnctl(&words))?;
+    listening.wait_until_in(14)?;
+    let data = [&b"two"[..], b"\"\\\n\x1b", b""];
+    for (seq, data) in [7, 8, 11].into_iter().zip(data) {
+        puppet.send(group, &[(header(seq), data)])?;
+    }
+    // Something is missing.
+    let objects = listening.wait()?.expect(1)?.json()?;
+    ensure!(objects.len() == 4, "{objects:?}");
+    expect(
+        &objects[0],
+        value!({"event": "message", "time": null, "group": 14, "id": "30:8", "seq": 7, "ack": 4,
+                "len": 3, "flags": 5, "data": "74776f"}),
+    )?;
+    expect(&objects[1], value!({"seq": 8, "data": "225c0a1b"}))?;
+    expect(
+        &objects[2],
+        value!({"event": "gap", "id": "30:8", "expected": 9, "got": 11, "missing": 2}),
+    )?;
+    expect(&objects[3], value!({"seq": 11, "data": ""}))?;
+
+    // A reader that stands still: the loss is told once, at its place.
+    let words = ["listen", "14", "--json", "--buffer", "1"];
+    let mut slow = Running::start(&mut cnctl(&words))?;
+    slow.wait_until_in(14)?;
+    slow.signal(Signal::SIGSTOP)?;
+    wait_for("the program to stand still", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", slow.pid()))?;
+        Ok(stat.contains(") T ").then_some(()))
+    })?;
+    puppet.repeat(group, 100, &[(header(0), &[0; 500])])?;
+    slow.signal(Signal::SIGCONT)?;
+    let lines = slow.lines_until(|line| line.contains("overrun") || line.contains("\"seq\":99"))?;
+    let overrun = json(&lines[lines.len() - 1])?;
+    let kept = lines.len() - 1;
+    expect(
+        &overrun,
+        value!({"event": "overrun", "lost": 100 - kept, "text": null}),
+    )?;
+    slow.signal(Signal::SIGINT)?;
+    let rest = slow.wait()?.expect(1)?;
+    ensure!(rest.stdout.is_empty(), "{rest:?}");
+
+    // Nothing is missing.
+    let listening = Running::start(&mut cnctl(&["listen", "0xe", "--json"]))?;
+    listening.wait_until_in(14)?;
+    listening.signal(Signal::SIGTERM)?;
+    listening.wait()?.expect(0)?;
+    Ok(())
+}
+
+fn proc() -> Result<()> {
+    let start = || -> Result<u32> {
+        let mut child = Command::new("/bin/busybox")
+            .args(["sh", "-c", "exit 7", "an argument"])
+            .spawn()?;
+        child.wait()?;
+        Ok(child.id())
+    };
+    let mut watching = Running::start(&mut cnctl(&["proc", "--json"]))?;
+    // It does not say when it begins.
+    let mut lines = Vec::new();
+    wait_for("the first event", || {
+        start()?;
+        lines.extend(watching.line_now()?);
+        Ok((!lines.is_empty()).then_some(()))
+    })?;
+    let pid = start()?;
+    let all = watching
+        .lines_until(|line| json(line).is_ok_and(|o| o["pid"] == pid && o["what"] == "exit"))?;
+    lines.extend(all);
+    watching.signal(Signal::SIGINT)?;
+    watching.wait()?.expect(0)?;
+
+    let objects: Vec<_> = lines.iter().map(|line| json(line)).collect::<Result<_>>()?;
+    let own: Vec<_> = objects.iter().filter(|o| o["pid"] == pid).collect();
+    let parent = std::process::id();
+    ensure!(own.len() == 3, "{own:?}");
+    expect(
+        own[0],
+        value!({"event": "proc", "time": null, "cpu": null, "what": "fork", "pid": pid,
+                "tid": pid, "parent_pid": parent, "parent_tid": null}),
+    )?;
+    expect(own[1], value!({"event": "proc", "what": "exec"}))?;
+    expect(
+        own[2],
+        value!({"event": "proc", "what": "exit", "status": 7}),
+    )?;
+    let times = own.iter().map(|object| object["time"].as_f64());
+    ensure!(times.is_sorted(), "{own:?}");
+
+    // Filtered by the kernel.
+    let words = ["proc", "--json", "-e", "nonzero-exit", "--count", "3"];
+    let mut failures = Running::start(&mut cnctl(&words))?;
+    let mut lines = Vec::new();
+    wait_for("three failures", || {
+        start()?;
+        lines.extend(failures.line_now()?);
+        Ok((lines.len() == 3).then_some(()))
+    })?;
+    failures.wait()?.expect(0)?;
+    for line in lines {
+        expect(&json(&line)?, value!({"what": "exit", "status": 7}))?;
+    }
+    Ok(())
+}
+
+fn watch() -> Result<()> {
+    let connector = Module::load("rust_connector", "")?;
+    let Some(notify) = Module::load_if_there_is("cn_notify", "")? else {
+        return skip("there is no cn_notify");
+    };
+    let mut watching = Running::start(&mut cnctl(&["watch", "--json"]))?;
+    let present = watching.lines_until(|line| line.contains("4294967295:4294967295"))?;
+    for line in &present {
+        expect(
+            &json(line)?,
+            value!({"event": "present", "time": null, "id": null, "name": null}),
+        )?;
+    }
+    for _ in 0..3 {
+        let echo = Module::load("cn_echo", "")?;
+        let line = json(&watching.line()?)?;
+        expect(
+            &line,
+            value!({"event": "registered", "id": "16:1", "name": "cn_echo"}),
+        )?;
+        echo.unload()?;
+        let line = json(&watching.line()?)?;
+        expect(
+            &line,
+            value!({"event": "unregistered", "id": "16:1", "name": "cn_echo"}),
+        )?;
+    }
+    watching.signal(Signal::SIGINT)?;
+    let rest = watching.wait()?.expect(0)?;
+    ensure!(rest.stdout.is_empty(), "{rest:?}");
+    notify.unload()?;
+    connector.unload()
+}
+
+fn statuses() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    // All came.
+    ended(&["list"], 0)?;
+    ended(&["--help"], 0)?;
+    ended(&["send", "77:77", "nobody is told"], 0)?;
+    ended(&["ping", "16:1", "-c", "2", "-i", "0"], 0)?;
+    // Something did not.
+    let silent = ended(&["send", "77:77", "--wait", "-W", "0.05"], 1)?;
+    ensure!(
+        silent.stderr.contains("no reply from 77:77") && silent.stdout.starts_with("sent"),
+        "{silent:?}"
+    );
+    ended(&["ping", "77:77", "-c", "1", "-W", "0.05"], 1)?;
+    // It could not be done, and the reason is on one line.
+    for words in [
+        &["frobnicate"][..],
+        &["ping"],
+        &["ping", "nonsense"],
+        &["ping", "16:1", "--size", "16365"],
+        &["listen", "33"],
+        &["send", "16:1", "--hex", "0"],
+        &["send", "16:1", "--file", "/nowhere"],
+        &["bench", "77:77"],
+        &["watch"],
+    ] {
+        let failed = ended(words, 2)?;
+        ensure!(
+            failed.stdout.is_empty() && !failed.stderr.is_empty(),
+            "{words:?}: {failed:?}"
+        );
+    }
+    Ok(())
+}
+
+fn unprivileged() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let id = ECHO.to_string();
+    let user = |words: &[&str], status| run(cnctl(words).uid(1000).gid(1000))?.expect(status);
+    let ping = user(&["ping", &id, "-c", "3", "-i", "0"], 0)?;
+    ensure!(
+        ping.stdout.contains("3 sent, 3 received, 0 lost"),
+        "{ping:?}"
+    );
+    user(&["list"], 0)?;
+    let listen = user(&["listen", "14"], 2)?;
+    ensure!(
+        listen.stderr.contains("group 14") && listen.stderr.contains("CAP_NET_ADMIN"),
+        "{listen:?}"
+    );
+    user(&["watch"], 2)?;
+
+    let away = run(Command::new("/bin/busybox").args(["unshare", "-n", "cnctl", "ping", &id]))?;
+    let away = away.expect(2)?;
+    ensure!(away.stderr.contains("network namespace"), "{away:?}");
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    Suite::new()
+        .test("list shows what is registered and what is known", list)
+        .test(
+            "send --wait takes data from everywhere and shows the reply",
+            send,
+        )
+        .test(
+            "ping shows each reply, what is missing, and a summary",
+            ping,
+        )
+        .test("bench shows replies and times that are in order", bench)
+        .test(
+            "listen shows messages, gaps and losses at their place",
+            listen,
+        )
+        .test(
+            "proc shows the life of a process, or what the filter wants",
+            proc,
+        )
+        .test("watch shows what is there and every change", watch)
+        .test(
+            "the exit status is 0, 1 if something is missing, and 2 on an error",
+            statuses,
+        )
+        .test(
+            "without privilege and from other namespaces cnctl works or says why not",
+            unprivileged,
+        )
+        .run()
+}

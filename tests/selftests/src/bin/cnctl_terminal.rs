@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `cnctl` for people: colours on a terminal and nowhere else, and Ctrl-C.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, ensure};
+use selftests::{
+    Module, Suite,
+    program::{Running, run},
+};
+
+const PING: [&str; 6] = ["cnctl", "ping", "16:1", "-c", "1", "-q"];
+const RED_OR_ANY: char = '\x1b';
+
+fn colours() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let on_terminal = |words: &[&str], variables: &[(&str, &str)]| -> Result<String> {
+        let ended = Running::start_on_terminal(words, variables)?.wait()?;
+        Ok(ended.expect(0)?.stdout)
+    };
+    let plain = on_terminal(&PING, &[])?;
+    ensure!(
+        plain.contains("PING \x1b[1m16:1\x1b[0m") && plain.contains("\x1b[32m0 lost (0%)\x1b[0m"),
+        "on a terminal there should be colours: {plain:?}"
+    );
+    let empty = on_terminal(&PING, &[("NO_COLOR", "")])?;
+    ensure!(empty.contains(RED_OR_ANY), "NO_COLOR is empty: {empty:?}");
+
+    let without = [
+        on_terminal(&PING, &[("NO_COLOR", "1")])?,
+        on_terminal(&[&PING[..], &["--color", "never"]].concat(), &[])?,
+        on_terminal(&[&PING[..], &["--json"]].concat(), &[])?,
+        run(Command::new("/bin/cnctl")
+            .args(&PING[1..])
+            .env_remove("NO_COLOR"))?
+        .stdout,
+    ];
+    for text in without {
+        ensure!(
+            !text.contains(RED_OR_ANY) && text.contains("16:1"),
+            "there should be no colours: {text:?}"
+        );
+    }
+    let always = run(Command::new("/bin/cnctl")
+        .args(&PING[1..])
+        .args(["--color", "always"]))?;
+    ensure!(always.stdout.contains(RED_OR_ANY), "{always:?}");
+    Ok(())
+}
+
+fn bad_is_red() -> Result<()> {
+    let words = ["cnctl", "ping", "77:77", "-c", "1", "-W", "0.05"];
+    let ended = Running::start_on_terminal(&words, &[])?.wait()?.expect(1)?;
+    ensure!(
+        ended.stdout.contains("\x1b[31m77:77 seq=1: no reply")
+            && ended.stdout.contains("\x1b[31m1 lost (100%)"),
+        "{ended:?}"
+    );
+    Ok(())
+}
+
+fn interrupted_ping() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    // The first reply comes at once, the next request after an hour.
+    let words = ["cnctl", "ping", "16:1", "-i", "3600"];
+    let mut ping = Running::start_on_terminal(&words, &[])?;
+    ping.lines_until(|line| line.contains("bytes from 16:1: seq=1"))?;
+    ping.press("\x03")?;
+    let ended = ping.wait()?.expect(0)?;
+    ensure!(
+        ended.stdout.contains("1 sent, 1 received") && ended.stdout.contains("rtt min/avg/max"),
+        "{ended:?}"
+    );
+    ensure!(ended.stdout.matches("sent,").count() == 1, "{ended:?}");
+    Ok(())
+}
+
+fn interrupted_wait() -> Result<()> {
+    let words = ["cnctl", "ping", "77:77", "-W", "3600", "-v"];
+    let mut ping = Running::start_on_terminal(&words, &[])?;
+    ping.lines_until(|line| line.contains("> 77:77 seq=1"))?;
+    ping.press("\x03")?;
+    let ended = ping.wait()?.expect(1)?;
+    ensure!(ended.stdout.contains("1 sent, 0 received"), "{ended:?}");
+    Ok(())
+}
+
+fn interrupted_proc() -> Result<()> {
+    let mut proc = Running::start_on_terminal(&["cnctl", "proc"], &[])?;
+    // The title is shown once it listens.
+    proc.lines_until(|line| line.contains("WHAT"))?;
+    let mut child = Command::new("/bin/busybox").args(["sleep", "0"]).spawn()?;
+    let pid = format!(" {} ", child.id());
+    child.wait()?;
+    let lines = proc.lines_until(|line| line.contains(&pid) && line.contains("exit"))?;
+    ensure!(
+        lines
+            .iter()
+            .any(|line| line.contains(&pid) && line.contains("\x1b[32mexec")),
+        "{lines:#?}"
+    );
+    proc.press("\x03")?;
+    proc.wait()?.expect(0)?;
+    Ok(())
+}
+
+fn nobody_reads() -> Result<()> {
+    // What a shell makes of `cnctl ... | head -n 1`: the first program's status.
+    let script =
+        "(cnctl list --known; echo $? >/tmp/cnctl_status) | head -n 1; cat /tmp/cnctl_status";
+    let ended = run(Command::new("/bin/busybox").args(["sh", "-c", script]))?.expect(0)?;
+    ensure!(
+        ended.stdout.lines().count() == 2
+            && ended.stdout.ends_with("\n0\n")
+            && ended.stderr.is_empty(),
+        "{ended:?}"
+    );
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    Suite::new()
+        .test(
+            "there are colours on a terminal, and none elsewhere or where they are not wanted",
+            colours,
+        )
+        .test("what is missing is red", bad_is_red)
+        .test("Ctrl-C ends ping with the summary, once", interrupted_ping)
+        .test(
+            "Ctrl-C ends a ping that waits for its reply",
+            interrupted_wait,
+        )
+        .test(
+            "proc shows processes in columns until Ctrl-C",
+            interrupted_proc,
+        )
+        .test("a reader that went away is no error", nobody_reads)
+        .run()
+}
