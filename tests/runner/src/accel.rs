@@ -18,8 +18,14 @@ use crate::vm::{Boot, Ending, Image};
 pub enum Accel {
     /// On the host's CPUs.
     Kvm,
-    /// In software.
+    /// In software, each CPU in a thread of its own.
     Tcg,
+    /// In software, all CPUs in one thread, in turns.
+    ///
+    /// Before QEMU 8.1 a CPU in a thread of its own could execute an instruction that another one
+    /// had already replaced in memory. When Linux patches its own code, which it does for static
+    /// branches and for probes, that is now and then an `Oops: int3`.
+    TcgInTurns,
     /// In software, one CPU, and the guest's clock counts its instructions: one is a nanosecond.
     /// The guest sees nothing that differs from one run to the next.
     Counting,
@@ -35,6 +41,7 @@ impl Accel {
         let args = match self {
             Accel::Kvm => "-smp 2 -accel kvm -cpu host",
             Accel::Tcg => "-smp 2 -accel tcg,thread=multi -cpu max",
+            Accel::TcgInTurns => "-smp 2 -accel tcg,thread=single -cpu max",
             // The plainest CPU copies by ordinary instructions. Where `rep movsb` is fast, the
             // kernel uses that, and QEMU counts an instruction for every byte.
             Accel::Counting => {
@@ -49,7 +56,9 @@ impl Accel {
     pub fn name(self) -> &'static str {
         match self {
             Accel::Kvm => "KVM",
-            Accel::Tcg => "software emulation (no KVM that runs an ordinary guest)",
+            Accel::Tcg | Accel::TcgInTurns => {
+                "software emulation (no KVM that runs an ordinary guest)"
+            }
             Accel::Counting => "software emulation that counts instructions",
         }
     }
@@ -61,8 +70,12 @@ impl Accel {
             .write(true)
             .open("/dev/kvm")
             .is_ok();
+        let emulation = match qemu_version() {
+            Some(version) if version < (8, 1) => Accel::TcgInTurns,
+            _ => Accel::Tcg,
+        };
         if !usable {
-            return Ok(Accel::Tcg);
+            return Ok(emulation);
         }
         let key = verdict_key(image);
         let file = verdicts.join("kvm");
@@ -71,7 +84,7 @@ impl Accel {
                 return Ok(if verdict.trim() == "works" {
                     Accel::Kvm
                 } else {
-                    Accel::Tcg
+                    emulation
                 });
             }
         }
@@ -94,7 +107,7 @@ impl Accel {
         let lines: Vec<&str> = still_true.chain([verdict.as_str()]).collect();
         let _ = fs::create_dir_all(verdicts);
         let _ = fs::write(&file, lines.join("\n") + "\n");
-        Ok(if works { Accel::Kvm } else { Accel::Tcg })
+        Ok(if works { Accel::Kvm } else { emulation })
     }
 }
 
@@ -105,13 +118,29 @@ fn boot_id() -> String {
         .to_owned()
 }
 
+/// What QEMU says of its version, in one line.
+fn qemu_says() -> String {
+    let output = Command::new("qemu-system-x86_64").arg("--version").output();
+    output.map_or(String::new(), |output| {
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.lines().next().unwrap_or_default().to_owned()
+    })
+}
+
+fn qemu_version() -> Option<(u32, u32)> {
+    version_in(&qemu_says())
+}
+
+/// `QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)` is 7.2.
+fn version_in(says: &str) -> Option<(u32, u32)> {
+    let version = says.split_once("version ")?.1;
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
 /// What the verdict depends on: this boot of the host, this QEMU, this kernel.
 fn verdict_key(image: &Image) -> String {
-    let qemu = Command::new("qemu-system-x86_64").arg("--version").output();
-    let qemu = qemu.map_or(String::new(), |output| {
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.lines().next().unwrap_or_default().replace(' ', "_")
-    });
+    let qemu = qemu_says().replace(' ', "_");
     let kernel = image.kernel.display().to_string().replace(' ', "_");
     let meta = fs::metadata(&image.kernel);
     let stamp = meta.map_or(0, |meta| {
@@ -120,4 +149,17 @@ fn verdict_key(image: &Image) -> String {
         time.unwrap_or_default().as_secs()
     });
     format!("{} {qemu} {kernel} {stamp}", boot_id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found() {
+        let says = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)";
+        assert_eq!(version_in(says), Some((7, 2)));
+        assert_eq!(version_in("QEMU emulator version 10.0.2"), Some((10, 0)));
+        assert_eq!(version_in(""), None);
+    }
 }
