@@ -8,6 +8,22 @@
 
 cargo_target=x86_64-unknown-linux-gnu
 
+# Cargo's target directory is in the cache, so that a fresh clone does not compile
+# our dependencies again. Each clone adds its own crates to it: when it has become
+# large, it starts anew.
+share_cargo_target() {
+	local size
+	CARGO_TARGET_DIR=$cache/cargo/$("$rustc" -vV | short_hash)
+	export CARGO_TARGET_DIR
+	mkdir -p "$CARGO_TARGET_DIR"
+	size=$(du -sm "$CARGO_TARGET_DIR" | cut -f1)
+	if ((size > 4096)); then
+		cache_lock cargo
+		rm -rf "$CARGO_TARGET_DIR"
+		cache_unlock
+	fi
+}
+
 # With --target, build scripts and proc macros stay ordinary host programs.
 cargo_static() {
 	RUSTC=$rustc RUSTFLAGS="-C target-feature=+crt-static" "$cargo" build --release \
@@ -29,6 +45,8 @@ build_userspace() {
 	local line program dir d script
 	mkdir -p "$build/log"
 	: >"$build/log/userspace.log"
+	# Until the programs are copied: other clones build programs of the same names.
+	cache_lock cargo
 	progress_fn=crates_compiled \
 		run_logged "building" "$build/log/userspace.log" "the compiler's messages are above and in the log" cargo_build
 	rm -rf "$build"/{bin,selftests,host,bench.bin}.new
@@ -53,6 +71,7 @@ build_userspace() {
 		rm -rf "${build:?}/$d"
 		mv "$build/$d.new" "$build/$d"
 	done
+	cache_unlock
 	rm -f "$build/cargo.json"
 	step_done "$(cd "$build" && echo bin/*), $(find "$build/selftests" -type f | wc -l) test programs"
 }
