@@ -340,6 +340,7 @@ unsafe fn with_current(f: impl FnOnce(&Arc<Source>)) {
 /// # Safety
 ///
 /// Must be called in a probe.
+#[cfg(all(CONFIG_KRETPROBES, target_arch = "x86_64"))]
 unsafe fn note_probed(id: CbId, change: Change) {
     // SAFETY: By this function's contract.
     unsafe { with_current(|source| Source::note(source, id, change)) };
