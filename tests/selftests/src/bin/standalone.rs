@@ -31,6 +31,9 @@ fn whoami() -> Result<()> {
 
 fn main() -> ExitCode {
     Suite::new()
-        .test("the sample in a tree of its own answers who its sender is", whoami)
+        .test(
+            "the sample in a tree of its own answers who its sender is",
+            whoami,
+        )
         .run()
 }
