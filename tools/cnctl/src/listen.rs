@@ -31,12 +31,12 @@ pub(crate) fn run(args: &Listen, global: &Global) -> Result<Outcome, Failure> {
         .groups
         .iter()
         .fold(0, |mask, group| mask | group.mask());
-    let connector = open(Connector::builder().groups(mask), args.buffer)?;
-
+    // Before it can be seen to listen: who waits for that may end it at once.
     let incomplete = Arc::new(AtomicBool::new(false));
     let shared = Arc::clone(&incomplete);
     signal::on_end(move || process::exit(outcome(&shared).status().into()))?;
 
+    let connector = open(Connector::builder().groups(mask), args.buffer)?;
     let mut listener = Listener {
         output: Output::new(global),
         form: args.data,
