@@ -26,6 +26,7 @@ pub mod procfs;
 pub mod program;
 pub mod puppet;
 mod stats;
+pub mod steps;
 mod tap;
 
 pub use self::{

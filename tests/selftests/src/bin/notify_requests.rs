@@ -4,24 +4,19 @@
 
 use std::{
     env, fs,
-    process::{Command, ExitCode},
+    process::ExitCode,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::{
-    errno::Errno,
-    sched::{CloneFlags, unshare},
-    sys::prctl::set_dumpable,
-    unistd::{Gid, Uid, setresgid, setresuid},
-};
+use nix::errno::Errno;
 use selftests::{
     CbId, Client, Module, Suite,
     notify::{
         Answer, Change, EVERY, Ids, Listener, NOTIFY, NotifyStats, Range, answer, ask, blink,
         expect_answer, expect_done, probed,
     },
-    skip,
+    skip, steps,
 };
 
 const MAX_REQUESTS: u32 = 128;
@@ -598,21 +593,8 @@ fn unprivileged(steps: impl Iterator<Item = String>) -> Result<()> {
     let mut client = Client::open()?;
     for step in steps {
         match step.as_str() {
-            "become-user" => {
-                let (uid, gid) = (Uid::from_raw(1000), Gid::from_raw(1000));
-                setresgid(gid, gid, gid)?;
-                setresuid(uid, uid, uid)?;
-                // A process that changed its ids does not own its files in /proc otherwise.
-                set_dumpable(true)?;
-            }
-            "be-root-in-user-namespace" => {
-                let (uid, gid) = (Uid::current(), Gid::current());
-                unshare(CloneFlags::CLONE_NEWUSER)?;
-                fs::write("/proc/self/setgroups", "deny")?;
-                fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
-                fs::write("/proc/self/gid_map", format!("0 {gid} 1"))?;
-                ensure!(Uid::effective().is_root(), "not root in the namespace");
-            }
+            "become-user" => steps::become_user(1000, 1000)?,
+            "be-root-in-user-namespace" => steps::be_root_in_user_namespace()?,
             "open" => client = Client::open()?,
             step => bail!("what is `{step}`?"),
         }
@@ -641,12 +623,7 @@ fn refused_to(steps: &str) -> Result<()> {
             expect_done(&setup.client, &Ids::one(ID), 2)?;
         }
         let before = NotifyStats::read()?;
-        let output = Command::new("/proc/self/exe")
-            .args(steps.split(' '))
-            .output()
-            .context("starting a client")?;
-        let errors = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "the client `{steps}`: {errors}");
+        steps::process(steps)?;
         let after = NotifyStats::read()?;
         ensure!(
             after
@@ -732,15 +709,8 @@ fn groups() -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    let mut steps = env::args().skip(1).peekable();
-    if steps.peek().is_some() {
-        return match unprivileged(steps) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error:#}");
-                ExitCode::FAILURE
-            }
-        };
+    if let Some(ended) = steps::taken_by(unprivileged) {
+        return ended;
     }
     Suite::new()
         .test(

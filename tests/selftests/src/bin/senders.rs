@@ -2,23 +2,18 @@
 
 //! Who a message comes from, and what they may do, as the handler sees it.
 //!
-//! `ct_sender` answers with what its `Sender` says. The client is this program once more, started
-//! with the steps to take as arguments: a process that gives up its privileges does not get them
-//! back.
+//! `ct_sender` answers with what its `Sender` says. The clients are other processes of this program
+//! (see [`steps`]).
 
-use std::{
-    env, fs,
-    process::{Command, ExitCode},
-};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::{
     errno::Errno,
     sched::{CloneFlags, unshare},
-    sys::prctl::set_dumpable,
-    unistd::{Gid, Uid, getpid, setegid, seteuid, setresgid, setresuid},
+    unistd::{Gid, Uid, getpid, setegid, seteuid},
 };
-use selftests::{CbId, Client, Module, Suite, datagram};
+use selftests::{CbId, Client, Module, Suite, datagram, steps};
 
 const SENDER: CbId = CbId { idx: 30, val: 5 };
 const USER: u32 = 1000;
@@ -69,17 +64,6 @@ impl Facts {
     }
 }
 
-/// A process that takes these steps, one after the other; returns what it prints.
-fn process(steps: &str) -> Result<String> {
-    let output = Command::new("/proc/self/exe")
-        .args(steps.split(' '))
-        .output()
-        .context("starting a client")?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "the client `{steps}`: {errors}");
-    Ok(String::from_utf8(output.stdout)?)
-}
-
 /// The client's side: takes the steps.
 fn take(steps: impl Iterator<Item = String>) -> Result<()> {
     let mut client = None;
@@ -87,13 +71,7 @@ fn take(steps: impl Iterator<Item = String>) -> Result<()> {
         let opened = || client.as_ref().context("no socket was opened");
         match step.as_str() {
             "open" => client = Some(Client::open()?),
-            "become-user" => {
-                let (uid, gid) = (Uid::from_raw(USER), Gid::from_raw(GROUP));
-                setresgid(gid, gid, gid)?;
-                setresuid(uid, uid, uid)?;
-                // A process that changed its ids does not own its files in /proc otherwise.
-                set_dumpable(true)?;
-            }
+            "become-user" => steps::become_user(USER, GROUP)?,
             "act-as-user" => {
                 setegid(Gid::from_raw(GROUP))?;
                 seteuid(Uid::from_raw(USER))?;
@@ -102,14 +80,7 @@ fn take(steps: impl Iterator<Item = String>) -> Result<()> {
                 seteuid(Uid::from_raw(0))?;
                 setegid(Gid::from_raw(0))?;
             }
-            "be-root-in-user-namespace" => {
-                let (uid, gid) = (Uid::current(), Gid::current());
-                unshare(CloneFlags::CLONE_NEWUSER)?;
-                fs::write("/proc/self/setgroups", "deny")?;
-                fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
-                fs::write("/proc/self/gid_map", format!("0 {gid} 1"))?;
-                ensure!(Uid::effective().is_root(), "not root in the namespace");
-            }
+            "be-root-in-user-namespace" => steps::be_root_in_user_namespace()?,
             "enter-network-namespace" => unshare(CloneFlags::CLONE_NEWNET)?,
             "send" | "send-to-kernel" => {
                 let client = opened()?;
@@ -155,24 +126,17 @@ fn unhex(text: &str) -> Result<Vec<u8>> {
 /// What the handler saw of a process that takes these steps.
 fn seen_of(steps: &str) -> Result<Facts> {
     let (_connector, _sender) = Module::load_with_connector("ct_sender", "")?;
-    Facts::parse(&unhex(process(steps)?.trim())?)
+    Facts::parse(&unhex(steps::process(steps)?.trim())?)
 }
 
 fn other_network_namespace() -> Result<()> {
     let (_connector, _sender) = Module::load_with_connector("ct_sender", "")?;
-    process("enter-network-namespace open fail-to-send").map(drop)
+    steps::process("enter-network-namespace open fail-to-send").map(drop)
 }
 
 fn main() -> ExitCode {
-    let mut steps = env::args().skip(1).peekable();
-    if steps.peek().is_some() {
-        return match take(steps) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error:#}");
-                ExitCode::FAILURE
-            }
-        };
+    if let Some(ended) = steps::taken_by(take) {
+        return ended;
     }
     Suite::new()
         .test(
