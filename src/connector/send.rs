@@ -352,27 +352,27 @@ pub(crate) unsafe fn unicast(
     // The flags say whether to wait for memory, but also whether to wait for room in the
     // receiver's buffer, which nobody shall.
     let gfp = gfp & !bindings::__GFP_DIRECT_RECLAIM;
-    // SAFETY: By this function's contract; the core copies what it sends.
-    SendError::check(unsafe {
-        bindings::cn_netlink_send_mult(raw.as_ptr(), len, portid, 0, gfp, None, ptr::null_mut())
-    })
+    // SAFETY: By this function's contract.
+    unsafe { send_mult(raw, len, portid, 0, gfp) }
 }
 
-/// Sends to a group, to all but one port if that is not 0; or to the id's own group, if both are.
+/// Calls the C function: sends to a group, to all but `portid` if that is not 0; to the port, if
+/// `group` is 0; or to the id's own group, if both are.
 ///
 /// # Safety
 ///
 /// `raw` must be valid for a header and `len` bytes behind it.
-unsafe fn broadcast(
+#[inline(always)]
+unsafe fn send_mult(
     raw: NonNull<bindings::cn_msg>,
     len: u16,
-    except: u32,
+    portid: u32,
     group: u32,
     gfp: bindings::gfp_t,
 ) -> Result<(), SendError> {
     // SAFETY: By this function's contract; the core copies what it sends.
     SendError::check(unsafe {
-        bindings::cn_netlink_send_mult(raw.as_ptr(), len, except, group, gfp, None, ptr::null_mut())
+        bindings::cn_netlink_send_mult(raw.as_ptr(), len, portid, group, gfp, None, ptr::null_mut())
     })
 }
 
@@ -389,12 +389,12 @@ unsafe fn to_destination(
     // SAFETY: By this function's contract, in every branch.
     unsafe {
         match to {
-            Destination::Registered => broadcast(raw, len, 0, 0, gfp),
+            Destination::Registered => send_mult(raw, len, 0, 0, gfp),
             Destination::Port(portid) => unicast(raw, len, portid.get(), gfp),
-            Destination::Group(group) => broadcast(raw, len, 0, group.number(), gfp),
+            Destination::Group(group) => send_mult(raw, len, 0, group.number(), gfp),
             Destination::PortAndGroup(portid, group) => {
                 let to_port = unicast(raw, len, portid.get(), gfp);
-                to_port.and(broadcast(raw, len, portid.get(), group.number(), gfp))
+                to_port.and(send_mult(raw, len, portid.get(), group.number(), gfp))
             }
         }
     }
