@@ -8,20 +8,38 @@
 
 cargo_target=x86_64-unknown-linux-gnu
 
-# Cargo's target directory is in the cache, so that a fresh clone does not compile
-# our dependencies again. Each clone adds its own crates to it: when it has become
-# large, it starts anew.
-share_cargo_target() {
-	local size
-	CARGO_TARGET_DIR=$cache/cargo/$("$rustc" -vV | short_hash)
+# Cargo's target directory is in the cache, one for each clone: cargo looks at the time of a crate's
+# files, not at their place, and would take another clone's for ours. A fresh clone takes over the
+# directory of one that is gone, so that it does not compile our dependencies again.
+own_cargo_target() {
+	local of_rustc dir
+	of_rustc=$cache/cargo/$("$rustc" -vV | short_hash)
+	CARGO_TARGET_DIR=$of_rustc/$(short_hash <<<"$top")
 	export CARGO_TARGET_DIR
+	[[ ! -d $CARGO_TARGET_DIR ]] || return 0
+	mkdir -p "$of_rustc"
+	cache_lock cargo
+	for dir in "$of_rustc"/*/; do
+		[[ -e $dir/clone && ! -d $(<"$dir/clone") ]] || continue
+		if [[ -d $CARGO_TARGET_DIR ]] || (($(du -sm "$dir" | cut -f1) > 4096)); then
+			rm -rf "$dir"
+			continue
+		fi
+		forget_own_crates "$dir"
+		mv "$dir" "$CARGO_TARGET_DIR"
+	done
 	mkdir -p "$CARGO_TARGET_DIR"
-	size=$(du -sm "$CARGO_TARGET_DIR" | cut -f1)
-	if ((size > 4096)); then
-		cache_lock cargo
-		rm -rf "$CARGO_TARGET_DIR"
-		cache_unlock
-	fi
+	printf '%s\n' "$top" >"$CARGO_TARGET_DIR/clone"
+	cache_unlock
+}
+
+# forget_own_crates DIR: so that cargo compiles what is in this clone.
+forget_own_crates() {
+	local manifest name
+	for manifest in "$top"/{src,tools,samples,tests}/*/Cargo.toml; do
+		name=$(sed -n 's/^name = "\(.*\)"/\1/p' "$manifest" | head -n 1)
+		find "$1" -path "*/.fingerprint/$name-*" -delete
+	done
 }
 
 # With --target, build scripts and proc macros stay ordinary host programs.
@@ -45,8 +63,6 @@ build_userspace() {
 	local line program dir d script
 	mkdir -p "$build/log"
 	: >"$build/log/userspace.log"
-	# Until the programs are copied: other clones build programs of the same names.
-	cache_lock cargo
 	progress_fn=crates_compiled \
 		run_logged "building" "$build/log/userspace.log" "the compiler's messages are above and in the log" cargo_build
 	rm -rf "$build"/{bin,selftests,host,bench.bin}.new
@@ -71,7 +87,6 @@ build_userspace() {
 		rm -rf "${build:?}/$d"
 		mv "$build/$d.new" "$build/$d"
 	done
-	cache_unlock
 	rm -f "$build/cargo.json"
 	step_done "$(cd "$build" && echo bin/*), $(find "$build/selftests" -type f | wc -l) test programs"
 }
