@@ -86,6 +86,9 @@ enum Mode {
         /// Multiplies every time limit (a kernel full of checkers is slow)
         #[arg(long, default_value_t = 1)]
         patience: u32,
+        /// How many times less often to do what programs do very often
+        #[arg(long, default_value_t = 1)]
+        slowness: u32,
         /// Show everything that programs print
         #[arg(long)]
         verbose: bool,
@@ -129,8 +132,11 @@ fn main() -> ExitCode {
             examples,
             only,
             patience,
+            slowness,
             verbose,
-        } => test(&common, &selftests, &examples, &only, patience, verbose),
+        } => test(
+            &common, &selftests, &examples, &only, patience, slowness, verbose,
+        ),
         Mode::Bench {
             common,
             clock,
@@ -258,6 +264,7 @@ fn test(
     examples: &Path,
     only: &[String],
     patience: u32,
+    slowness: u32,
     verbose: bool,
 ) -> Result<bool> {
     let mut screen = Screen::new(verbose);
@@ -287,6 +294,7 @@ fn test(
             &names,
             all,
             patience,
+            slowness,
             &screen,
         )?);
     }

@@ -62,9 +62,11 @@ pub fn run(
     names: &[String],
     all: bool,
     patience: u32,
+    slowness: u32,
     screen: &Screen,
 ) -> Result<Count> {
-    let mut append = format!("rc_timeout={}", SUITE_LIMIT * patience);
+    // The programs' own: how much less often to do what they do very often.
+    let mut append = format!("rc_timeout={} SLOWNESS={slowness}", SUITE_LIMIT * patience);
     if !all {
         // The kernel keeps quotes around a value with spaces to itself.
         append += &format!(" rc_only=\"{}\"", names.join(" "));

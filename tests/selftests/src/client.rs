@@ -74,6 +74,11 @@ impl Client {
         self.socket.add_membership(group)
     }
 
+    /// Leaves a group.
+    pub fn leave(&self, group: u32) -> io::Result<()> {
+        self.socket.drop_membership(group)
+    }
+
     /// The socket's port.
     pub fn portid(&self) -> u32 {
         self.portid

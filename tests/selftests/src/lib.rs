@@ -11,14 +11,18 @@
 //! sender's `sendmsg(2)`, so that what the handler sends is there when that returns.
 
 use std::{
+    env,
+    process::{Command, Stdio},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use nix::unistd::gettid;
 
 mod client;
+pub mod faults;
 mod klog;
 mod module;
 pub mod notify;
@@ -31,7 +35,7 @@ mod tap;
 
 pub use self::{
     client::{Client, Datagram, Received, datagram},
-    klog::KernelLog,
+    klog::{KernelLog, Quiet},
     module::{Module, Unloading, unload_in_background},
     stats::Stats,
     tap::{Suite, skip},
@@ -44,6 +48,36 @@ pub const ECHO: CbId = CbId { idx: 16, val: 1 };
 /// How long to wait for what has to happen. It is long because an emulated machine with a debug
 /// kernel is slow; no test that passes waits for it to end.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often to do something that is to be done very often: fewer times where the environment's
+/// `SLOWNESS` says that the kernel is so many times slower than usual, being full of checkers.
+pub fn times(count: u32) -> u32 {
+    let slowness = env::var("SLOWNESS").ok();
+    let slowness = slowness.and_then(|text| text.parse().ok());
+    (count / slowness.unwrap_or(1).max(1)).max(1)
+}
+
+/// What random choices are made from: the environment's `SEED`, or one of its own, which is printed.
+pub fn seed() -> Result<u64> {
+    let seed = match env::var("SEED") {
+        Ok(seed) => seed.parse().context("SEED is no number")?,
+        Err(_) => fastrand::u64(..),
+    };
+    println!("# SEED={seed} makes the same choices again");
+    Ok(seed)
+}
+
+/// Gives the calling thread a nice level.
+pub fn renice(nice: i32) -> Result<()> {
+    // With -n, busybox would add it to the level that it is.
+    let status = Command::new("renice")
+        .args([&nice.to_string(), "-p", &gettid().to_string()])
+        .stdout(Stdio::null())
+        .status()
+        .context("renice")?;
+    ensure!(status.success(), "renice: {status}");
+    Ok(())
+}
 
 /// Runs `f` in a thread of its own, for something that may never return: the thread is then left
 /// behind, and `what` says what it hung in.

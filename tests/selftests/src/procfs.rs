@@ -5,7 +5,7 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use connector_wire::CbId;
+use connector_wire::{CbId, netlink};
 
 /// The lines of `/proc/net/connector`, as `NAME IDX:VAL` with one blank.
 pub fn registered() -> Result<Vec<String>> {
@@ -28,4 +28,25 @@ pub fn is_loaded(module: &str) -> Result<bool> {
     Ok(modules
         .lines()
         .any(|line| line.split(' ').next() == Some(module)))
+}
+
+/// How many messages the kernel has dropped because the socket with this port had no room.
+pub fn drops(portid: u32) -> Result<u64> {
+    let sockets = fs::read_to_string("/proc/net/netlink").context("/proc/net/netlink")?;
+    let mut lines = sockets.lines().map(str::split_whitespace);
+    let heading: Vec<_> = lines
+        .next()
+        .context("an empty /proc/net/netlink")?
+        .collect();
+    let column = |name| heading.iter().position(|&column| column == name);
+    let (protocol, port) = (column("Eth"), column("Pid"));
+    let (protocol, port) = (protocol.context("no Eth")?, port.context("no Pid")?);
+    let drops = column("Drops").context("no Drops")?;
+    let connector = netlink::PROTOCOL.to_string();
+    lines
+        .map(Iterator::collect::<Vec<_>>)
+        .find(|line| line.get(protocol) == Some(&&*connector) && line[port] == portid.to_string())
+        .with_context(|| format!("no port {portid} in /proc/net/netlink"))?[drops]
+        .parse()
+        .context("Drops is no number")
 }

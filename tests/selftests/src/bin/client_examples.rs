@@ -9,9 +9,9 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use selftests::{
-    CbId, Module, Stats, Suite,
+    CbId, Module, Quiet, Stats, Suite,
     program::{Running, run},
-    wait_for,
+    times, wait_for,
 };
 
 fn example(name: &str) -> Command {
@@ -23,8 +23,9 @@ fn asking() -> Result<()> {
     let echo = run(&mut example("echo"))?.expect(0)?;
     ensure!(echo.stdout.contains("with \"hello\""), "{echo:?}");
     for name in ["threads", "tasks"] {
-        let ended = run(&mut example(name))?.expect(0)?;
-        let expected = "100000 replies, none mixed up\n";
+        let each = times(1000);
+        let ended = run(example(name).arg(each.to_string()))?.expect(0)?;
+        let expected = format!("{} replies, none mixed up\n", 100 * each);
         ensure!(ended.stdout == expected, "{name}: {ended:?}");
     }
     Ok(())
@@ -81,27 +82,6 @@ fn processes() -> Result<()> {
         let both = said(" executes a program") && said(" failed: exit status: 1");
         Ok(both.then_some(()))
     })
-}
-
-/// The kernel's console shows nothing but emergencies until this is dropped: each line takes time.
-struct Quiet(String);
-
-impl Quiet {
-    const PATH: &str = "/proc/sys/kernel/printk";
-
-    fn new() -> Result<Self> {
-        let before = fs::read_to_string(Self::PATH)?;
-        fs::write(Self::PATH, "1")?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        if let Err(error) = fs::write(Self::PATH, &self.0) {
-            println!("# {}: {error}", Self::PATH);
-        }
-    }
 }
 
 fn sending() -> Result<()> {

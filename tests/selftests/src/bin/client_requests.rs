@@ -13,6 +13,7 @@ use connector_client::{Cause, Connector, Deadline, Error, Event, Message};
 use selftests::{
     CbId, ECHO, Header, Module, PATIENCE, Stats, Suite,
     puppet::{PUPPET, Puppet, STRINGS, To, order},
+    times,
 };
 
 const REQUESTS: u32 = 16;
@@ -115,8 +116,9 @@ fn expect_nothing(connector: &Connector) -> Result<()> {
 fn hundred_threads() -> Result<()> {
     let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
     let connector = Connector::open()?;
+    let each = times(EACH);
     let ask = |number: u32| -> Result<()> {
-        for n in 0..EACH {
+        for n in 0..each {
             let data = [number, n].map(u32::to_ne_bytes).concat();
             let request = connector.header(ECHO);
             let reply = connector.request(&request, &data, PATIENCE)?;
@@ -137,7 +139,7 @@ fn hundred_threads() -> Result<()> {
         })
     })?;
     let stats = Stats::of(ECHO)?;
-    let expected = u64::from(THREADS * EACH);
+    let expected = u64::from(THREADS * each);
     ensure!(
         (stats.received, stats.replied, stats.dropped()) == (expected, expected, 0),
         "the counters say {stats:?}"

@@ -5,7 +5,7 @@
 use std::{process::ExitCode, sync::Barrier, thread};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use selftests::{Client, ECHO, Module, Stats, Suite, pattern};
+use selftests::{Client, ECHO, Module, Stats, Suite, pattern, times};
 
 const CLIENTS: u32 = 8;
 const MESSAGES: u32 = 10_000;
@@ -19,13 +19,13 @@ fn data(client: u32, n: u32) -> Vec<u8> {
     [&client.to_ne_bytes()[..], &n.to_ne_bytes(), &rest].concat()
 }
 
-fn exchange(number: u32, start: &Barrier) -> Result<()> {
+fn exchange(number: u32, messages: u32, start: &Barrier) -> Result<()> {
     let client = Client::open()?;
     // All clients use the same numbers, so that a reply to another one would pass for an own one.
     let header = |n| Client::header(ECHO, n, n.wrapping_mul(77));
     start.wait();
-    for n in 0..MESSAGES + WINDOW {
-        if n < MESSAGES {
+    for n in 0..messages + WINDOW {
+        if n < messages {
             client.send(&header(n), &data(number, n))?;
         }
         let Some(oldest) = n.checked_sub(WINDOW) else {
@@ -44,13 +44,14 @@ fn exchange(number: u32, start: &Barrier) -> Result<()> {
 
 fn eight_clients() -> Result<()> {
     let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let messages = times(MESSAGES);
     let start = Barrier::new(CLIENTS as usize);
     thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
                 scope.spawn({
                     let start = &start;
-                    move || exchange(number, start)
+                    move || exchange(number, messages, start)
                 })
             })
             .collect();
@@ -58,7 +59,7 @@ fn eight_clients() -> Result<()> {
             .into_iter()
             .try_for_each(|client| client.join().map_err(|_| anyhow!("a client panicked"))?)
     })?;
-    let expected = u64::from(CLIENTS * MESSAGES);
+    let expected = u64::from(CLIENTS * messages);
     let stats = Stats::of(ECHO)?;
     ensure!(
         (

@@ -8,18 +8,17 @@
 
 use std::{
     process::ExitCode,
-    process::{Command, Stdio},
     sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use nix::{
     sched::{CpuSet, sched_setaffinity},
     unistd::gettid,
 };
-use selftests::{CbId, Client, ECHO, Module, Stats, Suite, skip, wait_for};
+use selftests::{CbId, Client, ECHO, Module, Stats, Suite, renice, skip, times, wait_for};
 
 const SENDERS: u32 = 4;
 const WAITER: CbId = CbId { idx: 30, val: 1 };
@@ -97,11 +96,11 @@ fn expect_all_answered(replies: u64) -> Result<()> {
     Ok(())
 }
 
-fn echo_500_times() -> Result<()> {
+fn echo_comes_and_goes() -> Result<()> {
     let _connector = Module::load("rust_connector", "")?;
     let replies = under_fire(ECHO, b"data", b"data", || {
         let mut received = 0;
-        for _ in 0..200 {
+        for _ in 0..times(100) {
             let echo = Module::load("cn_echo", "")?;
             wait_for_traffic(&mut received)?;
             echo.unload()?;
@@ -111,11 +110,11 @@ fn echo_500_times() -> Result<()> {
     expect_all_answered(replies)
 }
 
-fn sleeping_100_times() -> Result<()> {
+fn sleeper_comes_and_goes() -> Result<()> {
     let _connector = Module::load("rust_connector", "")?;
     let replies = under_fire(WAITER, b"nap", b"out", || {
         let mut received = 0;
-        for _ in 0..100 {
+        for _ in 0..times(50) {
             let gate = Module::load("ct_gate", "")?;
             wait_for_traffic(&mut received)?;
             gate.unload()?;
@@ -123,20 +122,6 @@ fn sleeping_100_times() -> Result<()> {
         Ok(())
     })?;
     expect_all_answered(replies)
-}
-
-fn connector_20_times() -> Result<()> {
-    let replies = under_fire(ECHO, b"data", b"data", || {
-        for _ in 0..20 {
-            let (connector, echo) = Module::load_with_connector("cn_echo", "")?;
-            wait_for_traffic(&mut 0)?;
-            echo.unload()?;
-            connector.unload()?;
-        }
-        Ok(())
-    })?;
-    ensure!(replies >= 20, "{replies} replies came in 20 rounds");
-    Ok(())
 }
 
 /// What the threads of the next test tell each other: the number of a round.
@@ -157,18 +142,6 @@ fn place(cpu: usize, nice: i32) -> Result<()> {
     cpus.set(cpu)?;
     sched_setaffinity(gettid(), &cpus)?;
     renice(nice)
-}
-
-/// Gives the calling thread a nice level.
-fn renice(nice: i32) -> Result<()> {
-    // With -n, busybox would add it to the level that it is.
-    let status = Command::new("renice")
-        .args([&nice.to_string(), "-p", &gettid().to_string()])
-        .stdout(Stdio::null())
-        .status()
-        .context("renice")?;
-    ensure!(status.success(), "renice: {status}");
-    Ok(())
 }
 
 /// Takes the CPU away from whoever has it, at a moment that nobody chose, until the round is over.
@@ -241,20 +214,16 @@ fn preempted_sender(count: u32) -> Result<()> {
 fn main() -> ExitCode {
     Suite::new()
         .test(
-            "4 senders in a loop get an answer to all that was received over 500 reloads of cn_echo",
-            echo_500_times,
+            "4 senders in a loop get an answer to all that was received while cn_echo is reloaded 100 times",
+            echo_comes_and_goes,
         )
         .test(
-            "so they do over 100 reloads of a module whose handler sleeps",
-            sleeping_100_times,
-        )
-        .test(
-            "rust_connector itself goes and comes back 20 times under 4 senders",
-            connector_20_times,
+            "so they do while a module whose handler sleeps is reloaded 50 times",
+            sleeper_comes_and_goes,
         )
         .test(
             "a sender that is preempted anywhere may go on after both modules were to go",
-            || preempted_sender(10),
+            || preempted_sender(times(10)),
         )
         .run()
 }

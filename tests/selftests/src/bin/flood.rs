@@ -12,10 +12,12 @@ use std::{
     thread,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
+use fastrand::Rng;
 use nix::errno::Errno;
 use selftests::{
-    Client, ECHO, Module, Stats, Suite, in_time, pattern, procfs, unload_in_background, wait_for,
+    Client, ECHO, Module, Stats, Suite, in_time, pattern, procfs, renice, seed, times,
+    unload_in_background, wait_for,
 };
 
 const MESSAGES: u32 = 2000;
@@ -100,6 +102,8 @@ fn unloading_under_flood() -> Result<()> {
         .map(|_| {
             let stop = stop.clone();
             thread::spawn(move || -> Result<()> {
+                // Who loads and unloads should not have to wait for a turn.
+                renice(19)?;
                 let client = Client::open()?;
                 let data = pattern(0, SIZE);
                 while !stop.load(Relaxed) {
@@ -125,12 +129,92 @@ fn unloading_under_flood() -> Result<()> {
     for flooder in flooders {
         flooder
             .join()
-            .map_err(|_| anyhow::anyhow!("a flooder panicked"))??;
+            .map_err(|_| anyhow!("a flooder panicked"))??;
     }
     let total = Stats::total()?;
     ensure!(
         total.received == total.replied + total.full && total.dropped() == total.full,
         "the counters do not add up: {total:?}"
+    );
+    Ok(())
+}
+
+/// What became of one socket's requests.
+#[derive(Debug, Default)]
+struct Account {
+    requests: u64,
+    replies: u64,
+    dropped: u64,
+    /// How often a receive said that something was lost.
+    told: u64,
+}
+
+impl Account {
+    /// Sends without a pause and reads now and then, in `rounds` of another length each.
+    fn keep(rng: &mut Rng, rounds: u32) -> Result<Self> {
+        let client = Client::open()?;
+        let mut account = Self::default();
+        for _ in 0..rounds {
+            let size = rng.usize(..SIZE);
+            let data = pattern(0, size);
+            for _ in 0..rng.u32(1..200) {
+                client.send(&Client::header(ECHO, 0, 0), &data)?;
+                account.requests += 1;
+            }
+            for _ in 0..rng.u32(..200) {
+                if !account.receive(&client)? {
+                    break;
+                }
+            }
+        }
+        while account.receive(&client)? {}
+        account.dropped = procfs::drops(client.portid())?;
+        Ok(account)
+    }
+
+    /// Receives a reply, or that some are lost; returns false if there is neither.
+    fn receive(&mut self, client: &Client) -> Result<bool> {
+        match client.recv_raw().map_err(|error| errno(&error)) {
+            Ok(_) => self.replies += 1,
+            Err(Some(Errno::ENOBUFS)) => self.told += 1,
+            Err(Some(Errno::EAGAIN)) => return Ok(false),
+            Err(other) => anyhow::bail!("recv returned {other:?}"),
+        }
+        Ok(true)
+    }
+}
+
+fn every_reply_is_accounted_for() -> Result<()> {
+    const SENDERS: u64 = 8;
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let seed = seed()?;
+    let accounts = thread::scope(|scope| {
+        let senders = (0..SENDERS).map(|sender| {
+            let mut rng = Rng::with_seed(seed ^ (sender + 1));
+            scope.spawn(move || Account::keep(&mut rng, times(200)))
+        });
+        let senders: Vec<_> = senders.collect();
+        let joined = senders.into_iter().map(|sender| sender.join());
+        let accounts = joined.map(|account| account.map_err(|_| anyhow!("a sender panicked"))?);
+        accounts.collect::<Result<Vec<_>>>()
+    })?;
+    for account in &accounts {
+        ensure!(
+            account.requests == account.replies + account.dropped
+                && (account.dropped > 0) == (account.told > 0),
+            "{account:?}"
+        );
+    }
+    let sum = |of: fn(&Account) -> u64| accounts.iter().map(of).sum::<u64>();
+    let (requests, replies, dropped) =
+        (sum(|a| a.requests), sum(|a| a.replies), sum(|a| a.dropped));
+    println!("# {requests} requests: {replies} replies were read, {dropped} were dropped");
+    ensure!(dropped > 0 && replies > 0, "this tests nothing");
+    let stats = Stats::of(ECHO)?;
+    ensure!(
+        (stats.received, stats.replied, stats.full, stats.dropped())
+            == (requests, replies, dropped, dropped),
+        "the counters say {stats:?}"
     );
     Ok(())
 }
@@ -157,6 +241,10 @@ fn main() -> ExitCode {
         .test(
             "a client that never reads holds up no other",
             others_are_served,
+        )
+        .test(
+            "of 8 senders' requests every one is a reply read, or a drop that is counted and told of, socket by socket",
+            every_reply_is_accounted_for,
         )
         .test(
             "with the smallest receive buffer one reply of 4096 bytes gets through",

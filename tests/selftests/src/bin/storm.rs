@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Modules come and go in random order while tasks send to them, join and leave groups, and close
+//! their sockets, all without a pause.
+//!
+//! `fire` checks that no message is lost meanwhile. Here the kernel's own checks are the verdict,
+//! that everything ends, and that the memory at the end is that of the start.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    process::ExitCode,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    thread,
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use fastrand::Rng;
+use nix::errno::Errno;
+use selftests::{
+    CbId, Client, Module, Quiet, Stats, Suite, datagram, notify::NOTIFY, pattern, renice, seed,
+    times,
+};
+
+/// What comes and goes, and an id of each.
+const MODULES: [(&str, CbId); 5] = [
+    ("cn_echo", CbId { idx: 16, val: 1 }),
+    ("cn_notify", NOTIFY),
+    (
+        "cn_test",
+        CbId {
+            idx: 14,
+            val: 0x457,
+        },
+    ),
+    ("ct_gate", CbId { idx: 30, val: 1 }),
+    ("ct_reply", CbId { idx: 30, val: 6 }),
+];
+
+const TASKS: u64 = 8;
+
+/// How often `rust_connector` comes and goes.
+const ROUNDS: u32 = 50;
+
+/// How often the others do, each time.
+const LOADS: usize = 40;
+
+/// What a task does until told to stop. Returns how many messages it sent.
+fn rage(rng: &mut Rng, stop: &AtomicBool) -> Result<u64> {
+    // What loading a module waits for is done by others, who should not have to wait for us.
+    renice(19)?;
+    let mut client = Client::open()?;
+    let mut sent = 0;
+    while !stop.load(Relaxed) {
+        match rng.u32(..100) {
+            0..4 => tolerate(client.join(rng.u32(1..=34)), Errno::EINVAL)?,
+            4..8 => tolerate(client.leave(rng.u32(1..=34)), Errno::EINVAL)?,
+            8 => client = Client::open()?,
+            9..20 => tolerate(client.recv_raw().map(drop), Errno::EAGAIN)?,
+            _ => {
+                let (_, id) = rng.choice(MODULES).context("no module")?;
+                let header = Client::header(id, rng.u32(..), rng.u32(..));
+                let data = match rng.u32(..10) {
+                    0 => b"nap".to_vec(),
+                    1 => pattern(1, 4096),
+                    _ => pattern(2, rng.usize(..64)),
+                };
+                client.send_raw(&datagram(&header, &data))?;
+                sent += 1;
+            }
+        }
+    }
+    Ok(sent)
+}
+
+/// Such an error is to be expected, and so is the one that tells of a full buffer.
+fn tolerate(result: io::Result<()>, expected: Errno) -> Result<()> {
+    match result {
+        Err(error)
+            if ![expected, Errno::ENOBUFS]
+                .contains(&Errno::from_raw(error.raw_os_error().unwrap_or(0))) =>
+        {
+            Err(error.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Loads and unloads modules at random until there were enough loads; then they all go. Returns how
+/// many messages reached a handler.
+fn round(rng: &mut Rng) -> Result<u64> {
+    let connector = Module::load("rust_connector", "")?;
+    let mut loaded: Vec<Option<Module>> = MODULES.iter().map(|_| None).collect();
+    let mut loads = 0;
+    while loads < LOADS {
+        let at = rng.usize(..MODULES.len());
+        match loaded[at].take() {
+            Some(module) => module.unload()?,
+            None => {
+                loaded[at] = Some(Module::load(MODULES[at].0, "")?);
+                loads += 1;
+            }
+        }
+    }
+    rng.shuffle(&mut loaded);
+    loaded.into_iter().flatten().try_for_each(Module::unload)?;
+    let total = Stats::total()?;
+    ensure!(total.running == 0, "{total:?}");
+    connector.unload()?;
+    Ok(total.received)
+}
+
+/// How many objects there are of each size that modules and sockets allocate.
+fn objects() -> Result<BTreeMap<String, u64>> {
+    let mut objects = BTreeMap::new();
+    for cache in fs::read_dir("/sys/kernel/slab").context("/sys/kernel/slab")? {
+        let cache = cache?;
+        let name = cache.file_name().to_string_lossy().into_owned();
+        if !["kmalloc-", "skbuff_"]
+            .iter()
+            .any(|kind| name.starts_with(kind))
+        {
+            continue;
+        }
+        // Takes back what the allocator keeps for the next one.
+        fs::write(cache.path().join("shrink"), "1")?;
+        let text = fs::read_to_string(cache.path().join("objects"))?;
+        let count = text.split_whitespace().next().unwrap_or_default();
+        objects.insert(name, count.parse()?);
+    }
+    ensure!(!objects.is_empty(), "no cache in /sys/kernel/slab");
+    Ok(objects)
+}
+
+fn storm() -> Result<()> {
+    // cn_test logs every message.
+    let _quiet = Quiet::new()?;
+    // What loading and unloading mostly do is wait for each other's grace periods.
+    fs::write("/sys/kernel/rcu_expedited", "1").context("/sys/kernel/rcu_expedited")?;
+    let seed = seed()?;
+    let mut rng = Rng::with_seed(seed);
+    // What is allocated once, for good, is.
+    round(&mut rng)?;
+    let before = objects()?;
+
+    let stop = AtomicBool::new(false);
+    let sent = AtomicU64::new(0);
+    let rounds = times(ROUNDS);
+    let received = thread::scope(|scope| {
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|task| {
+                let mut rng = Rng::with_seed(seed ^ (task + 1));
+                let (stop, sent) = (&stop, &sent);
+                scope.spawn(move || -> Result<()> {
+                    sent.fetch_add(rage(&mut rng, stop)?, Relaxed);
+                    Ok(())
+                })
+            })
+            .collect();
+        let received = (0..rounds).map(|_| round(&mut rng)).sum::<Result<u64>>();
+        stop.store(true, Relaxed);
+        for task in tasks {
+            task.join().map_err(|_| anyhow!("a task panicked"))??;
+        }
+        received
+    })?;
+    let sent = sent.into_inner();
+    let loads = u64::from(rounds) * LOADS as u64;
+    println!(
+        "# {loads} loads of modules, {rounds} of rust_connector; {received} of {sent} messages reached a handler"
+    );
+    ensure!(
+        received > loads,
+        "too few messages got through for this to test anything"
+    );
+
+    // A leak in every cycle, or in every message, would be far above what comes and goes by itself.
+    let after = objects()?;
+    for (name, after) in &after {
+        let more = after.saturating_sub(before.get(name).copied().unwrap_or(0));
+        ensure!(
+            more < loads / 4,
+            "{more} objects more in {name} than before"
+        );
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    Suite::new()
+        .test(
+            "modules that come and go in random order 2000 times, and rust_connector 50 times, while 8 tasks send, join, leave and close, end well and leave no memory behind",
+            storm,
+        )
+        .run()
+}
