@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::results::{Results, Suite};
 use crate::screen::Screen;
-use crate::tap::Count;
+use crate::tap::{Count, Outcome, Report, Test};
 
 /// Runs them all; what they print is kept in `keep/host.log`.
-pub fn run(keep: &Path, screen: &mut Screen) -> Result<Count> {
+pub fn run(keep: &Path, results: &mut Results, screen: &Screen) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let log_path = keep.join("host.log");
     let mut log = File::create(&log_path)?;
@@ -29,62 +30,76 @@ pub fn run(keep: &Path, screen: &mut Screen) -> Result<Count> {
         .spawn()
         .context("cannot start cargo")?;
     let output = BufReader::new(child.stdout.take().expect("it is piped"));
-    let mut follow = Follow::default();
+    let mut follow = Follow::new(results, screen);
     for line in output.split(b'\n') {
         let line = line?;
         let line = String::from_utf8_lossy(&line);
         writeln!(log, "{line}")?;
-        follow.line(&line, screen);
+        follow.line(&line);
     }
     let status = child.wait()?;
     // Without a failure that was counted, it did not compile, or a test program died.
-    let died = !status.success() && follow.total.failed == 0;
-    Ok(follow.end("cargo test", died, &log_path, screen))
+    let died = !status.success() && follow.failed == 0;
+    follow.end("cargo test", died, &log_path);
+    Ok(())
 }
 
 /// Counts what is in a file that libtest wrote before.
-pub fn read(path: &Path, screen: &mut Screen) -> Result<Count> {
+pub fn read(path: &Path, results: &mut Results, screen: &Screen) -> Result<()> {
     let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut follow = Follow::default();
+    let mut follow = Follow::new(results, screen);
     for line in String::from_utf8_lossy(&text).lines() {
-        follow.line(line, screen);
+        follow.line(line);
     }
-    let died = follow.running.is_some() || follow.total == Count::default();
-    Ok(follow.end("examples", died, path, screen))
+    let died = follow.running.is_some() || !follow.any;
+    follow.end("examples", died, path);
+    Ok(())
 }
 
-/// Follows what libtest says, shows it and counts it.
-#[derive(Default)]
-struct Follow {
-    total: Count,
+/// Follows what libtest says, and adds it to the results.
+struct Follow<'a> {
+    results: &'a mut Results,
+    screen: &'a Screen,
     reader: Reader,
+    /// Whether there was a test.
+    any: bool,
+    /// How many failed.
+    failed: usize,
     /// When the test program started that has not told its result.
     running: Option<Instant>,
     /// The last lines.
     tail: VecDeque<String>,
 }
 
-impl Follow {
-    fn line(&mut self, line: &str, screen: &mut Screen) {
-        screen.detail(line);
+impl<'a> Follow<'a> {
+    fn new(results: &'a mut Results, screen: &'a Screen) -> Self {
+        Self {
+            results,
+            screen,
+            reader: Reader::default(),
+            any: false,
+            failed: 0,
+            running: None,
+            tail: VecDeque::new(),
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        self.screen.detail(line);
         match self.reader.line(line) {
             Some(Said::Running(name)) => {
-                screen.progress(&format!("host  {name}"));
+                self.screen.progress(&format!("host  {name}"));
                 self.running = Some(Instant::now());
             }
-            Some(Said::Result(name, count)) => {
+            Some(Said::Result(name, tests)) => {
                 let took = self.running.take().map(|since| since.elapsed());
-                self.total.add(count);
-                if count != Count::default() {
-                    screen.suite("host", &name, count, took);
-                }
-                if count.failed > 0 {
-                    screen.quote(&self.reader.failures);
+                if !tests.is_empty() {
+                    self.add(name, tests, took);
                 }
             }
             None => {
                 if let Some(name) = line.trim_start().strip_prefix("Compiling ") {
-                    screen.progress(&format!("host  compiling {name}"));
+                    self.screen.progress(&format!("host  compiling {name}"));
                 }
             }
         }
@@ -94,19 +109,28 @@ impl Follow {
         self.tail.push_back(line.to_owned());
     }
 
-    /// What was counted; and one failure more if `what` `died` without saying so.
-    fn end(mut self, what: &str, died: bool, log: &Path, screen: &mut Screen) -> Count {
+    fn add(&mut self, name: String, tests: Vec<Test>, took: Option<Duration>) {
+        let suite = Suite {
+            place: "host",
+            name,
+            tests,
+            took,
+        };
+        self.any = true;
+        self.failed += suite.count().failed;
+        self.results.add(suite, self.screen);
+    }
+
+    /// Adds one failure more if `what` `died` without saying so.
+    fn end(mut self, what: &str, died: bool, log: &Path) {
         if died {
-            let failed = Count {
-                failed: 1,
-                ..Count::default()
+            let mut report = Report {
+                rest: self.tail.drain(..).collect(),
+                ..Report::default()
             };
-            self.total.add(failed);
-            screen.suite("host", what, failed, None::<Duration>);
-            screen.quote(self.tail.make_contiguous());
-            screen.note(&format!("log: {}", log.display()));
+            report.fail(format!("it broke off; all it said: {}", log.display()));
+            self.add(what.to_owned(), report.tests, None);
         }
-        self.total
     }
 }
 
@@ -116,15 +140,15 @@ enum Said {
     /// These tests start.
     Running(String),
     /// And this came of them.
-    Result(String, Count),
+    Result(String, Vec<Test>),
 }
 
 #[derive(Default)]
 struct Reader {
     name: String,
-    in_failures: bool,
-    /// The details of the failures of the program that ended last.
-    failures: Vec<String>,
+    report: Report,
+    /// Which test the lines are about, in the part that tells of failures.
+    failure: Option<usize>,
 }
 
 impl Reader {
@@ -139,23 +163,57 @@ impl Reader {
             return Some(self.running(format!("{rest} (examples)")));
         }
         if let Some(rest) = line.strip_prefix("test result: ") {
-            self.in_failures = false;
-            return Some(Said::Result(self.name.clone(), result(rest)));
+            let mut report = std::mem::take(&mut self.report);
+            self.failure = None;
+            let (told, counted) = (result(rest), report.count());
+            if told != counted {
+                report.fail(format!("libtest tells of {told}, and named {counted}"));
+            }
+            return Some(Said::Result(self.name.clone(), report.tests));
         }
-        if line == "failures:" {
-            self.in_failures = true;
-        } else if self.in_failures {
-            self.failures.push(line.to_owned());
+        if let Some(test) = named_test(line) {
+            self.report.tests.push(test);
+        } else if let Some(name) = line.strip_prefix("---- ") {
+            let name = name.strip_suffix(" stdout ----").unwrap_or(name);
+            let tests = &self.report.tests;
+            self.failure = tests.iter().position(|test| is_named(test, name));
+        } else if line == "failures:" {
+            self.failure = None;
+        } else if let Some(at) = self.failure {
+            self.report.tests[at].log.push(line.to_owned());
         }
         None
     }
 
     fn running(&mut self, name: String) -> Said {
-        self.in_failures = false;
-        self.failures.clear();
+        self.failure = None;
+        self.report = Report::default();
         self.name.clone_from(&name);
         Said::Running(name)
     }
+}
+
+/// `test a::b ... ok`
+fn named_test(line: &str) -> Option<Test> {
+    let (name, word) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+    let (word, reason) = word.split_once(", ").unwrap_or((word, ""));
+    let outcome = match word {
+        "ok" => Outcome::Passed,
+        "FAILED" => Outcome::Failed,
+        "ignored" => Outcome::Skipped(reason.to_owned()),
+        _ => return None,
+    };
+    Some(Test {
+        name: name.to_owned(),
+        outcome,
+        log: Vec::new(),
+    })
+}
+
+/// libtest says `x - should panic ... FAILED`, and then `---- x stdout ----`.
+fn is_named(test: &Test, name: &str) -> bool {
+    let rest = test.name.strip_prefix(name);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" - "))
 }
 
 /// `target/debug/deps/connector_wire-0123456789abcdef` is `connector_wire`.
@@ -185,35 +243,66 @@ fn result(text: &str) -> Count {
 mod tests {
     use super::*;
 
+    fn read(lines: &[&str]) -> (String, Vec<Test>) {
+        let mut reader = Reader::default();
+        let results = lines.iter().filter_map(|line| match reader.line(line) {
+            Some(Said::Result(name, tests)) => Some((name, tests)),
+            _ => None,
+        });
+        results.last().expect("there is a result")
+    }
+
+    const LINES: [&str; 10] = [
+        "     Running unittests src/lib.rs (target/debug/deps/connector_wire-00ff)",
+        "test a ... ok",
+        "test b - should panic ... FAILED",
+        "test c ... ignored, takes long",
+        "failures:",
+        "---- b stdout ----",
+        "left: 1",
+        "failures:",
+        "    b",
+        "test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+    ];
+
     #[test]
     fn results_are_counted() {
-        let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s";
-        let mut reader = Reader::default();
-        reader.line("     Running unittests src/lib.rs (target/debug/deps/connector_wire-00ff)");
-        let expected = Count {
-            passed: 12,
-            failed: 3,
-            skipped: 1,
-        };
+        let (name, tests) = read(&LINES);
+        assert_eq!(name, "connector_wire");
         assert_eq!(
-            reader.line(line),
-            Some(Said::Result("connector_wire".to_owned(), expected))
+            Count::of(&tests).to_string(),
+            "1 passed, 1 failed, 1 skipped"
+        );
+        assert_eq!(tests[2].outcome, Outcome::Skipped("takes long".to_owned()));
+    }
+
+    #[test]
+    fn failures_are_kept_with_their_tests() {
+        let (_, tests) = read(&LINES);
+        assert_eq!(tests[1].log, ["left: 1"]);
+        assert!(tests[0].log.is_empty());
+    }
+
+    #[test]
+    fn a_test_without_a_line_is_missed() {
+        let (_, tests) = read(&[LINES[0], LINES[1], LINES[9]]);
+        let missed = tests.last().expect("there are some");
+        assert_eq!(missed.outcome, Outcome::Failed);
+        assert!(
+            missed
+                .name
+                .starts_with("libtest tells of 1 passed, 1 failed")
         );
     }
 
     #[test]
-    fn failures_are_kept_for_the_report() {
-        let mut reader = Reader::default();
-        for line in [
+    fn examples_are_named_by_their_crate() {
+        let (name, tests) = read(&[
             "   Doc-tests connector_wire",
-            "test a ... FAILED",
-            "failures:",
-            "---- a stdout ----",
-            "left: 1",
-        ] {
-            reader.line(line);
-        }
-        assert_eq!(reader.failures, ["---- a stdout ----", "left: 1"]);
-        assert_eq!(reader.name, "connector_wire (examples)");
+            "test src/wire/id.rs - id::CbId (line 12) ... ok",
+            "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+        ]);
+        assert_eq!(name, "connector_wire (examples)");
+        assert_eq!(tests[0].name, "src/wire/id.rs - id::CbId (line 12)");
     }
 }

@@ -6,7 +6,9 @@
 
 mod accel;
 mod host;
+mod junit;
 mod klog;
+mod results;
 mod screen;
 mod suites;
 mod tap;
@@ -21,8 +23,9 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use accel::Accel;
+use results::Results;
 use screen::Screen;
-use tap::Count;
+use suites::How;
 use vm::{Boot, Event, Image};
 
 #[derive(Parser)]
@@ -83,12 +86,8 @@ enum Mode {
         /// Only this test program (repeat for more), and no host tests
         #[arg(long)]
         only: Vec<String>,
-        /// Multiplies every time limit (a kernel full of checkers is slow)
-        #[arg(long, default_value_t = 1)]
-        patience: u32,
-        /// How many times less often to do what programs do very often
-        #[arg(long, default_value_t = 1)]
-        slowness: u32,
+        #[command(flatten)]
+        how: How,
         /// Show everything that programs print
         #[arg(long)]
         verbose: bool,
@@ -131,12 +130,9 @@ fn main() -> ExitCode {
             selftests,
             examples,
             only,
-            patience,
-            slowness,
+            how,
             verbose,
-        } => test(
-            &common, &selftests, &examples, &only, patience, slowness, verbose,
-        ),
+        } => test(&common, &selftests, &examples, &only, &how, verbose),
         Mode::Bench {
             common,
             clock,
@@ -263,46 +259,33 @@ fn test(
     selftests: &Path,
     examples: &Path,
     only: &[String],
-    patience: u32,
-    slowness: u32,
+    how: &How,
     verbose: bool,
 ) -> Result<bool> {
-    let mut screen = Screen::new(verbose);
+    let screen = Screen::new(verbose);
     let names = suites::names(selftests, only)?;
     let _ = fs::remove_dir_all(&common.keep);
     fs::create_dir_all(&common.keep)?;
-    let mut total = Count::default();
-    if only.is_empty() {
-        total.add(host::run(&common.keep, &mut screen)?);
-        total.add(host::read(examples, &mut screen)?);
+    let mut results = Results::new();
+    let all = only.is_empty();
+    if all {
+        host::run(&common.keep, &mut results, &screen)?;
+        host::read(examples, &mut results, &screen)?;
     }
     let image = common.image();
     screen.progress("vm    looking at KVM");
-    let accel = common.accel()?;
-    if names.is_empty() {
-        total.failed += 1;
-        screen.test(
-            "failed",
-            &format!("no test program in {}", selftests.display()),
-        );
-    } else {
-        let all = only.is_empty();
-        total.add(suites::run(
-            &image,
-            accel,
-            &common.keep,
-            &names,
-            all,
-            patience,
-            slowness,
-            &screen,
-        )?);
+    let vm = suites::Vm {
+        image: &image,
+        accel: common.accel()?,
+        keep: &common.keep,
+        screen: &screen,
+    };
+    suites::run(&vm, &names, how, &mut results)?;
+    if all {
+        suites::self_check(&vm, &mut results)?;
     }
-    if only.is_empty() {
-        total.add(suites::self_check(&image, accel, &common.keep, &screen)?);
-    }
-    screen.plain("");
-    screen.verdict(total.failed == 0, &total.to_string());
+    results.write(&common.keep)?;
+    let total = results.show(&common.keep, &screen);
     Ok(total.failed == 0)
 }
 

@@ -5,7 +5,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use crate::tap::Count;
+use crate::tap::{Count, Outcome, Test};
 
 /// Standard output, with or without colour and lines that replace each other.
 #[derive(Debug)]
@@ -83,13 +83,29 @@ impl Screen {
                 parts.push(format!("{number} {what}"));
             }
         }
-        let took = took.map_or(String::new(), |t| format!("{:6.1} s", t.as_secs_f64()));
-        let text = format!("{place:<5} {name:<34} {:<28}{took}", parts.join(", "));
+        let took = took.map_or(String::new(), |took| format!("{:>10}", length(took)));
+        let text = format!("{place:<5} {name:<38} {:<28}{took}", parts.join(", "));
         self.line(&format!("{state}  {}", text.trim_end()));
     }
 
-    /// A failed or skipped test of the suite above.
-    pub fn test(&self, what: &str, name: &str) {
+    /// Those tests of the suite above that did not pass, with what they printed.
+    pub fn tests(&self, tests: &[Test]) {
+        for test in tests {
+            match &test.outcome {
+                Outcome::Passed => {}
+                Outcome::Failed => {
+                    self.test("failed", &test.name);
+                    self.quote(&test.log);
+                }
+                Outcome::Skipped(reason) if reason.is_empty() => self.test("skipped", &test.name),
+                Outcome::Skipped(reason) => {
+                    self.test("skipped", &format!("{}: {reason}", test.name));
+                }
+            }
+        }
+    }
+
+    fn test(&self, what: &str, name: &str) {
         let colour = if what == "skipped" { "33" } else { "31" };
         self.line(&format!("        {} {name}", self.paint(colour, what)));
     }
@@ -120,9 +136,22 @@ impl Screen {
         self.line(text);
     }
 
+    /// What the lines below are.
+    pub fn heading(&self, text: &str) {
+        self.line(&self.paint("1", text));
+    }
+
     /// Success or failure of a whole run.
     pub fn verdict(&self, good: bool, text: &str) {
         let colour = if good { "32;1" } else { "31;1" };
         self.line(&self.paint(colour, text));
+    }
+}
+
+/// A length of time, for people: `1.5 s`, `2 min 5 s`.
+pub fn length(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 60.. => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{:.1} s", time.as_secs_f64()),
     }
 }

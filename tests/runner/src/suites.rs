@@ -8,20 +8,19 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::accel::Accel;
 use crate::klog;
+use crate::results::{self, Results};
 use crate::screen::Screen;
-use crate::tap::{self, Count, Outcome, Report};
+use crate::tap::{self, Outcome, Report, Test};
 use crate::vm::{Boot, Ending, Event, Image};
 
 /// A program's time, in seconds. One that needs more is split, or its sizes are.
 const SUITE_LIMIT: u32 = 300;
 /// A guest that says nothing for longer than a program may run is hung.
 const SILENCE: Duration = Duration::from_secs(330);
-/// For all programs together.
-const LIMIT: Duration = Duration::from_secs(45 * 60);
 /// How much of the kernel log is shown for one trouble.
 const TROUBLE_LINES: usize = 40;
 
@@ -37,9 +36,17 @@ struct Suite {
 pub fn names(folder: &Path, only: &[String]) -> Result<Vec<String>> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .with_context(|| format!("cannot read {}", folder.display()))?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(Result::ok)
+        // Beside them are modules and tools.
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
     names.sort();
+    ensure!(
+        !names.is_empty(),
+        "there is no test program in {}",
+        folder.display()
+    );
     for wanted in only {
         if !names.contains(wanted) {
             bail!(
@@ -54,23 +61,52 @@ pub fn names(folder: &Path, only: &[String]) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Runs these programs in one boot.
-pub fn run(
-    image: &Image,
-    accel: Accel,
-    keep: &Path,
-    names: &[String],
-    all: bool,
+/// Where programs run, and where what they say goes.
+#[derive(Debug)]
+pub struct Vm<'a> {
+    /// What to boot.
+    pub image: &'a Image,
+    /// How QEMU runs it.
+    pub accel: Accel,
+    /// Folder for the logs.
+    pub keep: &'a Path,
+    /// What a person sees.
+    pub screen: &'a Screen,
+}
+
+/// How to run programs.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct How {
+    /// Multiplies every time limit (a kernel full of checkers is slow)
+    #[arg(long, default_value_t = 1)]
     patience: u32,
+    /// How many times less often to do what programs do very often
+    #[arg(long, default_value_t = 1)]
     slowness: u32,
-    screen: &Screen,
-) -> Result<Count> {
-    // The programs' own: how much less often to do what they do very often.
-    let mut append = format!("rc_timeout={} SLOWNESS={slowness}", SUITE_LIMIT * patience);
-    if !all {
-        // The kernel keeps quotes around a value with spaces to itself.
-        append += &format!(" rc_only=\"{}\"", names.join(" "));
-    }
+    /// How many seconds all programs in the VM may take together
+    #[arg(long, default_value_t = 45 * 60)]
+    limit: u64,
+}
+
+/// Runs these programs in one boot.
+pub fn run(vm: &Vm<'_>, names: &[String], how: &How, results: &mut Results) -> Result<()> {
+    let How {
+        patience,
+        slowness,
+        limit,
+    } = *how;
+    let Vm {
+        image,
+        accel,
+        keep,
+        screen,
+    } = *vm;
+    // SLOWNESS is the programs' own. The kernel keeps quotes around a value with spaces to itself.
+    let append = format!(
+        "rc_timeout={} SLOWNESS={slowness} rc_only=\"{}\"",
+        SUITE_LIMIT * patience,
+        names.join(" ")
+    );
     let boot = Boot {
         image,
         accel,
@@ -79,11 +115,10 @@ pub fn run(
         keep,
         console: "console.log",
         silence: SILENCE * patience,
-        limit: LIMIT * patience,
+        limit: Duration::from_secs(limit) * patience,
     };
     let mut suites: BTreeMap<String, Suite> = BTreeMap::new();
     let mut running: Option<(String, Instant)> = None;
-    let mut total = Count::default();
     let console = boot.console_log();
     screen.progress("vm    booting");
     let ending = boot.run(|event| match event {
@@ -111,7 +146,7 @@ pub fn run(
             suite.took = since.map(|since| since.elapsed());
             let log = fs::read(&console).unwrap_or_default();
             let log = String::from_utf8_lossy(&log);
-            total.add(show(name, suite, keep, &part_of(&log, name), screen));
+            show(name, suite, keep, &part_of(&log, name), results, screen);
         }
         Event::Booted | Event::Tick => {}
     })?;
@@ -123,14 +158,18 @@ pub fn run(
     for name in names {
         let unfinished = suites.entry(name.clone()).or_default();
         if unfinished.status.is_none() {
-            total.add(show(name, unfinished, keep, &part_of(&log, name), screen));
+            show(
+                name,
+                unfinished,
+                keep,
+                &part_of(&log, name),
+                results,
+                screen,
+            );
         }
     }
-    total.add(show_rest(&ending, complaint, &log, screen));
-    if total.failed > 0 {
-        screen.note(&format!("everything that was said: {}/", keep.display()));
-    }
-    Ok(total)
+    show_rest(&ending, complaint, &log, results, screen);
+    Ok(())
 }
 
 /// The kernel log while a program ran; init writes the marks into it.
@@ -189,26 +228,20 @@ fn judge(suite: &Suite, log: &str) -> Report {
 }
 
 /// Shows a program's result and keeps its output.
-fn show(name: &str, suite: &Suite, keep: &Path, log: &str, screen: &Screen) -> Count {
-    let report = judge(suite, log);
-    let count = report.count();
+fn show(name: &str, suite: &Suite, keep: &Path, log: &str, results: &mut Results, screen: &Screen) {
+    let tests = judge(suite, log).tests;
+    let failed = |test: &&Test| test.outcome == Outcome::Failed;
+    let any_failed = tests.iter().any(|test| failed(&test));
+    let silent = tests.iter().filter(failed).all(|test| test.log.is_empty());
     let _ = fs::write(keep.join(format!("{name}.tap")), &suite.output);
-    screen.suite("vm", name, count, suite.took);
-    let mut silent = true;
-    for test in &report.tests {
-        match &test.outcome {
-            Outcome::Passed => {}
-            Outcome::Failed => {
-                screen.test("failed", &test.name);
-                screen.quote(&test.log);
-                silent &= test.log.is_empty();
-            }
-            Outcome::Skipped(reason) => {
-                screen.test("skipped", &format!("{}: {reason}", test.name));
-            }
-        }
-    }
-    if count.failed > 0 {
+    let suite_of_all = results::Suite {
+        place: "vm",
+        name: name.to_owned(),
+        tests,
+        took: suite.took,
+    };
+    results.add(suite_of_all, screen);
+    if any_failed {
         if silent && !suite.output.is_empty() {
             screen.note("the end of what it printed:");
             screen.quote(&tail(&suite.output, 20));
@@ -219,11 +252,16 @@ fn show(name: &str, suite: &Suite, keep: &Path, log: &str, screen: &Screen) -> C
             screen.quote(&log);
         }
     }
-    count
 }
 
 /// What is no program's fault: the boot, the end, the log between programs.
-fn show_rest(ending: &Ending, complaint: Option<String>, log: &str, screen: &Screen) -> Count {
+fn show_rest(
+    ending: &Ending,
+    complaint: Option<String>,
+    log: &str,
+    results: &mut Results,
+    screen: &Screen,
+) {
     let mut report = Report::default();
     let troubles = klog::troubles(&outside(log), TROUBLE_LINES);
     for trouble in &troubles {
@@ -243,15 +281,15 @@ fn show_rest(ending: &Ending, complaint: Option<String>, log: &str, screen: &Scr
             }
         }
     }
-    let count = report.count();
-    if count.failed > 0 {
-        screen.suite("vm", "the VM itself", count, None);
-        for test in &report.tests {
-            screen.test("failed", &test.name);
-            screen.quote(&test.log);
-        }
+    if !report.tests.is_empty() {
+        let suite = results::Suite {
+            place: "vm",
+            name: "the VM itself".to_owned(),
+            tests: report.tests,
+            took: None,
+        };
+        results.add(suite, screen);
     }
-    count
 }
 
 /// The last lines of a text.
@@ -264,8 +302,14 @@ pub fn tail(text: &str, lines: usize) -> Vec<String> {
 }
 
 /// Boots guests that misbehave and checks that this is noticed.
-pub fn self_check(image: &Image, accel: Accel, keep: &Path, screen: &Screen) -> Result<Count> {
-    let mut count = Count::default();
+pub fn self_check(vm: &Vm<'_>, results: &mut Results) -> Result<()> {
+    let Vm {
+        image,
+        accel,
+        keep,
+        screen,
+    } = *vm;
+    let mut report = Report::default();
     let since = Instant::now();
     let silence = Duration::from_secs(4);
     screen.progress("vm    a guest that hangs");
@@ -293,20 +337,24 @@ pub fn self_check(image: &Image, accel: Accel, keep: &Path, screen: &Screen) -> 
             _ => ending == Ending::Died && !klog::troubles(&log, TROUBLE_LINES).is_empty(),
         };
         if up && noticed {
-            count.passed += 1;
+            report.tests.push(Test {
+                name: name.to_owned(),
+                outcome: Outcome::Passed,
+                log: Vec::new(),
+            });
         } else {
-            count.failed += 1;
-            screen.test("failed", &format!("{name}: booted {up}, ended {ending:?}"));
-            screen.quote(&tail(&log, 30));
+            report.rest = tail(&log, 30);
+            report.fail(format!("{name}: booted {up}, ended {ending:?}"));
         }
     }
-    screen.suite(
-        "vm",
-        "the runner notices bad guests",
-        count,
-        Some(since.elapsed()),
-    );
-    Ok(count)
+    let suite = results::Suite {
+        place: "vm",
+        name: "the runner notices bad guests".to_owned(),
+        tests: report.tests,
+        took: Some(since.elapsed()),
+    };
+    results.add(suite, screen);
+    Ok(())
 }
 
 #[cfg(test)]

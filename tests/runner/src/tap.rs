@@ -51,6 +51,19 @@ pub struct Count {
 }
 
 impl Count {
+    /// Counts tests.
+    pub fn of(tests: &[Test]) -> Self {
+        let mut count = Self::default();
+        for test in tests {
+            match test.outcome {
+                Outcome::Passed => count.passed += 1,
+                Outcome::Failed => count.failed += 1,
+                Outcome::Skipped(_) => count.skipped += 1,
+            }
+        }
+        count
+    }
+
     /// Adds another count to this one.
     pub fn add(&mut self, other: Count) {
         self.passed += other.passed;
@@ -73,15 +86,7 @@ impl fmt::Display for Count {
 impl Report {
     /// Counts the tests.
     pub fn count(&self) -> Count {
-        let mut count = Count::default();
-        for test in &self.tests {
-            match test.outcome {
-                Outcome::Passed => count.passed += 1,
-                Outcome::Failed => count.failed += 1,
-                Outcome::Skipped(_) => count.skipped += 1,
-            }
-        }
-        count
+        Count::of(&self.tests)
     }
 
     /// Adds a failure that no result line reports.
