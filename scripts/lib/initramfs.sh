@@ -5,17 +5,20 @@
 # test programs, packed as an initramfs in build/. Sourced.
 
 build_initramfs() {
-	local root=$build/initramfs busybox
+	local root=$build/initramfs busybox program
 	busybox=$(static_busybox) || die "no static busybox" "install busybox-static"
 	rm -rf "$root"
-	mkdir -p "$root"/{bin,dev,proc,sys,tmp,modules,selftests,guest}
+	mkdir -p "$root"/{bin,dev,proc,sys,tmp,guest}
 	cp "$busybox" "$root/bin/busybox"
 	cp "$top"/scripts/guest/* "$root/guest/"
 	ln -s guest/init "$root/init"
-	cp "$build"/modules/*.ko "$root/modules/"
-	[[ $goal != test ]] || cp "$build"/standalone/*.ko "$root/modules/"
-	cp -r "$build"/bin/. "$root/bin/"
-	cp -r "$build"/selftests/. "$root/selftests/"
+	# What `make -C tests/selftests install` gives is what runs in the VM.
+	complete_selftests
+	make -sC "$top/tests/selftests" "INSTALL_PATH=$root/selftests" copy || die "cannot install the test programs"
+	ln -s selftests/modules "$root/modules"
+	for program in "$build"/bin/*; do
+		ln -s "../selftests/bin/$(basename "$program")" "$root/bin/"
+	done
 	bench_to_initramfs "$root"
 	(cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$build/initramfs.cpio.new" ||
 		die "cpio failed"

@@ -57,14 +57,15 @@ collect_connector() {
 }
 
 # The module in a tree of its own (samples/standalone), by its own Makefile, from
-# outside of this tree: as somebody else would build theirs.
+# outside of this tree: as somebody else would build theirs. Sets standalone.
 build_standalone() {
 	local folder=$build/standalone
 	rm -rf "$folder"
 	cp -r "$top/samples/standalone" "$folder"
 	run_logged "building for ${kernel_id%-*}" "$build/log/standalone.log" "every line that kbuild runs: make V=1" \
 		make -C "$folder" "KDIR=$kdir" "CONNECTOR=$build/connector" "${cc_args[@]}" "${rust_args[@]}" ${V:+"V=$V"} modules
-	step_done "$(basename "$folder"/*.ko)"
+	standalone=$(echo "$folder"/*.ko)
+	step_done "$(basename "$standalone")"
 }
 
 install_modules() {

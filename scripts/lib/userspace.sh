@@ -3,7 +3,7 @@
 #
 # The programs, built by cargo as static binaries (the VM has no libc): tools and
 # samples to build/bin/, the examples of connector-client to build/bin/examples/,
-# test programs to build/selftests/, those of tests/bench to build/bench.bin/, the VM
+# test programs to build/selftests/, with modules and tools beside them, those of tests/bench to build/bench.bin/, the VM
 # runner, which is the harness's own, to build/host/. Sourced.
 
 cargo_target=x86_64-unknown-linux-gnu
@@ -81,7 +81,7 @@ build_userspace() {
 		cp -p "$program" "$build/$dir/"
 	done < <(grep '"executable":"' "$build/cargo.json")
 	for script in "$top"/tests/selftests/*.sh; do
-		[[ ! -x $script ]] || cp -p "$script" "$build/selftests.new/"
+		[[ $script = */run.sh ]] || cp -p "$script" "$build/selftests.new/"
 	done
 	for d in bin selftests host bench.bin; do
 		rm -rf "${build:?}/$d"
@@ -89,4 +89,13 @@ build_userspace() {
 	done
 	rm -f "$build/cargo.json"
 	step_done "$(cd "$build" && echo bin/*), $(find "$build/selftests" -type f | wc -l) test programs"
+}
+
+# What test programs look for beside themselves: tests/selftests/Makefile installs both.
+complete_selftests() {
+	mkdir -p "$build/selftests/modules"
+	cp -p "$build"/modules/*.ko "$build/selftests/modules/"
+	# Only tests build it.
+	[[ ! ${standalone:-} ]] || cp -p "$standalone" "$build/selftests/modules/"
+	cp -al "$build/bin" "$build/selftests/bin"
 }

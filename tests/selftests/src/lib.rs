@@ -4,7 +4,8 @@
 //!
 //! Each program in `src/bin/` is one suite. It runs as root on a machine whose kernel the modules
 //! were built for, prints one TAP stream and ends with kselftest's exit codes. The modules are
-//! looked for in `/modules`, or where the environment's `MODULES` says.
+//! looked for in `modules`, beside the program, or where the environment's `MODULES` says; the tools
+//! in `bin`, beside the program.
 //!
 //! No verdict comes from a pause. A test waits for an event, for at most [`PATIENCE`]. That
 //! something did *not* happen is seen without waiting: the kernel calls a handler inside the

@@ -18,6 +18,8 @@ use nix::{
     unistd::{Pid, gettid},
 };
 
+use crate::program::beside;
+
 /// A module that is loaded, and unloaded when this is dropped.
 ///
 /// Modules that depend on each other are unloaded in the right order if they are declared in the
@@ -29,7 +31,7 @@ pub struct Module {
 }
 
 impl Module {
-    /// Loads a module: `insmod /modules/NAME.ko PARAMETERS`.
+    /// Loads a module: `insmod modules/NAME.ko PARAMETERS`.
     pub fn load(name: &'static str, parameters: &str) -> Result<Self> {
         Self::try_load(name, parameters)?.with_context(|| format!("insmod {name}.ko {parameters}"))
     }
@@ -79,7 +81,7 @@ impl Module {
 }
 
 fn file_of(name: &str) -> PathBuf {
-    let folder = env::var_os("MODULES").map_or_else(|| "/modules".into(), PathBuf::from);
+    let folder = env::var_os("MODULES").map_or_else(|| beside("modules"), PathBuf::from);
     folder.join(format!("{name}.ko"))
 }
 

@@ -3,9 +3,11 @@
 //! Programs that run beside a test, with their output in a pipe or on a terminal.
 
 use std::{
+    env,
     fs::{self, File},
     io::{Read, Write},
     os::fd::OwnedFd,
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
@@ -21,6 +23,17 @@ use nix::{
 use serde_json::Value;
 
 use crate::{PATIENCE, wait_for};
+
+/// What lies in the folder of this test program.
+pub fn beside(name: &str) -> PathBuf {
+    let program = env::current_exe().unwrap_or_default();
+    program.with_file_name(name)
+}
+
+/// One of the project's programs, which lie in `bin` beside this one: `cnctl`.
+pub fn tool(name: &str) -> Command {
+    Command::new(beside("bin").join(name))
+}
 
 /// What a program that has ended has left.
 #[derive(Debug)]

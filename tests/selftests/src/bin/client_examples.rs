@@ -10,12 +10,12 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use selftests::{
     CbId, Module, Quiet, Stats, Suite,
-    program::{Running, run},
+    program::{Running, run, tool},
     times, wait_for,
 };
 
 fn example(name: &str) -> Command {
-    Command::new(format!("/bin/examples/{name}"))
+    tool(&format!("examples/{name}"))
 }
 
 fn asking() -> Result<()> {
@@ -40,9 +40,9 @@ fn without_service() -> Result<()> {
 fn listening() -> Result<()> {
     let (_connector, _test) = Module::load_with_connector("cn_test", "")?;
     let mut example = Running::start(&mut example("listen"))?;
-    let mut ucon = Running::start(&mut Command::new("/bin/ucon"))?;
+    let mut ucon = Running::start(&mut tool("ucon"))?;
     let path = "/tmp/ucon.out";
-    let to_file = Running::start(Command::new("/bin/ucon").arg(path))?;
+    let to_file = Running::start(tool("ucon").arg(path))?;
     let line = example.line()?;
     ensure!(
         line.starts_with("14:1111 ") && line.contains("counter = "),
@@ -87,7 +87,7 @@ fn processes() -> Result<()> {
 fn sending() -> Result<()> {
     let (_connector, _test) = Module::load_with_connector("cn_test", "")?;
     let quiet = Quiet::new()?;
-    let sent = run(Command::new("/bin/ucon").arg("-s"))?.expect(0)?;
+    let sent = run(tool("ucon").arg("-s"))?.expect(0)?;
     drop(quiet);
     let expected = "1000 messages have been sent to 14:1110\n".repeat(10);
     ensure!(sent.stdout == expected, "{sent:?}");
@@ -101,12 +101,12 @@ fn sending() -> Result<()> {
 }
 
 fn usage() -> Result<()> {
-    let help = run(Command::new("/bin/ucon").arg("-h"))?.expect(0)?;
+    let help = run(tool("ucon").arg("-h"))?.expect(0)?;
     ensure!(
         help.stdout
             .starts_with("Usage: ucon [options] [output file]")
     );
-    let wrong = run(Command::new("/bin/ucon").arg("-x"))?.expect(1)?;
+    let wrong = run(tool("ucon").arg("-x"))?.expect(1)?;
     ensure!(
         wrong.stderr.contains("-x") && wrong.stderr.contains("Usage"),
         "{wrong:?}"

@@ -13,14 +13,14 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use selftests::{
     ECHO, Header, Module, Suite,
-    program::{Ended, Running, json, run},
+    program::{Ended, Running, json, run, tool},
     puppet::{PUPPET, Puppet, To},
     skip, wait_for,
 };
 use serde_json::{Value, json as value};
 
 fn cnctl(words: &[&str]) -> Command {
-    let mut command = Command::new("/bin/cnctl");
+    let mut command = tool("cnctl");
     command.args(words).stdin(Stdio::null());
     command
 }

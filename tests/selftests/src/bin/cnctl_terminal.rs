@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use nix::unistd::pipe;
 use selftests::{
     Module, Suite,
-    program::{Running, run},
+    program::{Running, run, tool},
 };
 
 const PING: [&str; 6] = ["cnctl", "ping", "16:1", "-c", "1", "-q"];
@@ -33,10 +33,7 @@ fn colours() -> Result<()> {
         on_terminal(&PING, &[("NO_COLOR", "1")])?,
         on_terminal(&[&PING[..], &["--color", "never"]].concat(), &[])?,
         on_terminal(&[&PING[..], &["--json"]].concat(), &[])?,
-        run(Command::new("/bin/cnctl")
-            .args(&PING[1..])
-            .env_remove("NO_COLOR"))?
-        .stdout,
+        run(tool("cnctl").args(&PING[1..]).env_remove("NO_COLOR"))?.stdout,
     ];
     for text in without {
         ensure!(
@@ -44,9 +41,7 @@ fn colours() -> Result<()> {
             "there should be no colours: {text:?}"
         );
     }
-    let always = run(Command::new("/bin/cnctl")
-        .args(&PING[1..])
-        .args(["--color", "always"]))?;
+    let always = run(tool("cnctl").args(&PING[1..]).args(["--color", "always"]))?;
     ensure!(always.stdout.contains(ESCAPE), "{always:?}");
     Ok(())
 }
@@ -110,7 +105,7 @@ fn interrupted_proc() -> Result<()> {
 fn nobody_reads() -> Result<()> {
     let (reader, writer) = pipe()?;
     drop(reader);
-    let output = Command::new("/bin/cnctl")
+    let output = tool("cnctl")
         .args(["list", "--known"])
         .stdout(writer)
         .output()?;
