@@ -22,7 +22,6 @@ const ANYWHERE: &[&str] = &[
     "scheduling while atomic",
     "sleeping function called from invalid context",
     "unreferenced object 0x",
-    "new suspected memory leaks",
     "Unable to mount root fs",
     "Out of memory: Killed",
     "refcount_t:",

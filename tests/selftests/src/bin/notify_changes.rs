@@ -21,7 +21,7 @@ use selftests::{
     notify::{
         Change, Ids, Listener, NOTIFY, NotifyStats, OneCpu, answer, blink, expect_done, probed,
     },
-    procfs, unload_in_background, wait_for,
+    procfs, times, unload_in_background, wait_for,
 };
 
 /// `ct_peer`, unless its parameters say otherwise.
@@ -42,13 +42,13 @@ fn ask_for_every(client: &Client) -> Result<()> {
 }
 
 fn come_and_go() -> Result<()> {
-    const TIMES: usize = 200;
+    let times = times(200);
     let (_connector, _notify) = load_notify()?;
     let client = Client::open()?;
     let mut listener = Listener::new(GROUP)?;
     ask_for_every(&client)?;
     let mut expected = Vec::new();
-    for round in 0..TIMES {
+    for round in 0..times {
         let peer = Module::load("ct_peer", "")?;
         let echo = Module::load("cn_echo", "")?;
         expected.extend([Change::Came(PEER), Change::Came(ECHO)]);
@@ -70,7 +70,7 @@ fn come_and_go() -> Result<()> {
     listener.expect(&expected)?;
     let stats = NotifyStats::read()?;
     ensure!(
-        (stats.announced, stats.unheard, stats.lost) == (4 * TIMES as u64, 0, 0),
+        (stats.announced, stats.unheard, stats.lost) == (4 * u64::from(times), 0, 0),
         "{stats:?}"
     );
     Ok(())
@@ -181,7 +181,7 @@ fn before_the_answer() -> Result<()> {
     client.send(&Client::header(NOTIFY, 1, 1), &Ids::every().request(GROUP))?;
     let reply = client.recv_now()?;
     ensure!(answer(&reply)? == Ok(()), "{reply:?}");
-    for number in 0..200 {
+    for number in 0..times(200) {
         let id = CbId {
             val: number,
             ..BLINK
@@ -221,17 +221,17 @@ fn slow_down(client: &Client) -> Result<Client> {
 }
 
 fn own_goodbye() -> Result<()> {
-    const TIMES: u32 = 300;
+    let changes = times(300);
     let (_connector, notify) = load_notify()?;
     let _peer = Module::load("ct_peer", "")?;
     let client = Client::open()?;
     let mut listener = Listener::new(GROUP)?;
     ask_for_every(&client)?;
     let _never_reads = slow_down(&client)?;
-    blink(BLINK, TIMES)?;
+    blink(BLINK, changes)?;
     notify.unload()?;
     // No barrier: what unloading announces is announced when it is done.
-    let mut expected = [Change::Came(BLINK), Change::Went(BLINK)].repeat(TIMES as usize);
+    let mut expected = [Change::Came(BLINK), Change::Went(BLINK)].repeat(changes as usize);
     expected.push(Change::Went(NOTIFY));
     listener.expect(&expected)?;
     blink(BLINK, 1)?;
@@ -414,7 +414,7 @@ fn unloading_under_fire() -> Result<()> {
 }
 
 fn many_barriers() -> Result<()> {
-    const TIMES: u64 = 100;
+    let rounds = u64::from(times(100));
     let (_connector, _notify) = load_notify()?;
     let _peer = Module::load("ct_peer", "")?;
     let client = Client::open()?;
@@ -439,7 +439,7 @@ fn many_barriers() -> Result<()> {
     }
     let mut changes = Vec::new();
     let mut round = 0;
-    while round < TIMES || threads[0].times()? < 5 {
+    while round < rounds || threads[0].times()? < 5 {
         blink(BLINK, 3)?;
         let mut seen = listener.changes()?;
         ask_for_every(&client)?;
