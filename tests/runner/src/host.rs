@@ -65,8 +65,8 @@ struct Follow<'a> {
     any: bool,
     /// How many failed.
     failed: usize,
-    /// When the test program started that has not told its result.
-    running: Option<Instant>,
+    /// The test program that has not told its result, and when it started.
+    running: Option<(String, Instant)>,
     /// The last lines.
     tail: VecDeque<String>,
 }
@@ -89,10 +89,12 @@ impl<'a> Follow<'a> {
         match self.reader.line(line) {
             Some(Said::Running(name)) => {
                 self.screen.progress(&format!("host  {name}"));
-                self.running = Some(Instant::now());
+                if let Some((before, _)) = self.running.replace((name, Instant::now())) {
+                    self.fail(before, "its examples do not compile".to_owned());
+                }
             }
             Some(Said::Result(name, tests)) => {
-                let took = self.running.take().map(|since| since.elapsed());
+                let took = self.running.take().map(|(_, since)| since.elapsed());
                 if !tests.is_empty() {
                     self.add(name, tests, took);
                 }
@@ -121,15 +123,21 @@ impl<'a> Follow<'a> {
         self.results.add(suite, self.screen);
     }
 
+    /// Adds a failure that nothing reported, with the last lines.
+    fn fail(&mut self, what: String, why: String) {
+        let mut report = Report {
+            rest: self.tail.drain(..).collect(),
+            ..Report::default()
+        };
+        report.fail(why);
+        self.add(what, report.tests, None);
+    }
+
     /// Adds one failure more if `what` `died` without saying so.
     fn end(mut self, what: &str, died: bool, log: &Path) {
         if died {
-            let mut report = Report {
-                rest: self.tail.drain(..).collect(),
-                ..Report::default()
-            };
-            report.fail(format!("it broke off; all it said: {}", log.display()));
-            self.add(what.to_owned(), report.tests, None);
+            let why = format!("it broke off; all it said: {}", log.display());
+            self.fail(what.to_owned(), why);
         }
     }
 }
@@ -242,6 +250,23 @@ fn result(text: &str) -> Count {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_tells_no_result_failed() {
+        let mut results = Results::new();
+        let screen = Screen::new(false);
+        let mut follow = Follow::new(&mut results, &screen);
+        for line in [
+            "   Doc-tests a.rs",
+            "error: it does not compile",
+            "   Doc-tests b.rs",
+            "test x ... ok",
+            "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out",
+        ] {
+            follow.line(line);
+        }
+        assert_eq!(results.count().to_string(), "1 passed, 1 failed, 0 skipped");
+    }
 
     fn read(lines: &[&str]) -> (String, Vec<Test>) {
         let mut reader = Reader::default();
