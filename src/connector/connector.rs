@@ -60,6 +60,8 @@
 //!    sent here and that have not arrived: see `Stragglers::drop`.
 //!
 //! C header: [`include/linux/connector.h`](srctree/include/linux/connector.h)
+// kbuild says it with -Zcrate-attr, which older versions of `rustdoc --test` do not see.
+#![cfg_attr(doctest, no_std)]
 
 mod bindings;
 pub mod changes;
