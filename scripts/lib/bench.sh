@@ -23,7 +23,7 @@ bench_check() {
 
 # The modules build on the crate as those of a third party do.
 kbuild_peers() {
-	make -C "$kdir" "M=$top/tests/bench" "MO=$objects-bench" "CONNECTOR=$objects" \
+	"${inside[@]}" make -C "$kdir" "M=$top/tests/bench" "MO=$objects-bench" "CONNECTOR=$objects" \
 		"${cc_args[@]}" "${rust_args[@]}" "-j$jobs" "$@" modules
 }
 
@@ -40,7 +40,7 @@ build_peers() {
 	mkdir -p "$build/bench/guest"
 	cp -p "$objects-bench"/*/*.ko "$build/bench/guest/"
 	run_logged "building the client" "$build/log/bench.log" "see tests/bench/peers/client.c" \
-		"$cc" -O2 -static -Wall -Wextra -Werror -o "$build/bench/guest/client" "$top/tests/bench/peers/client.c"
+		"${inside[@]}" "$cc" -O2 -static -Wall -Wextra -Werror -o "$build/bench/guest/client" "$top/tests/bench/peers/client.c"
 	step_done "$(cd "$build/bench/guest" && echo *)"
 }
 

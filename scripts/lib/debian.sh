@@ -78,6 +78,11 @@ debian_versions() {
 	done
 }
 
+# debian_has PACKAGE VERSION
+debian_has() {
+	debian_versions "$1" | grep -qF "$2 "
+}
+
 debian_downloaded() {
 	local have
 	have=$(du -cm "$scratch"/deb/*.deb 2>/dev/null | awk 'END { print $1 }')

@@ -23,7 +23,7 @@ rustdoc_like() {
 	done
 	(cd "$objects" && RUSTC_BOOTSTRAP=1 OBJTREE=$kdir RUST_MODFILE=./rust_connector \
 		CONNECTOR_BINDINGS=$objects/src/connector/bindings_generated.rs \
-		"$rustdoc" "${args[@]}" -Zunstable-options "$@")
+		"${inside[@]}" "$kernel_rustdoc" "${args[@]}" -Zunstable-options "$@")
 }
 
 # document CRATE: its HTML, into build/docs.new.

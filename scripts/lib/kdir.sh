@@ -47,7 +47,10 @@ kdir_refuse_missing() {
 
 kdir_compiler() {
 	local want have gcc_want cc=${CC:-}
-	if [[ $(config CC_IS_CLANG) ]]; then
+	if [[ ${stock:-} ]]; then
+		cc_args=("CC=$stock_cc")
+		kdir_how=$stock_cc
+	elif [[ $(config CC_IS_CLANG) ]]; then
 		want=$(config CLANG_VERSION) # 190107
 		want=$((want / 10000))
 		if command -v "clang-$want" >/dev/null; then
@@ -75,7 +78,7 @@ kdir_compiler() {
 kdir_rust() {
 	local want version
 	want=$(config RUSTC_VERSION) # 109500
-	version=$(rustc_version "$rustc")
+	version=$(rustc_version "${inside[@]}" "$kernel_rustc")
 	want=$((want / 100000)).$((want / 100 % 1000)).$((want % 100))
 	[[ $want != "${version%%-*}" ]] || return 0
 	die "$kdir was built with $(config RUSTC_VERSION_TEXT), the rustc here is $version" \
@@ -110,12 +113,11 @@ check_kdir_boots() {
 
 use_kdir() {
 	kdir=$1
+	use_kernel_tools
 	check_kdir
 	kdir_compiler
 	kernel_id=$(cat "$kdir/include/config/kernel.release")-$({
 		echo "$kdir"
 		cat "$kdir/.config"
 	} | short_hash)
-	rust_args=("RUSTC=$rustc" "HOSTRUSTC=$rustc" "RUSTDOC=$rustdoc" "RUSTFMT=$rustfmt"
-		"CLIPPY_DRIVER=$clippy_driver" "BINDGEN=$bindgen" "RUST_LIB_SRC=$rust_lib_src")
 }

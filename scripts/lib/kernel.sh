@@ -49,8 +49,7 @@ find_kernel() {
 	} | short_hash)
 	kdir=$cache/kernel/$kver-$flavor-$key
 	kernel_id=$kver-$flavor-$key
-	rust_args=("RUSTC=$rustc" "HOSTRUSTC=$rustc" "RUSTDOC=$rustdoc" "RUSTFMT=$rustfmt"
-		"CLIPPY_DRIVER=$clippy_driver" "BINDGEN=$bindgen" "RUST_LIB_SRC=$rust_lib_src")
+	use_kernel_tools
 	step_name="kernel $kver${FLAVOR:+ $FLAVOR}"
 	if [[ ! -e $kdir/.complete ]]; then
 		cache_lock "kernel-$key"

@@ -17,7 +17,7 @@ kbuild_setup() {
 		kbuild_args=(CONNECTOR_TESTS=n)
 	fi
 	mkdir -p "$objects" "$build/log"
-	kbuild_make=(make -C "$kdir" "M=$top" "MO=$objects" "${cc_args[@]}" "${rust_args[@]}" "${kbuild_args[@]}")
+	kbuild_make=("${inside[@]}" make -C "$kdir" "M=$top" "MO=$objects" "${cc_args[@]}" "${rust_args[@]}" "${kbuild_args[@]}")
 }
 
 build_modules() {
@@ -38,6 +38,7 @@ build_modules() {
 		cp -p "$ko" "$build/modules.new/"
 		list+=("$(basename "$ko")")
 	done <"$objects/modules.order"
+	[[ ! ${stock:-} ]] || check_stock_vermagic "$build/modules.new/rust_connector.ko"
 	((${#list[@]})) || die "kbuild built no module" "see Kbuild, and $build/log/modules.log"
 	printf '%s\n' "$kernel_id" >"$build/modules.new/.kernel"
 	rm -rf "$build/modules"
@@ -63,7 +64,7 @@ build_standalone() {
 	rm -rf "$folder"
 	cp -r "$top/samples/standalone" "$folder"
 	run_logged "building for ${kernel_id%-*}" "$build/log/standalone.log" "every line that kbuild runs: make V=1" \
-		make -C "$folder" "KDIR=$kdir" "CONNECTOR=$build/connector" "${cc_args[@]}" "${rust_args[@]}" ${V:+"V=$V"} modules
+		"${inside[@]}" make -C "$folder" "KDIR=$kdir" "CONNECTOR=$build/connector" "${cc_args[@]}" "${rust_args[@]}" ${V:+"V=$V"} modules
 	standalone=$(echo "$folder"/*.ko)
 	step_done "$(basename "$standalone")"
 }

@@ -17,13 +17,15 @@ base_needs=(
 	"bc bc computes the kernel's time constants"
 	"perl perl runs the kernel's build scripts"
 	"xz xz-utils unpacks and compresses kernels"
-	"cpio cpio packs the VM's file system"
 	"/usr/include/gelf.h libelf-dev links objtool"
 	"modinfo kmod installs and shows modules"
-	"qemu-system-x86_64 qemu-system-x86 runs the VM"
-	"busybox busybox-static is the VM's userspace"
 	"flock util-linux keeps two runs apart"
 	"/etc/ssl/certs/ca-certificates.crt ca-certificates checks downloads"
+)
+vm_needs=(
+	"qemu-system-x86_64 qemu-system-x86 runs the VM"
+	"busybox busybox-static is the VM's userspace"
+	"cpio cpio packs the VM's file system"
 )
 
 have() {

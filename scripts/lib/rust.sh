@@ -9,8 +9,11 @@ rustc_min=1.85.0   # the kernel's scripts/min-tool-version.sh
 bindgen_min=0.71.1
 bindgen_version=0.72.1 # the one built here when there is none
 
+# Comes before every command of the kernel side: scripts/lib/root.sh sets it.
+inside=()
+
 rustc_version() {
-	"$1" --version 2>/dev/null | awk '{ print $2 }'
+	"$@" --version 2>/dev/null | awk '{ print $2 }'
 }
 
 # The program behind rustup's proxy, so that a directory override or a later
@@ -178,4 +181,15 @@ need_rust() {
 	find_bindgen
 	# Cargo runs rustc and rustdoc from here as well.
 	export PATH="$dir:$PATH"
+}
+
+# What the kernel side is compiled with, as kbuild takes it. In a root of its own
+# everything has the names that kbuild looks for.
+use_kernel_tools() {
+	kernel_rustc=$rustc kernel_rustdoc=$rustdoc
+	rust_args=("RUSTC=$rustc" "HOSTRUSTC=$rustc" "RUSTDOC=$rustdoc" "RUSTFMT=$rustfmt"
+		"CLIPPY_DRIVER=$clippy_driver" "BINDGEN=$bindgen" "RUST_LIB_SRC=$rust_lib_src")
+	((${#inside[@]})) || return 0
+	kernel_rustc=rustc kernel_rustdoc=rustdoc
+	rust_args=(RUST_LIB_SRC=/usr/lib/rustlib/src/rust/library)
 }

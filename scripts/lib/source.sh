@@ -48,7 +48,7 @@ check_disk() {
 		"make room, or put the cache elsewhere: XDG_CACHE_HOME=/path make …"
 }
 
-# source_keep SERIES ORIGIN DIR: what was unpacked becomes the cache's.
+# source_keep NAME ORIGIN DIR: what was unpacked becomes the cache's.
 source_keep() {
 	printf '%s\n' "$2" >"$3/.complete"
 	mkdir -p "$cache/source"
@@ -99,12 +99,18 @@ source_from_debian() {
 		source_tried+=("Debian: no linux-source-$series in ${debian_suites[*]}")
 		return 1
 	fi
+	source_unpack_debian "$series" "$version" "$suite" "$series"
+}
+
+# source_unpack_debian SERIES VERSION SUITE NAME: into the cache's source/linux-NAME.
+source_unpack_debian() {
+	local series=$1 version=$2 suite=$3 name=$4
 	cache_scratch source
 	debian_unpack "linux-source-$series" "$version"
 	mkdir "$scratch/tree"
 	run_logged "unpacking the source of $version" "$cache/log/source.log" "is the disk full? see: df -h $cache" \
 		tar -xaf "$scratch/root/usr/src/linux-source-$series".tar.* -C "$scratch/tree" --strip-components=1
-	source_keep "$series" "Debian's linux-source-$series $version from $suite" "$scratch/tree"
+	source_keep "$name" "Debian's linux-source-$series $version from $suite" "$scratch/tree"
 }
 
 # Suites move on. Who did not ask for a certain kernel gets the newest there is.

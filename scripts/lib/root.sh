@@ -1,0 +1,95 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A private root: the compilers of another Debian suite than the one installed, in
+# the cache, for a kernel that was built with exactly these. Packages are only
+# unpacked (nothing of them runs as root, nothing is installed on this system).
+# Commands run in it by bubblewrap, and see the cache and this clone where they
+# are. Sourced.
+
+# What kbuild calls, on top of the compilers: a root has nothing that is not named
+# here or needed by what is.
+root_packages=(
+	base-files bash dash coreutils findutils diffutils grep sed mawk gzip tar
+	xz-utils zstd make libc6-dev binutils flex bison bc perl python3 kmod
+	libelf-dev libdw-dev libssl-dev openssl pahole
+)
+
+# use_root SUITE PACKAGE[=VERSION]...: the root with the packages above and these.
+# Sets root, and inside: the command that enters it.
+use_root() {
+	local suite=$1 key
+	shift
+	key=$(printf '%s\n' "$@" "${root_packages[@]}" | short_hash)
+	root=$cache/root/$suite-$key
+	case $goal in
+	lint | rust-analyzer) die "make $goal needs a rustc on this system that is the kernel's: leave out KERNEL=$KERNEL" ;;
+	esac
+	need "bwrap bubblewrap runs the compilers of $suite"
+	if [[ ! -e $root/.complete ]]; then
+		cache_lock downloads
+		if [[ ! -e $root/.complete ]]; then
+			debian_lists || die "the compilers of Debian $suite are not to be had: $debian_why"
+			check_disk
+			root_unpack "$suite" "$@"
+		fi
+		cache_unlock
+	fi
+	enter_root
+}
+
+root_unpack() {
+	local suite=$1 log=$cache/log/root.log
+	shift
+	cache_scratch root
+	mkdir -p "$scratch/deb/partial"
+	debian_size=$(root_apt "$suite" --print-uris "$@" 2>>"$log" | awk '{ size += $3 } END { print int(size / 1048576) + 1 }')
+	progress_fn=debian_downloaded \
+		run_logged "downloading the compilers of Debian $suite:" "$log" "the log says what is not to be had" \
+		root_apt "$suite" --download-only "$@"
+	progress_fn=root_unpacked \
+		run_logged "unpacking them:" "$log" "is the disk full? see: df -h $cache" root_unpack_all
+	# What their installation would have chosen among several.
+	ln -sf mawk "$scratch/root/usr/bin/awk"
+	ln -sf gcc "$scratch/root/usr/bin/cc"
+	rm -rf "$scratch/deb" "$root"
+	mkdir -p "$cache/root"
+	mv "$scratch/root" "$root"
+	touch "$root/.complete"
+	rm -rf "$scratch"
+}
+
+root_apt() {
+	local suite=$1
+	shift
+	debian_apt apt-get -q -y -t "$suite" -o "Dir::Cache::archives=$scratch/deb" \
+		install --no-install-recommends "$@" "${root_packages[@]}"
+}
+
+root_unpack_all() {
+	local deb
+	for deb in "$scratch"/deb/*.deb; do
+		dpkg-deb -x "$deb" "$scratch/root" && : >"$deb" || return
+	done
+}
+
+root_unpacked() {
+	printf '%s of %s' "$(find "$scratch/deb" -name '*.deb' -empty | wc -l)" \
+		"$(find "$scratch/deb" -name '*.deb' | wc -l)"
+}
+
+# enter_root [FOLDER]: kbuild is called through this from here on. The folder is seen
+# as well.
+enter_root() {
+	local dir log=$cache/log/root.log
+	inside=(bwrap --die-with-parent --bind "$root/usr" /usr --ro-bind "$root/etc" /etc
+		--symlink usr/bin /bin --symlink usr/sbin /sbin --symlink usr/lib /lib --symlink usr/lib64 /lib64
+		--dev /dev --proc /proc --tmpfs /tmp)
+	for dir in "$cache" "$top" "$@"; do
+		inside+=(--bind "$dir" "$dir")
+	done
+	inside+=(--setenv PATH /usr/sbin:/usr/bin --)
+	"${inside[@]}" true 2>>"$log" || die "cannot enter $root: $(tail -n1 "$log")" \
+		"bubblewrap needs namespaces, which some containers forbid: run this outside of one," \
+		"or on a Debian ${root##*/} that has the compilers itself"
+}
