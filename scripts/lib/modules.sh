@@ -50,28 +50,49 @@ build_modules() {
 # What a module outside of this tree needs to build on the crate: CONNECTOR=build/connector.
 collect_connector() {
 	rm -rf "$build/connector.new"
-	mkdir -p "$build/connector.new"
-	cp -p "$top/scripts/connector.mk" "$objects"/libconnector*.rmeta "$objects/Module.symvers" \
-		"$build/connector.new/"
+	copy_connector "$build/connector.new"
 	rm -rf "$build/connector"
 	mv "$build/connector.new" "$build/connector"
 }
 
+copy_connector() {
+	mkdir -p "$1"
+	cp -p "$top/scripts/connector.mk" "$objects"/libconnector*.rmeta "$objects/Module.symvers" "$1/"
+}
+
 # The module in a tree of its own (samples/standalone), by its own Makefile, from
-# outside of this tree: as somebody else would build theirs. Sets standalone.
+# outside of this tree, against an installed rust_connector: as somebody else would
+# build theirs. Sets standalone.
 build_standalone() {
 	local folder=$build/standalone
-	rm -rf "$folder"
+	rm -rf "$folder" "$build/stage"
 	cp -r "$top/samples/standalone" "$folder"
+	run_logged "installing to build/stage" "$build/log/standalone.log" "see the log" install_to "$build/stage"
 	run_logged "building for ${kernel_id%-*}" "$build/log/standalone.log" "every line that kbuild runs: make V=1" \
-		"${inside[@]}" make -C "$folder" "KDIR=$kdir" "CONNECTOR=$build/connector" "${cc_args[@]}" "${rust_args[@]}" ${V:+"V=$V"} modules
+		"${inside[@]}" make -C "$folder" "KDIR=$kdir" "INSTALL_MOD_PATH=$build/stage" "${cc_args[@]}" "${rust_args[@]}" ${V:+"V=$V"} modules
 	standalone=$(echo "$folder"/*.ko)
 	step_done "$(basename "$standalone")"
 }
 
 install_modules() {
+	local to=
+	[[ ! ${INSTALL_MOD_PATH:-} ]] || to=$(realpath -m "$INSTALL_MOD_PATH")
+	# bubblewrap shows what is there.
+	mkdir -p "$to/lib/modules" 2>/dev/null || true
+	((${#inside[@]} == 0)) || enter_root "$to/lib/modules"
 	kbuild_setup
-	run_logged "installing" "$build/log/modules.log" "it writes to \${INSTALL_MOD_PATH}/lib/modules: are you root?" \
-		kbuild ${INSTALL_MOD_PATH:+"INSTALL_MOD_PATH=$INSTALL_MOD_PATH"} modules_install
-	step_done "${INSTALL_MOD_PATH:-}/lib/modules/$(cat "$kdir/include/config/kernel.release")/updates"
+	run_logged "installing" "$build/log/modules.log" "it writes to $to/lib/modules: are you root?" install_to "$to"
+	step_done "$(installed "$to")/updates, and rust_connector/ for modules that build on it"
+}
+
+installed() {
+	echo "$1/lib/modules/$(<"$kdir/include/config/kernel.release")"
+}
+
+# install_to ROOT: the modules, and beside them what other modules are built against.
+install_to() {
+	kbuild ${1:+"INSTALL_MOD_PATH=$1"} modules_install &&
+		copy_connector "$(installed "$1")/rust_connector" || return
+	# Without a System.map, kbuild leaves this out.
+	[[ -e $kdir/System.map ]] || depmod ${1:+-b "$1"} -a "$(<"$kdir/include/config/kernel.release")"
 }
