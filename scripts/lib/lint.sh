@@ -27,7 +27,8 @@ step_fmt_check() {
 }
 
 shell_scripts() {
-	shellcheck -x -a scripts/harness && shellcheck .ci/run && shellcheck -s dash scripts/guest/*
+	shellcheck -x -a scripts/harness && shellcheck .ci/run && shellcheck dkms.conf &&
+		shellcheck -s dash scripts/guest/* tests/selftests/*.sh
 }
 
 step_lint_shell() {
