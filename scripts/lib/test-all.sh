@@ -5,7 +5,7 @@
 # them. Sourced.
 
 # What to set for each; CONFIGS="FLAVOR=rt KERNEL=7.2,FLAVOR=debug" overrides.
-test_all_configs=(default FLAVOR=debug FLAVOR=rt KERNEL=7.2)
+test_all_configs=(default FLAVOR=debug FLAVOR=rt KERNEL=7.2 KERNEL=debian)
 
 # "KERNEL=7.2,FLAVOR=debug" is 7.2-debug.
 test_all_name() {
