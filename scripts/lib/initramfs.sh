@@ -19,8 +19,8 @@ build_initramfs() {
 	for program in "$build"/bin/*; do
 		ln -s "../selftests/bin/$(basename "$program")" "$root/bin/"
 	done
-	# What `make modules_install` gives, for modprobe.
-	[[ $goal != test ]] || cp -r "$build/stage/lib" "$root/"
+	# What build_standalone installed, for modprobe.
+	[[ ! ${standalone:-} ]] || cp -r "$build/stage/lib" "$root/"
 	bench_to_initramfs "$root"
 	(cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$build/initramfs.cpio.new" ||
 		die "cpio failed"
