@@ -47,5 +47,6 @@ step_vm_test() {
 	fi
 	say "host, then VM"
 	CARGO=$cargo RUSTC=$rustc runner test "$build/test" --selftests "$build/selftests" \
-		--examples "$build/log/examples.log" --patience "$patience" --slowness "$slowness" "${only[@]}" ${V:+--verbose} || exit
+		--examples "$build/log/examples.log" --patience "$patience" --slowness "$slowness" "${only[@]}" \
+		${SEED:+--seed "$SEED"} ${V:+--verbose} || exit
 }

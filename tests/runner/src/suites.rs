@@ -86,6 +86,9 @@ pub struct How {
     /// How many seconds all programs in the VM may take together
     #[arg(long, default_value_t = 45 * 60)]
     limit: u64,
+    /// What programs begin their random choices with
+    #[arg(long)]
+    seed: Option<u64>,
 }
 
 /// Runs these programs in one boot.
@@ -94,6 +97,7 @@ pub fn run(vm: &Vm<'_>, names: &[String], how: &How, results: &mut Results) -> R
         patience,
         slowness,
         limit,
+        seed,
     } = *how;
     let Vm {
         image,
@@ -101,10 +105,11 @@ pub fn run(vm: &Vm<'_>, names: &[String], how: &How, results: &mut Results) -> R
         keep,
         screen,
     } = *vm;
-    // SLOWNESS is the programs' own. The kernel keeps quotes around a value with spaces to itself.
+    // SLOWNESS and SEED are the programs' own. The kernel keeps quotes around a value with spaces to itself.
     let append = format!(
-        "rc_timeout={} SLOWNESS={slowness} rc_only=\"{}\"",
+        "rc_timeout={} SLOWNESS={slowness}{} rc_only=\"{}\"",
         SUITE_LIMIT * patience,
+        seed.map_or(String::new(), |seed| format!(" SEED={seed}")),
         names.join(" ")
     );
     let boot = Boot {
