@@ -24,6 +24,7 @@ use nix::unistd::gettid;
 
 mod client;
 pub mod faults;
+mod kcov;
 mod klog;
 mod module;
 pub mod notify;
@@ -36,6 +37,7 @@ mod tap;
 
 pub use self::{
     client::{Client, Datagram, Received, datagram},
+    kcov::Kcov,
     klog::{KernelLog, Quiet},
     module::{Module, Unloading, unload_in_background},
     stats::Stats,

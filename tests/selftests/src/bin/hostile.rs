@@ -31,7 +31,7 @@ use nix::{
     sys::socket::{MsgFlags, MultiHeaders, NetlinkAddr, sendmmsg},
 };
 use selftests::{
-    CbId, Client, ECHO, Header, Module, NlHeader, Stats, Suite,
+    CbId, Client, ECHO, Header, Kcov, Module, NlHeader, Stats, Suite,
     notify::{NOTIFY, NotifyStats, ask},
     procfs::registered,
     puppet::PUPPET,
@@ -308,7 +308,7 @@ fn drain(client: &Client) -> Result<()> {
 }
 
 /// Sends so many datagrams, sometimes reads the replies, and often goes away without.
-fn storm(who: Who, seed: u64, count: u64) -> Result<Expected> {
+fn storm(who: Who, seed: u64, count: u64, mut kcov: Option<&mut Kcov>) -> Result<Expected> {
     let mut generator = Generator(Rng::with_seed(seed));
     let mut expected = Expected::new();
     let mut batch = vec![Vec::new(); BATCH];
@@ -318,6 +318,9 @@ fn storm(who: Who, seed: u64, count: u64) -> Result<Expected> {
             generator.datagram(bytes);
         }
         send(&client, who, &batch, &mut expected)?;
+        if let Some(kcov) = &mut kcov {
+            kcov.collect();
+        }
         if generator.one_in(4) {
             drain(&client)?;
         }
@@ -328,15 +331,25 @@ fn storm(who: Who, seed: u64, count: u64) -> Result<Expected> {
     Ok(expected)
 }
 
-/// The steps of a process: `WHO SEED COUNT`. Prints what is expected, a line an id.
+/// The steps of a process: `WHO SEED COUNT`. Prints how much of the kernel it reached and then what
+/// is expected, a line an id.
 fn take(mut steps: Args) -> Result<()> {
     let mut next = || steps.next().context("a step is missing");
     let name = next()?;
     let who = Who::ALL.into_iter().find(|who| who.to_string() == name);
     let who = who.context("an odd step")?;
     let (seed, count) = (next()?.parse()?, next()?.parse()?);
+    let mut kcov = Kcov::open()?;
     who.become_it()?;
-    for (CbId { idx, val }, count) in storm(who, seed, count)? {
+    if let Some(kcov) = &kcov {
+        kcov.start()?;
+    }
+    let expected = storm(who, seed, count, kcov.as_mut())?;
+    match kcov {
+        Some(kcov) => println!("{} places of the kernel reached (KCOV)", kcov.places()),
+        None => println!("coverage unknown: this kernel has no KCOV"),
+    }
+    for (CbId { idx, val }, count) in expected {
         println!("{idx} {val} {count}");
     }
     Ok(())
@@ -362,7 +375,10 @@ fn all_at_once(seed: u64, datagrams: u64) -> Result<Expected> {
             scope.spawn(move || {
                 let count = who.share(datagrams);
                 let seed = seed.wrapping_add(who as u64);
-                parse(&steps::process(&format!("{who} {seed} {count}"))?)
+                let printed = steps::process(&format!("{who} {seed} {count}"))?;
+                let (coverage, expected) = printed.split_once('\n').context("no line")?;
+                println!("# {who}: {coverage}");
+                parse(expected)
             })
         });
         for process in processes {
