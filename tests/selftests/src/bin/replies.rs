@@ -44,9 +44,12 @@ impl Test {
     /// Sends a message of `len` bytes that asks for replies; checks what all replies have in
     /// common, and that the message was as it was after them.
     fn ask(&self, way: u32, n: u32, len: usize) -> Result<Outcome> {
+        // Another number each time, some of them even.
+        // CAST: A length is that small.
+        let seq = n.wrapping_add(len as u32);
         let request = Header {
             flags: 0x1234,
-            ..Client::header(REPLY, 77, u32::MAX)
+            ..Client::header(REPLY, seq, u32::MAX)
         };
         let mut sent = [way.to_ne_bytes(), n.to_ne_bytes()].concat();
         sent.extend(pattern(n, len - sent.len()));
