@@ -1,0 +1,102 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# `make mutants`: every patch in tests/mutants/ breaks the modules in one way. Each is applied to a
+# copy of the tree in build/mutants/, whose modules then meet the programs of this tree, which are
+# whole. A mutant that no test fails for has survived, and that is a failure. Sourced.
+
+# The VM is over after so many seconds: some mutants hang.
+mutant_limit=180
+
+mutant_field() {
+	sed -n "s/^$2: //p" "$top/tests/mutants/$1.patch"
+}
+
+mutants_copy() {
+	mutants=$build/mutants
+	rm -rf "$mutants"
+	mkdir -p "$mutants/tree/build"
+	tar -C "$top" --exclude=./build --exclude=./target --exclude=./.git -cf - . | tar -C "$mutants/tree" -xf -
+	cp -al "$build"/{bin,host} "$mutants/tree/build/"
+	cp -al "$build/selftests" "$mutants/programs"
+}
+
+# Builds the copy as it is now. $1 has the programs that are whole.
+mutant_build() {
+	local programs=$1 top=$mutants/tree build=$mutants/tree/build
+	rm -rf "$build/selftests"
+	cp -al "$programs" "$build/selftests"
+	rm -rf "$build"/selftests/{modules,bin}
+	build_modules
+	build_initramfs
+}
+
+# Runs these suites on what was built; says what came of them.
+mutant_vm() {
+	local keep=$1 programs=$2 suite build=$mutants/tree/build
+	local -a only=()
+	shift 2
+	for suite in "$@"; do
+		only+=(--only "$suite")
+	done
+	runner test "$keep" --selftests "$programs" --examples /dev/null --limit "$mutant_limit" "${only[@]}"
+}
+
+# Both.
+mutant_run() {
+	local name=$1 programs=$mutants/programs status=0
+	shift
+	(mutant_build "$programs") 7>"$mutants/$name.build" 2>&7 || {
+		cat "$mutants/$name.build" >&7
+		die "the mutant $name cannot be built" "a defect that the compiler sees needs no test: tests/mutants/$name.patch"
+	}
+	progress "$name: $*"
+	mutant_vm "$mutants/$name" "$programs" "$@" >"$mutants/$name.log" 2>&1 || status=$?
+	# 1: tests failed. Anything else is the runner's own trouble.
+	((status < 2)) || die "the runner failed" "$(tail -n 1 "$mutants/$name.log")"
+	return "$status"
+}
+
+# The first failure in a log, and how many more there are.
+mutant_caught_by() {
+	awk '/^  (vm|host) +[^ ]+: / { if (!n++) { sub(/^  (vm|host) +/, ""); first = $0 } }
+		END { if (n) print first (n > 1 ? " (and " n - 1 " more)" : "") }' "$1"
+}
+
+step_vm_mutants() {
+	local name patch suites since took caught survived=0
+	local -a names=() all_suites=()
+	step "mutants"
+	for patch in "$top"/tests/mutants/*.patch; do
+		name=$(basename "$patch" .patch)
+		[[ ! ${T:-} || " $T " = *" $name "* ]] || continue
+		names+=("$name")
+		read -ra suites <<<"$(mutant_field "$name" Suites)"
+		((${#suites[@]})) || die "tests/mutants/$name.patch has no line 'Suites: …'"
+		all_suites+=("${suites[@]}")
+	done
+	((${#names[@]})) || die "there is no mutant ${T:-}" "there are: $(cd "$top/tests/mutants" && echo *.patch | sed 's/\.patch//g')"
+	readarray -t all_suites < <(printf '%s\n' "${all_suites[@]}" | sort -u)
+	mutants_copy
+	progress "without any"
+	mutant_run none "${all_suites[@]}" ||
+		die "these tests fail without any mutant, too" "$(mutant_caught_by "$mutants/none.log")" "log: $mutants/none.log"
+	say "without any, all of these pass: ${all_suites[*]}"
+	printf '\n%s%-18s %6s  %s%s\n' "$c_bold" mutant time "caught by" "$c_off"
+	for name in "${names[@]}"; do
+		patch=$top/tests/mutants/$name.patch
+		read -ra suites <<<"$(mutant_field "$name" Suites)"
+		progress "$name: building"
+		(cd "$mutants/tree" && patch -p1 -F0 -s --no-backup-if-mismatch) <"$patch" >"$mutants/$name.build" 2>&1 ||
+			die "tests/mutants/$name.patch does not apply any more" "$(cat "$mutants/$name.build")" "make it anew for the code as it is"
+		since=$SECONDS caught=
+		mutant_run "$name" "${suites[@]}" || caught=$(mutant_caught_by "$mutants/$name.log")
+		took=$((SECONDS - since))
+		[[ $caught ]] || survived=$((survived + 1))
+		[[ -z $ui_tty ]] || printf '\r\e[K' >&7
+		printf '%-18s %4d s  %s\n' "$name" "$took" "${caught:-${c_red}NOBODY: it survived ${suites[*]}$c_off}"
+		(cd "$mutants/tree" && patch -R -p1 -F0 -s) <"$patch"
+	done
+	printf '\n%d caught, %d survived\n' $((${#names[@]} - survived)) "$survived"
+	((survived == 0)) || die "a mutant survived: a test is missing" "what was said: build/mutants/"
+}
