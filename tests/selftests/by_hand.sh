@@ -3,6 +3,8 @@
 #
 # The installed directory is all that it takes to run a program by hand, and run.sh says what came
 # of it: a pass, a failure and a skip, and an exit status that agrees.
+#
+# shellcheck disable=SC2317 # `check` calls them by their names
 
 cd "$(dirname "$0")" || exit 1
 here=$PWD
@@ -28,8 +30,10 @@ check() {
 
 is_complete() {
 	for file in config settings run.sh modules/rust_connector.ko modules/cn_echo.ko bin/cnctl echo; do
-		[ -e "$here/$file" ] || echo "$file is missing" || return
-		[ -e "$here/$file" ] || return
+		[ -e "$here/$file" ] || {
+			echo "$file is missing"
+			return 1
+		}
 	done
 	grep -q '^CONFIG_CONNECTOR=y' config && grep -q '^timeout=[0-9]' settings
 }
