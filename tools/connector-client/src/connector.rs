@@ -13,7 +13,7 @@ use std::{
     thread::{self, Thread},
 };
 
-use connector_wire::{CbId, Group, Header};
+use connector_wire::{CbId, Group, Header, RawMessage};
 
 use crate::{
     batch::{self, Batch},
@@ -27,9 +27,9 @@ use crate::{
     socket::Socket,
 };
 
-/// From about how many bytes on it is cheaper to have the kernel put headers and data together than
-/// to copy the data before.
-const WORTH_PARTS: usize = 1024;
+/// How large a datagram may be that is put together on the stack. Beyond it the kernel puts headers
+/// and data together.
+const ON_STACK: usize = 256;
 
 /// How much the inbox keeps unless told otherwise, in bytes.
 const INBOX: usize = 4 << 20;
@@ -101,7 +101,6 @@ impl Builder {
                     reader: Reader::default(),
                     single: Single::new(),
                 })),
-                scratch: Vec::new(),
             }),
         })
     }
@@ -123,8 +122,6 @@ struct State {
     exchange: Exchange,
     /// Absent while someone receives.
     desk: Option<Box<Desk>>,
-    /// Where requests are put together, to save an allocation for each.
-    scratch: Vec<u8>,
 }
 
 /// What one needs for receiving. Whoever has it receives for all.
@@ -216,8 +213,17 @@ impl Connector {
     ///
     /// [`Error::TooLarge`] if `data` has more than [`MAX_DATA_SIZE`](crate::MAX_DATA_SIZE) bytes; [`Error::Refused`];
     /// [`Error::Io`].
+    #[inline]
     pub fn send(&self, header: &Header, data: &[u8]) -> Result<()> {
-        self.send_from(&mut Vec::new(), header, data)
+        let headers = batch::headers(header, data.len())?;
+        let mut bytes = [0; ON_STACK];
+        let (head, rest) = bytes.split_at_mut(headers.len());
+        let Some(room) = rest.get_mut(..data.len()) else {
+            return self.socket.send_parts(&headers, data);
+        };
+        head.copy_from_slice(&headers);
+        room.copy_from_slice(data);
+        self.socket.send(&bytes[..headers.len() + data.len()])
     }
 
     /// Sends one datagram with several messages; without a message, nothing.
@@ -288,6 +294,7 @@ impl Connector {
     ///
     /// Usually nobody else receives, and the reply is there when the request has been sent. Then it
     /// is handed straight to the caller.
+    #[inline]
     pub(crate) fn exchange_as(
         &self,
         answers: Answers,
@@ -295,33 +302,23 @@ impl Connector {
         data: &[u8],
         deadline: Deadline,
     ) -> Result<Message> {
-        let (mut state, ticket) = self.start_request(answers, header, data)?;
-        if !state.exchange.is_answered(ticket) {
-            if let Some(mut desk) = state.desk.take() {
-                drop(state);
-                let read = desk.reader.look(&self.socket, &mut desk.single);
-                let reply = match read {
-                    Ok(Read::Datagrams) => self.sole_reply(&desk.single, answers, header),
-                    _ => None,
-                };
-                state = self.lock();
-                let handed_out = match reply {
-                    Some(_) => Ok(true),
-                    None => self.hand_out(&mut state.exchange, read, &desk.single),
-                };
-                state.desk = Some(desk);
-                if reply.is_some() || handed_out.is_err() {
-                    state.exchange.remove(ticket);
-                    // Others may have slept because this thread received.
-                    state.exchange.wake_one();
+        let (mut guard, ticket) = self.start_request(answers, header, data)?;
+        let State { exchange, desk } = &mut *guard;
+        // Does not wait, so the lock is kept and nobody sleeps meanwhile for want of a reader.
+        if let (Some(at), Some(desk)) = (exchange.unanswered(ticket), desk) {
+            let read = desk.reader.look(&self.socket, &mut desk.single);
+            if let Ok(Read::Datagrams) = read {
+                if let Some(reply) = self.sole_reply(&desk.single, answers, header) {
+                    exchange.withdraw(at);
+                    return Ok(Message::new(reply, desk.single.datagram().sender));
                 }
-                if let Some(reply) = reply {
-                    return Ok(reply);
-                }
-                handed_out?;
+            }
+            if let Err(error) = self.hand_out(exchange, read, &desk.single) {
+                exchange.remove(ticket);
+                return Err(error);
             }
         }
-        self.wait(state, ticket, deadline)?.into_message()
+        self.wait(guard, ticket, deadline)?.into_message()
     }
 
     /// Enters who waits for the reply to a request, and sends it.
@@ -341,12 +338,10 @@ impl Connector {
         };
         let mut state = self.lock();
         let ticket = state.exchange.enter(Some(request));
-        let mut bytes = std::mem::take(&mut state.scratch);
         drop(state);
 
-        let sent = self.send_from(&mut bytes, header, data);
+        let sent = self.send(header, data);
         let mut state = self.lock();
-        state.scratch = bytes;
         match sent {
             Ok(()) => Ok((state, ticket)),
             Err(error) => {
@@ -356,29 +351,20 @@ impl Connector {
         }
     }
 
-    /// Sends a message, which is put together in `bytes` if that is cheaper.
-    #[inline]
-    fn send_from(&self, bytes: &mut Vec<u8>, header: &Header, data: &[u8]) -> Result<()> {
-        let headers = batch::headers(header, data.len())?;
-        if data.len() >= WORTH_PARTS {
-            return self.socket.send_parts(&headers, data);
-        }
-        bytes.clear();
-        bytes.reserve(headers.len() + data.len());
-        bytes.extend_from_slice(&headers);
-        bytes.extend_from_slice(data);
-        self.socket.send(bytes)
-    }
-
     /// What was received, if it is nothing but the reply to the request of `header`.
     #[inline]
-    fn sole_reply(&self, single: &Single, answers: Answers, header: &Header) -> Option<Message> {
+    fn sole_reply<'a>(
+        &self,
+        single: &'a Single,
+        answers: Answers,
+        header: &Header,
+    ) -> Option<RawMessage<'a>> {
         let datagram = single.datagram();
         let message = datagram::sole_message(datagram.buffer, datagram.len)?;
         if !answers(header, &message) || !self.accepts(datagram.sender) {
             return None;
         }
-        Some(Message::new(message, datagram.sender))
+        Some(message)
     }
 
     /// Receives the next message that is not the reply to a request in progress, or the next loss.

@@ -167,11 +167,23 @@ impl Exchange {
         Some(found)
     }
 
-    /// Whether the reply to this waiter's request has come.
+    /// Where this waiter is, if the reply to its request has not come.
     #[inline]
-    pub(crate) fn is_answered(&self, ticket: Ticket) -> bool {
-        let mut waiters = self.waiters.iter();
-        waiters.any(|waiter| waiter.ticket == ticket && waiter.reply.is_some())
+    pub(crate) fn unanswered(&self, ticket: Ticket) -> Option<usize> {
+        // Usually the last.
+        let at = self.waiters.iter().rposition(|w| w.ticket == ticket)?;
+        self.waiters[at].reply.is_none().then_some(at)
+    }
+
+    /// Forgets the waiter at this place, which has got nothing and does not sleep.
+    #[inline]
+    pub(crate) fn withdraw(&mut self, at: usize) {
+        // The last needs no moving.
+        if at + 1 == self.waiters.len() {
+            self.waiters.truncate(at);
+        } else {
+            self.waiters.swap_remove(at);
+        }
     }
 
     /// Forgets a waiter.
