@@ -16,6 +16,7 @@ mod payload;
 mod ping;
 mod proc;
 mod send;
+mod sequences;
 mod signal;
 mod watch;
 

@@ -22,6 +22,7 @@ use crate::{
     clock::Stamp,
     listen,
     output::{Object, Output, Tone},
+    sequences::Sequences,
     signal,
 };
 
@@ -45,6 +46,7 @@ pub(crate) fn run(args: Watch, global: &Global) -> Result<Outcome, Failure> {
         output,
         ids: ids.into(),
         present: State::new(),
+        sequences: Sequences::default(),
         left: args.count.unwrap_or(u64::MAX),
     };
     if args.list {
@@ -97,24 +99,30 @@ struct Watcher {
     output: Output,
     ids: Arc<[Ids]>,
     present: State,
+    sequences: Sequences,
     left: u64,
 }
 
 impl Watcher {
     fn watch(&mut self, connector: &Connector, group: Group) -> Result<(), Failure> {
-        self.show_present(&self.state(connector, group)?, "present");
+        self.synchronise(connector, group, "present")?;
         while self.left > 0 {
             match connector.recv(Deadline::NEVER) {
                 Ok(Event::Message(message)) => {
+                    let follows = self.follows(&message, group);
                     if let Some((id, change)) = self.change(&message, group) {
                         self.apply(id, change)?;
+                    }
+                    // cn_notify leaves a gap for changes that came too fast to be announced.
+                    if !follows {
+                        self.synchronise(connector, group, "registered")?;
                     }
                 }
                 Ok(Event::Overrun(overrun)) => {
                     let mut lines = String::new();
                     listen::overrun(&mut lines, self.output, overrun);
                     self.output.flush(&mut lines)?;
-                    self.show_present(&self.state(connector, group)?, "registered");
+                    self.synchronise(connector, group, "registered")?;
                 }
                 Ok(_) => {}
                 Err(error) => complain(error)?,
@@ -123,9 +131,21 @@ impl Watcher {
         Ok(())
     }
 
+    /// Finds out what is registered now, and shows how it differs from what was known.
+    fn synchronise(
+        &mut self,
+        connector: &Connector,
+        group: Group,
+        event: &str,
+    ) -> Result<(), Failure> {
+        let now = self.state(connector, group)?;
+        self.show_present(&now, event);
+        Ok(())
+    }
+
     /// What is registered now. Every change up to now is taken account of, and none after it has
     /// been received.
-    fn state(&self, connector: &Connector, group: Group) -> Result<State, Failure> {
+    fn state(&mut self, connector: &Connector, group: Group) -> Result<State, Failure> {
         'again: loop {
             let mut state = self.list()?;
             if let Some(ids) = self.ids.first() {
@@ -133,6 +153,9 @@ impl Watcher {
             }
             loop {
                 match connector.recv(Deadline::NOW) {
+                    Ok(Event::Message(message)) if !self.follows(&message, group) => {
+                        continue 'again;
+                    }
                     Ok(Event::Message(message)) => match self.change(&message, group) {
                         Some((id, Change::Registered)) if !state.contains_key(&id) => {
                             state.insert(id, self.name(id)?);
@@ -182,6 +205,15 @@ impl Watcher {
         let id = message.header.id;
         let wanted = message.group == Some(group) && self.wants(id);
         Some((id, Change::parse(&message.header).filter(|_| wanted)?))
+    }
+
+    /// Whether a message follows from the notifications before it.
+    fn follows(&mut self, message: &Message, group: Group) -> bool {
+        let header = &message.header;
+        if message.group != Some(group) || Change::parse(header).is_none() {
+            return true;
+        }
+        self.sequences.follow(header.seq)
     }
 
     /// Shows a change. Where requests overlap, each announces it; it is shown once.

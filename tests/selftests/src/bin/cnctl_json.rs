@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use selftests::{
-    ECHO, Header, Module, Suite,
+    CbId, ECHO, Header, Module, Suite,
     program::{Ended, Running, json, run, tool},
     puppet::{PUPPET, Puppet, To},
     skip, wait_for,
@@ -304,6 +304,34 @@ fn watch() -> Result<()> {
     connector.unload()
 }
 
+/// A forged notification, of an id that nobody has: it is shown, and since its number does not
+/// follow from the one before, what really is registered is looked up.
+fn watch_with_a_gap() -> Result<()> {
+    let puppet = Puppet::load()?;
+    let Some(notify) = Module::load_if_there_is("cn_notify", "")? else {
+        return skip("there is no cn_notify");
+    };
+    let mut watching = Running::start(&mut cnctl(&["watch", "--json"]))?;
+    watching.lines_until(|line| line.contains("4294967295:4294967295"))?;
+    let echo = Module::load("cn_echo", "")?;
+    let line = json(&watching.line()?)?;
+    expect(&line, value!({"event": "registered", "id": "16:1"}))?;
+    let forged = Header {
+        id: CbId { idx: 99, val: 9 },
+        seq: 1000,
+        ..Header::default()
+    };
+    puppet.send(To::Group(26), &[(forged, b"")])?;
+    for event in ["registered", "unregistered"] {
+        let line = json(&watching.line()?)?;
+        expect(&line, value!({"event": event, "id": "99:9"}))?;
+    }
+    watching.signal(Signal::SIGINT)?;
+    watching.wait()?.expect(0)?;
+    echo.unload()?;
+    notify.unload()
+}
+
 fn statuses() -> Result<()> {
     let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
     // All came.
@@ -383,6 +411,10 @@ fn main() -> ExitCode {
             proc,
         )
         .test("watch shows what is there and every change", watch)
+        .test(
+            "watch looks again where notifications are missing",
+            watch_with_a_gap,
+        )
         .test(
             "the exit status is 0, 1 if something is missing, and 2 on an error",
             statuses,
