@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn who_tells_no_result_failed() {
         let mut results = Results::new();
-        let screen = Screen::new(false);
+        let screen = Screen::dark();
         let mut follow = Follow::new(&mut results, &screen);
         for line in [
             "   Doc-tests a.rs",

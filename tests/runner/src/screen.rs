@@ -13,6 +13,7 @@ pub struct Screen {
     tty: bool,
     colour: bool,
     verbose: bool,
+    dark: bool,
 }
 
 impl Screen {
@@ -25,6 +26,16 @@ impl Screen {
             tty,
             colour: tty && !no_colour,
             verbose,
+            dark: false,
+        }
+    }
+
+    /// Shows nothing: what a test of ours shows would be taken for a result of its own.
+    #[cfg(test)]
+    pub fn dark() -> Self {
+        Self {
+            dark: true,
+            ..Self::new(false)
         }
     }
 
@@ -42,6 +53,9 @@ impl Screen {
     }
 
     fn line(&self, text: &str) {
+        if self.dark {
+            return;
+        }
         let mut out = std::io::stdout().lock();
         let clear = if self.tty { "\r\x1b[K" } else { "" };
         let _ = writeln!(out, "{clear}{text}");
@@ -50,7 +64,7 @@ impl Screen {
 
     /// A line that the next one replaces; nothing where lines stay.
     pub fn progress(&self, text: &str) {
-        if self.tty && !self.verbose {
+        if self.tty && !self.verbose && !self.dark {
             let mut out = std::io::stdout().lock();
             let _ = write!(out, "\r\x1b[K      {}", self.paint("2", text));
             let _ = out.flush();

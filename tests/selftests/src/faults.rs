@@ -14,8 +14,6 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::skip;
-
 const DEBUGFS: &str = "/sys/kernel/debug";
 
 /// Both kinds: small objects, and whole pages.
@@ -34,8 +32,7 @@ const MOST: u32 = 2000;
 pub struct Faults(());
 
 impl Faults {
-    /// Lets calls count that come through any module. Skips the test on a kernel that cannot do
-    /// this.
+    /// Lets calls count that come through any module.
     pub fn in_modules() -> Result<Self> {
         let faults = Self::new()?;
         // Modules lie behind the kernel's own code.
@@ -72,14 +69,15 @@ impl Faults {
         Ok(faults)
     }
 
-    fn new() -> Result<Self> {
+    /// Why there can be no failures on this kernel, if it is so.
+    pub fn lacking() -> Option<&'static str> {
         let is_there = |kind| Path::new(DEBUGFS).join(kind).join("require-start").exists();
-        if !KINDS.into_iter().all(is_there) {
-            return skip(
-                "the kernel lacks CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC or \
-                 CONFIG_FAULT_INJECTION_STACKTRACE_FILTER",
-            );
-        }
+        let lacking = "the kernel lacks CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC or \
+                       CONFIG_FAULT_INJECTION_STACKTRACE_FILTER";
+        (!KINDS.into_iter().all(is_there)).then_some(lacking)
+    }
+
+    fn new() -> Result<Self> {
         let faults = Self(());
         faults.set("probability", "0")?;
         faults.set("times", "-1")?;

@@ -25,6 +25,7 @@ const SKIP: u8 = 4;
 #[must_use]
 pub struct Suite<'a> {
     tests: Vec<(String, Test<'a>)>,
+    lacking: Option<&'static str>,
 }
 
 type Test<'a> = Box<dyn FnOnce() -> Result<()> + 'a>;
@@ -52,6 +53,11 @@ impl<'a> Suite<'a> {
         Self::default()
     }
 
+    /// Skips the suite if something is lacking that every test needs: this, if it is given.
+    pub fn skip_if(self, lacking: Option<&'static str>) -> Self {
+        Self { lacking, ..self }
+    }
+
     /// Adds a test; its name says how the module behaves.
     pub fn test(mut self, name: impl Into<String>, test: impl FnOnce() -> Result<()> + 'a) -> Self {
         self.tests.push((name.into(), Box::new(test)));
@@ -63,6 +69,10 @@ impl<'a> Suite<'a> {
         println!("TAP version 13");
         if !Uid::effective().is_root() {
             println!("1..0 # SKIP modules can be loaded by root alone");
+            return SKIP.into();
+        }
+        if let Some(lacking) = self.lacking {
+            println!("1..0 # SKIP {lacking}");
             return SKIP.into();
         }
         println!("1..{}", self.tests.len());

@@ -468,7 +468,7 @@ fn counters() -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    let mut suite = Suite::new();
+    let mut suite = Suite::new().skip_if(Faults::lacking());
     for (module, ids) in [
         ("rust_connector", &[][..]),
         ("cn_echo", &["cn_echo 16:1"]),
