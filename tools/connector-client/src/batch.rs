@@ -85,23 +85,30 @@ impl Batch {
 /// The size of what precedes the data in a datagram with one message.
 pub(crate) const HEADERS: usize = NlHeader::SIZE + Header::SIZE;
 
-/// What precedes `len` bytes of data in a datagram with one message. Of the header, `len` is
-/// ignored.
+/// Whether `data` is not too much for a message.
 #[inline]
-pub(crate) fn headers(header: &Header, len: usize) -> Result<[u8; HEADERS]> {
-    if len > MAX_DATA_SIZE {
-        return Err(Error::TooLarge { len });
+pub(crate) fn check(data: &[u8]) -> Result<()> {
+    match data.len() {
+        0..=MAX_DATA_SIZE => Ok(()),
+        len => Err(Error::TooLarge { len }),
     }
+}
+
+/// What precedes `len` bytes of data, at most [`MAX_DATA_SIZE`], in a datagram with one message. Of
+/// the header, `len` is ignored.
+#[inline]
+pub(crate) fn headers(header: &Header, len: usize) -> [u8; HEADERS] {
     let mut bytes = [0; HEADERS];
     let (netlink, message) = bytes.split_at_mut(NlHeader::SIZE);
     netlink.copy_from_slice(&netlink_header(header, Header::SIZE + len));
     message.copy_from_slice(&message_header(header, len));
-    Ok(bytes)
+    bytes
 }
 
 /// Appends a datagram with one message to `bytes`.
 pub(crate) fn put_datagram(bytes: &mut Vec<u8>, header: &Header, data: &[u8]) -> Result<()> {
-    bytes.extend_from_slice(&headers(header, data.len())?);
+    check(data)?;
+    bytes.extend_from_slice(&headers(header, data.len()));
     bytes.extend_from_slice(data);
     Ok(())
 }

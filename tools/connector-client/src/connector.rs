@@ -6,30 +6,35 @@ use std::{
     fmt,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
     task::{Wake, Waker},
     thread::{self, Thread},
 };
 
-use connector_wire::{CbId, Group, Header, RawMessage};
+use connector_wire::{CbId, Group, Header};
+use nix::errno::Errno;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
-    batch::{self, Batch},
+    batch::{self, Batch, HEADERS},
     datagram,
     deadline::Deadline,
     error::{Error, Result},
     event::{Event, Message},
-    exchange::{self, Answers, Exchange, Request, Ticket},
-    intake::{Datagram, Intake, RecvBatch, Sender, Single},
+    exchange::{Answers, Exchange, Request, Ticket},
+    intake::{self, Datagram, Intake, RecvBatch, Sender, Single},
     reader::{Read, Reader},
-    socket::Socket,
+    socket::{Socket, not_sent},
 };
 
-/// How large a datagram may be that is put together on the stack. Beyond it the kernel puts headers
-/// and data together.
-const ON_STACK: usize = 256;
+/// The largest datagram that is put together on the stack; larger ones are worth an allocation.
+const SMALL: usize = 128;
+
+/// From about how many bytes on it is cheaper to have the kernel put headers and data together than
+/// to copy the data before.
+const WORTH_PARTS: usize = 1024;
 
 /// How much the inbox keeps unless told otherwise, in bytes.
 const INBOX: usize = 4 << 20;
@@ -215,15 +220,31 @@ impl Connector {
     /// [`Error::Io`].
     #[inline]
     pub fn send(&self, header: &Header, data: &[u8]) -> Result<()> {
-        let headers = batch::headers(header, data.len())?;
-        let mut bytes = [0; ON_STACK];
-        let (head, rest) = bytes.split_at_mut(headers.len());
-        let Some(room) = rest.get_mut(..data.len()) else {
-            return self.socket.send_parts(&headers, data);
-        };
-        head.copy_from_slice(&headers);
-        room.copy_from_slice(data);
-        self.socket.send(&bytes[..headers.len() + data.len()])
+        batch::check(data)?;
+        self.send_checked(header, data).map_err(not_sent)
+    }
+
+    /// Sends a message that is not too large.
+    #[inline(always)]
+    fn send_checked(&self, header: &Header, data: &[u8]) -> Result<(), Errno> {
+        let mut small = [0; SMALL];
+        let (head, rest) = small.split_at_mut(HEADERS);
+        if let Some(place) = rest.get_mut(..data.len()) {
+            head.copy_from_slice(&batch::headers(header, data.len()));
+            place.copy_from_slice(data);
+            return self.socket.send(&small[..HEADERS + data.len()]);
+        }
+        self.send_large(header, data)
+    }
+
+    /// Sends a message that is not put together on the stack.
+    #[inline(never)]
+    fn send_large(&self, header: &Header, data: &[u8]) -> Result<(), Errno> {
+        let headers = batch::headers(header, data.len());
+        match data.len() < WORTH_PARTS {
+            true => self.socket.send(&[&headers, data].concat()),
+            false => self.socket.send_parts(&headers, data),
+        }
     }
 
     /// Sends one datagram with several messages; without a message, nothing.
@@ -234,7 +255,7 @@ impl Connector {
     pub fn send_batch(&self, batch: &Batch) -> Result<()> {
         match batch.is_empty() {
             true => Ok(()),
-            false => self.socket.send(batch.as_bytes()),
+            false => self.socket.send(batch.as_bytes()).map_err(not_sent),
         }
     }
 
@@ -268,7 +289,7 @@ impl Connector {
     ///
     /// [`Error::Refused`]; [`Error::Io`].
     pub fn send_raw(&self, datagram: &[u8]) -> Result<()> {
-        self.socket.send(datagram)
+        self.socket.send(datagram).map_err(not_sent)
     }
 
     /// Sends a request and waits for the reply to it: the message with the same id, the same `seq`,
@@ -287,14 +308,13 @@ impl Connector {
         data: &[u8],
         deadline: impl Into<Deadline>,
     ) -> Result<Message> {
-        self.exchange_as(exchange::by_genealogy, header, data, deadline.into())
+        self.exchange_as(Answers::ByGenealogy, header, data, deadline.into())
     }
 
     /// [`Self::request`], with another idea of what the reply is.
     ///
     /// Usually nobody else receives, and the reply is there when the request has been sent. Then it
     /// is handed straight to the caller.
-    #[inline]
     pub(crate) fn exchange_as(
         &self,
         answers: Answers,
@@ -303,21 +323,64 @@ impl Connector {
         deadline: Deadline,
     ) -> Result<Message> {
         let (mut guard, ticket) = self.start_request(answers, header, data)?;
-        let State { exchange, desk } = &mut *guard;
-        // Does not wait, so the lock is kept and nobody sleeps meanwhile for want of a reader.
-        if let (Some(at), Some(desk)) = (exchange.unanswered(ticket), desk) {
-            let read = desk.reader.look(&self.socket, &mut desk.single);
-            if let Ok(Read::Datagrams) = read {
-                if let Some(reply) = self.sole_reply(&desk.single, answers, header) {
-                    exchange.withdraw(at);
-                    return Ok(Message::new(reply, desk.single.datagram().sender));
-                }
+        let state = &mut *guard;
+        let (Some(place), Some(desk)) = (state.exchange.unanswered(ticket), &mut state.desk) else {
+            return self.go_on_waiting(guard, ticket, deadline);
+        };
+        if !desk.reader.is_behind() {
+            // Does not wait, so the lock is kept, and nobody has to be woken to receive instead.
+            let received = desk.single.receive_now(&self.socket);
+            if received.is_ok() && self.is_sole_reply(&desk.single, answers, header) {
+                state.exchange.remove(place);
+                return desk.single.sole_message();
             }
+            return self.received_else(guard, ticket, received, deadline);
+        }
+        self.go_on_waiting(guard, ticket, deadline)
+    }
+
+    /// Whether what was received is nothing but the reply to the request of `header`.
+    #[inline]
+    fn is_sole_reply(&self, single: &Single, answers: Answers, header: &Header) -> bool {
+        let datagram = single.datagram();
+        self.accepts(datagram.sender)
+            && match answers {
+                Answers::ByGenealogy => datagram::sole_header(datagram.buffer, datagram.len)
+                    .is_some_and(|reply| reply.is_reply_to(header)),
+                // Rare; what is received from here on finds its way, too.
+                Answers::By(_) => false,
+            }
+    }
+
+    /// [`Self::exchange_as`] when what came first was something else than the reply, or nothing.
+    #[cold]
+    fn received_else(
+        &self,
+        mut guard: MutexGuard<'_, State>,
+        ticket: Ticket,
+        received: Result<(), Errno>,
+        deadline: Deadline,
+    ) -> Result<Message> {
+        let State { exchange, desk } = &mut *guard;
+        if let Some(desk) = desk {
+            let read = desk.reader.take(&self.socket, intake::received(received));
             if let Err(error) = self.hand_out(exchange, read, &desk.single) {
-                exchange.remove(ticket);
+                exchange.leave(ticket);
+                exchange.wake_one();
                 return Err(error);
             }
         }
+        self.go_on_waiting(guard, ticket, deadline)
+    }
+
+    /// [`Self::exchange_as`] when the reply was not there at once.
+    #[cold]
+    fn go_on_waiting(
+        &self,
+        guard: MutexGuard<'_, State>,
+        ticket: Ticket,
+        deadline: Deadline,
+    ) -> Result<Message> {
         self.wait(guard, ticket, deadline)?.into_message()
     }
 
@@ -325,46 +388,31 @@ impl Connector {
     ///
     /// In this order, because another thread may receive the reply; and without receiving
     /// meanwhile, because the service's handler may take its time.
-    #[inline]
+    #[inline(always)]
     fn start_request(
         &self,
         answers: Answers,
         header: &Header,
         data: &[u8],
     ) -> Result<(MutexGuard<'_, State>, Ticket)> {
-        let request = Request {
+        batch::check(data)?;
+        let ticket = self.lock().exchange.enter(Some(Request {
             header: *header,
             answers,
-        };
-        let mut state = self.lock();
-        let ticket = state.exchange.enter(Some(request));
-        drop(state);
-
-        let sent = self.send(header, data);
-        let mut state = self.lock();
+        }));
+        let sent = self.send_checked(header, data);
+        let state = self.lock();
         match sent {
             Ok(()) => Ok((state, ticket)),
-            Err(error) => {
-                state.exchange.remove(ticket);
-                Err(error)
-            }
+            Err(errno) => Err(Self::not_started(state, ticket, errno)),
         }
     }
 
-    /// What was received, if it is nothing but the reply to the request of `header`.
-    #[inline]
-    fn sole_reply<'a>(
-        &self,
-        single: &'a Single,
-        answers: Answers,
-        header: &Header,
-    ) -> Option<RawMessage<'a>> {
-        let datagram = single.datagram();
-        let message = datagram::sole_message(datagram.buffer, datagram.len)?;
-        if !answers(header, &message) || !self.accepts(datagram.sender) {
-            return None;
-        }
-        Some(message)
+    /// A request could not be sent: nobody waits for the reply.
+    #[cold]
+    fn not_started(mut state: MutexGuard<'_, State>, ticket: Ticket, errno: Errno) -> Error {
+        state.exchange.leave(ticket);
+        not_sent(errno)
     }
 
     /// Receives the next message that is not the reply to a request in progress, or the next loss.
@@ -538,8 +586,7 @@ impl Connector {
 
     #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere leaves the state as sound as any other.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -12,6 +12,8 @@ use connector_wire::{
     netlink::{self, FrameError, NlHeader}, //
 };
 
+use crate::batch::HEADERS;
+
 /// A datagram is not made as the connector makes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed {
@@ -109,14 +111,19 @@ pub(crate) fn messages(
         .chain(error)
 }
 
-/// The message in `buffer[..len]`, if there is exactly one and nothing is wrong with it. What else
-/// there may be, [`messages`] tells.
+/// The header of the message in `buffer[..len]`, if there is exactly one and nothing is wrong with
+/// it. What else there may be, [`messages`] tells.
 #[inline]
-pub(crate) fn sole_message(buffer: &[u8], len: usize) -> Option<RawMessage<'_>> {
-    let payload = frame(buffer, len).ok()?;
-    let header = Header::parse(payload)?;
-    let data = payload.get(Header::SIZE..)?;
-    (data.len() == usize::from(header.len)).then_some(RawMessage { header, data })
+pub(crate) fn sole_header(buffer: &[u8], len: usize) -> Option<Header> {
+    let datagram = buffer.get(..len)?;
+    let (headers, data) = datagram.split_first_chunk::<HEADERS>()?;
+    let (netlink, header) = headers.split_at(NlHeader::SIZE);
+    let (netlink, header) = (NlHeader::parse(netlink)?, Header::parse(header)?);
+    let end = HEADERS + usize::from(header.len);
+    let framed = netlink.kind == netlink::DONE && netlink.len as usize == end;
+    // The kernel pads to a multiple of four.
+    let padding = data.len().checked_sub(header.len.into())?;
+    (framed && (padding == 0 || len == end.next_multiple_of(4))).then_some(header)
 }
 
 /// The payload of the netlink message in `buffer[..len]`; there is at least a byte of it.
@@ -230,9 +237,14 @@ mod tests {
 
     #[test]
     fn a_sole_message_is_found_only_if_it_is_sole_and_sound() {
-        let sole = |bytes: &[u8]| sole_message(bytes, bytes.len()).map(|m| m.data.to_vec());
+        let sole = |bytes: &[u8]| sole_header(bytes, bytes.len()).map(|header| header.len);
         let one = message(1, b"a");
-        assert_eq!(sole(&datagram(3, &one)), Some(b"a".to_vec()));
+        assert_eq!(sole(&datagram(3, &one)), Some(1));
+        let padded = |padding| [datagram(3, &one), vec![0; padding]].concat();
+        assert_eq!(sole(&padded(3)), Some(1));
+        for padding in [1, 2, 4] {
+            assert_eq!(sole(&padded(padding)), None, "{padding}");
+        }
         assert_eq!(sole(&datagram(3, &[&one[..], &one].concat())), None);
         assert_eq!(sole(&datagram(3, &message(2, b"a"))), None);
         assert_eq!(sole(&datagram(3, b"")), None);

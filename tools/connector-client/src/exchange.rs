@@ -5,7 +5,8 @@
 
 use std::{
     collections::VecDeque,
-    task::Waker, //
+    ops::{Deref, DerefMut},
+    task::Waker,
 };
 
 use connector_wire::{Header, RawMessage};
@@ -30,12 +31,24 @@ pub(crate) struct Request {
     pub(crate) answers: Answers,
 }
 
-/// Whether a message is the reply to the request of a header.
-pub(crate) type Answers = fn(&Header, &RawMessage<'_>) -> bool;
+/// What the reply to a request is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Answers {
+    /// What replies to it by the rule of the connector; what services do that keep to it.
+    ByGenealogy,
+    /// What this says of the request's header and a message.
+    By(fn(&Header, &RawMessage<'_>) -> bool),
+}
 
-/// The rule of the connector; what services do that keep to it.
-pub(crate) fn by_genealogy(request: &Header, message: &RawMessage<'_>) -> bool {
-    message.header.is_reply_to(request)
+impl Answers {
+    /// Whether `message` is the reply to the request of a header.
+    #[inline]
+    pub(crate) fn are(self, request: &Header, message: &RawMessage<'_>) -> bool {
+        match self {
+            Self::ByGenealogy => message.header.is_reply_to(request),
+            Self::By(rule) => rule(request, message),
+        }
+    }
 }
 
 /// Someone who waits.
@@ -52,6 +65,77 @@ struct Waiter {
     sleeper: Option<Waker>,
 }
 
+/// Those who wait. Whoever leaves leaves a place behind, for the next one to take: making one anew
+/// would be a good part of what a round trip costs here.
+#[derive(Debug, Default)]
+struct Waiters {
+    places: Vec<Waiter>,
+    /// How many are taken; these come first.
+    taken: usize,
+}
+
+impl Waiters {
+    #[inline]
+    fn enter(&mut self, ticket: Ticket, request: Option<Request>) {
+        if self.taken == self.places.len() {
+            self.add_place();
+        }
+        let place = &mut self.places[self.taken];
+        place.ticket = ticket;
+        place.request = request;
+        self.taken += 1;
+    }
+
+    #[cold]
+    fn add_place(&mut self) {
+        self.places.push(Waiter {
+            ticket: Ticket(0),
+            request: None,
+            reply: None,
+            overrun: false,
+            sleeper: None,
+        });
+    }
+
+    /// Forgets a waiter; the last one takes its place.
+    #[inline]
+    fn remove(&mut self, at: usize) {
+        self.taken -= 1;
+        if at != self.taken {
+            self.places.swap(at, self.taken);
+        }
+        let left = &mut self.places[self.taken];
+        left.overrun = false;
+        if left.reply.is_some() || left.sleeper.is_some() {
+            left.clear();
+        }
+    }
+}
+
+impl Waiter {
+    #[cold]
+    fn clear(&mut self) {
+        self.reply = None;
+        self.sleeper = None;
+    }
+}
+
+impl Deref for Waiters {
+    type Target = [Waiter];
+
+    #[inline]
+    fn deref(&self) -> &[Waiter] {
+        &self.places[..self.taken]
+    }
+}
+
+impl DerefMut for Waiters {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [Waiter] {
+        &mut self.places[..self.taken]
+    }
+}
+
 /// What came and who waits for it.
 #[derive(Debug)]
 pub(crate) struct Exchange {
@@ -63,7 +147,7 @@ pub(crate) struct Exchange {
     /// How many messages were dropped since the inbox became full; their place is its end.
     dropped: u64,
     /// Few as a rule, so that searching them in order is quickest.
-    waiters: Vec<Waiter>,
+    waiters: Waiters,
     next_ticket: u64,
 }
 
@@ -75,7 +159,7 @@ impl Exchange {
             kept: 0,
             limit,
             dropped: 0,
-            waiters: Vec::new(),
+            waiters: Waiters::default(),
             next_ticket: 0,
         }
     }
@@ -85,13 +169,7 @@ impl Exchange {
     pub(crate) fn enter(&mut self, request: Option<Request>) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket = self.next_ticket.wrapping_add(1);
-        self.waiters.push(Waiter {
-            ticket,
-            request,
-            reply: None,
-            overrun: false,
-            sleeper: None,
-        });
+        self.waiters.enter(ticket, request);
         ticket
     }
 
@@ -100,7 +178,7 @@ impl Exchange {
         let waiter = self.waiters.iter_mut().find(|waiter| {
             let answered = waiter.reply.is_some();
             let request = waiter.request;
-            !answered && request.is_some_and(|request| (request.answers)(&request.header, &raw))
+            !answered && request.is_some_and(|request| request.answers.are(&request.header, &raw))
         });
         let message = Message::new(raw, sender);
         match waiter {
@@ -134,7 +212,7 @@ impl Exchange {
 
     /// Notes for those who wait that their reply may have been dropped.
     pub(crate) fn dropping(&mut self) {
-        for waiter in &mut self.waiters {
+        for waiter in self.waiters.iter_mut() {
             waiter.overrun = true;
         }
     }
@@ -163,36 +241,26 @@ impl Exchange {
             Some(_) => Ok(Event::Message(*waiter.reply.take()?)),
             None => self.take()?,
         };
-        self.waiters.swap_remove(at);
+        self.waiters.remove(at);
         Some(found)
     }
 
-    /// Where this waiter is, if the reply to its request has not come.
+    /// The place of a waiter whose reply has not come, until someone else enters or goes.
     #[inline]
     pub(crate) fn unanswered(&self, ticket: Ticket) -> Option<usize> {
         // Usually the last.
-        let at = self.waiters.iter().rposition(|w| w.ticket == ticket)?;
-        self.waiters[at].reply.is_none().then_some(at)
+        let last = self.waiters.taken.wrapping_sub(1);
+        let at = match self.waiters.places.get(last) {
+            Some(waiter) if waiter.ticket == ticket => last,
+            _ => self.position(ticket)?,
+        };
+        self.waiters.places[at].reply.is_none().then_some(at)
     }
 
-    /// Forgets the waiter at this place, which has got nothing and does not sleep.
+    /// Forgets the waiter at a place.
     #[inline]
-    pub(crate) fn withdraw(&mut self, at: usize) {
-        // The last needs no moving.
-        if at + 1 == self.waiters.len() {
-            self.waiters.truncate(at);
-        } else {
-            self.waiters.swap_remove(at);
-        }
-    }
-
-    /// Forgets a waiter.
-    #[inline]
-    pub(crate) fn remove(&mut self, ticket: Ticket) {
-        // Usually the last.
-        if let Some(at) = self.waiters.iter().rposition(|w| w.ticket == ticket) {
-            self.waiters.swap_remove(at);
-        }
+    pub(crate) fn remove(&mut self, place: usize) {
+        self.waiters.remove(place);
     }
 
     /// Stops waiting. What arrived for this waiter, and nobody took, is kept for the inbox.
@@ -203,13 +271,15 @@ impl Exchange {
                 overrun: false,
             };
         };
-        let waiter = self.waiters.swap_remove(at);
-        if let Some(reply) = waiter.reply {
+        let waiter = &mut self.waiters[at];
+        let (reply, request, overrun) = (waiter.reply.take(), waiter.request, waiter.overrun);
+        self.waiters.remove(at);
+        if let Some(reply) = reply {
             self.keep(Ok(Event::Message(*reply)));
         }
         Error::TimedOut {
-            request: waiter.request.map(|request| request.header),
-            overrun: waiter.overrun,
+            request: request.map(|request| request.header),
+            overrun,
         }
     }
 
@@ -273,7 +343,7 @@ mod tests {
     fn request(header: Header) -> Option<Request> {
         Some(Request {
             header,
-            answers: by_genealogy,
+            answers: Answers::ByGenealogy,
         })
     }
 

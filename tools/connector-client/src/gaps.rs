@@ -45,6 +45,10 @@ pub struct Gap {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Gaps {
+    /// The broadcaster and lane that came last, and its number that is due. The next message is
+    /// usually from the same.
+    last: Option<((CbId, u32), u32)>,
+    /// All others.
     due: HashMap<(CbId, u32), u32>,
 }
 
@@ -58,7 +62,11 @@ impl Gaps {
     /// Looks at the next number of a broadcaster that counts in several lanes, as process events
     /// are counted for each CPU.
     pub fn check_lane(&mut self, id: CbId, lane: u32, got: u32) -> Option<Gap> {
-        let expected = self.due.insert((id, lane), got.wrapping_add(1))?;
+        let next = got.wrapping_add(1);
+        let expected = match &mut self.last {
+            Some((last, due)) if *last == (id, lane) => std::mem::replace(due, next),
+            _ => self.change_to((id, lane), next)?,
+        };
         let missing = got.wrapping_sub(expected);
         // Half of the numbers are ahead, half behind.
         (missing != 0 && missing <= i32::MAX as u32).then_some(Gap {
@@ -67,6 +75,14 @@ impl Gaps {
             got,
             missing,
         })
+    }
+
+    /// Makes a broadcaster and lane those that came last; returns the number that was due.
+    fn change_to(&mut self, to: (CbId, u32), next: u32) -> Option<u32> {
+        if let Some((id, due)) = self.last.replace((to, next)) {
+            self.due.insert(id, due);
+        }
+        self.due.remove(&to)
     }
 }
 

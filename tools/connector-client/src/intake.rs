@@ -4,7 +4,7 @@
 
 use std::{fmt, io::IoSliceMut, os::fd::AsRawFd};
 
-use connector_wire::Group;
+use connector_wire::{Group, Header, netlink::NlHeader};
 use nix::{
     errno::Errno,
     sys::socket::{MsgFlags, MultiHeaders, NetlinkAddr, recvmmsg},
@@ -12,7 +12,8 @@ use nix::{
 
 use crate::{
     error::{Error, Result},
-    event::Event,
+    event::{Event, Message},
+    payload::Payload,
     socket::Socket,
 };
 
@@ -72,48 +73,96 @@ pub(crate) trait Intake {
 
 /// Room for one datagram.
 pub(crate) struct Single {
-    buffer: Box<[u8]>,
+    buffer: Box<[u8; ROOM]>,
     len: usize,
     sender: Sender,
 }
 
 impl Single {
     pub(crate) fn new() -> Self {
+        let buffer = vec![0; ROOM].into_boxed_slice();
         Self {
-            buffer: vec![0; ROOM].into(),
+            // It has this size.
+            buffer: buffer.try_into().unwrap_or_else(|_| Box::new([0; ROOM])),
             len: 0,
             sender: Sender::default(),
         }
     }
-}
 
-impl Single {
     /// The datagram that was received last.
     #[inline]
     pub(crate) fn datagram(&self) -> Datagram<'_> {
         Datagram {
-            buffer: &self.buffer,
+            buffer: &self.buffer[..],
             len: self.len,
             sender: self.sender,
         }
     }
+
+    /// Receives a datagram if there is one.
+    #[inline]
+    pub(crate) fn receive_now(&mut self, socket: &Socket) -> Result<(), Errno> {
+        self.receive_with(socket, false)
+    }
+
+    #[inline]
+    fn receive_with(&mut self, socket: &Socket, wait: bool) -> Result<(), Errno> {
+        if socket.has_senders() {
+            (self.len, self.sender) = socket.receive_from(&mut self.buffer[..], flags(wait))?;
+        } else {
+            self.len = socket.receive(&mut self.buffer[..], wait)?;
+            self.sender = Sender::default();
+        }
+        Ok(())
+    }
+
+    /// The message in the datagram, of which it is known to have exactly one.
+    #[inline(never)]
+    pub(crate) fn sole_message(&self) -> Result<Message> {
+        let (_, message) = self.buffer.split_at(NlHeader::SIZE);
+        let header = Header::parse(message).unwrap_or_default();
+        let (_, data) = message.split_at(Header::SIZE);
+        let len = header.len.into();
+        let group = self.sender.group;
+        match Payload::inline(data, len) {
+            Some(data) => Ok(Message {
+                header,
+                data,
+                group,
+            }),
+            None => large_message(header, &data[..len], group),
+        }
+    }
+}
+
+/// A message whose data takes an allocation.
+#[cold]
+fn large_message(header: Header, data: &[u8], group: Option<Group>) -> Result<Message> {
+    let data = data.into();
+    Ok(Message {
+        header,
+        data,
+        group,
+    })
 }
 
 impl Intake for Single {
     #[inline]
     fn receive(&mut self, socket: &Socket, wait: bool) -> Result<Received> {
-        match socket.receive(&mut self.buffer, flags(wait)) {
-            Ok((len, sender)) => {
-                self.len = len;
-                self.sender = sender;
-                Ok(Received::Datagrams(1))
-            }
-            Err(errno) => not_received(errno),
-        }
+        received(self.receive_with(socket, wait))
     }
 
     fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {
         std::iter::once(self.datagram())
+    }
+}
+
+/// What it means that one datagram was received, or was not.
+#[inline]
+pub(crate) fn received(result: Result<(), Errno>) -> Result<Received> {
+    match result {
+        Ok(()) => Ok(Received::Datagrams(1)),
+        Err(errno) => not_received(errno),
     }
 }
 

@@ -44,6 +44,20 @@ impl Payload {
         }
     }
 
+    /// The first `len` bytes of `bytes`, if they can be kept in place and there are more behind
+    /// them: copying a fixed number is cheaper.
+    #[inline]
+    pub(crate) fn inline(bytes: &[u8], len: usize) -> Option<Self> {
+        if len > INLINE {
+            return None;
+        }
+        Some(Self(Repr::Inline {
+            // INLINE fits.
+            len: len as u8,
+            bytes: *bytes.first_chunk()?,
+        }))
+    }
+
     /// The bytes as a vector; allocates if they are kept in place.
     pub fn into_vec(self) -> Vec<u8> {
         match self.0 {

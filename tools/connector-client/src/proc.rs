@@ -18,6 +18,7 @@ use crate::{
     deadline::Deadline,
     error::{Error, Result},
     event::Message,
+    exchange::Answers,
 };
 
 /// The id of process events: `CN_IDX_PROC`, `CN_VAL_PROC`.
@@ -382,7 +383,7 @@ impl Connector {
     pub fn subscribe_proc(&self, events: Events, deadline: impl Into<Deadline>) -> Result<()> {
         self.join(GROUP)?;
         let (header, data) = listen(self);
-        confirmed(self.exchange_as(is_ack, &header, &data, deadline.into()))?;
+        confirmed(self.exchange_as(Answers::By(is_ack), &header, &data, deadline.into()))?;
         set_filter(self, events)
     }
 

@@ -41,12 +41,25 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Receives what is there, without waiting.
-    #[inline]
+    #[cfg(feature = "tokio")]
     pub(crate) fn look(&mut self, socket: &Socket, intake: &mut impl Intake) -> Result<Read> {
-        if self.before_loss.is_some() {
+        if self.is_behind() {
             return self.read(socket, intake, &mut { Deadline::NOW });
         }
-        match intake.receive(socket, false)? {
+        let received = intake.receive(socket, false);
+        self.take(socket, received)
+    }
+
+    /// Whether the place of a loss is still to come.
+    #[inline]
+    pub(crate) fn is_behind(&self) -> bool {
+        self.before_loss.is_some()
+    }
+
+    /// What it means that so much came, without waiting and while no place of a loss is to come.
+    #[inline]
+    pub(crate) fn take(&mut self, socket: &Socket, received: Result<Received>) -> Result<Read> {
+        match received? {
             Received::Datagrams(_) => Ok(Read::Datagrams),
             Received::Nothing => Ok(Read::TimedOut),
             Received::Overrun => self.overrun(socket),

@@ -16,6 +16,7 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::socket::{MsgFlags, MultiHeaders, sendmmsg, sendmsg, setsockopt, sockopt},
 };
+use rustix::net::{RecvFlags, SendFlags};
 
 use crate::{
     error::{Error, Result},
@@ -106,24 +107,26 @@ impl Socket {
 
     /// Sends one datagram to the kernel.
     #[inline]
-    pub(crate) fn send(&self, datagram: &[u8]) -> Result<()> {
+    pub(crate) fn send(&self, datagram: &[u8]) -> Result<(), Errno> {
         loop {
             // Connected or not, without an address this goes to port 0, the kernel.
-            match self.inner.send(datagram, 0) {
+            match rustix::net::send(&self.inner, datagram, SendFlags::empty()) {
                 Ok(_) => return Ok(()),
-                Err(error) => not_sent(errno(&error))?,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(Errno::from_raw(error.raw_os_error())),
             }
         }
     }
 
     /// Sends one datagram that consists of two parts, without putting them together first.
-    pub(crate) fn send_parts(&self, first: &[u8], second: &[u8]) -> Result<()> {
+    pub(crate) fn send_parts(&self, first: &[u8], second: &[u8]) -> Result<(), Errno> {
         let parts = [IoSlice::new(first), IoSlice::new(second)];
         loop {
             let fd = self.inner.as_raw_fd();
             match sendmsg(fd, &parts, &[], MsgFlags::empty(), None::<&()>) {
                 Ok(_) => return Ok(()),
-                Err(errno) => not_sent(errno)?,
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
             }
         }
     }
@@ -142,25 +145,40 @@ impl Socket {
             let fd = self.inner.as_raw_fd();
             match sendmmsg(fd, &mut headers, left, to_kernel, [], MsgFlags::empty()) {
                 Ok(results) => sent += results.count(),
-                Err(errno) if sent > 0 && errno != Errno::EINTR => break,
-                Err(errno) => not_sent(errno)?,
+                Err(Errno::EINTR) => {}
+                Err(_) if sent > 0 => break,
+                Err(errno) => return Err(not_sent(errno)),
             }
         }
         Ok(sent)
     }
 
-    /// Receives one datagram: its size, and who sent it.
+    /// Whether the kernel has to be asked who sent a datagram, and to which group.
     #[inline]
-    pub(crate) fn receive(
+    pub(crate) fn has_senders(&self) -> bool {
+        self.has_senders.load(Ordering::Relaxed)
+    }
+
+    /// Receives one datagram, and returns its size.
+    #[inline]
+    pub(crate) fn receive(&self, buffer: &mut [u8], wait: bool) -> Result<usize, Errno> {
+        let flags = match wait {
+            true => RecvFlags::TRUNC,
+            false => RecvFlags::TRUNC | RecvFlags::DONTWAIT,
+        };
+        match rustix::net::recv(&self.inner, buffer, flags) {
+            Ok((_, len)) => Ok(len),
+            Err(error) => Err(Errno::from_raw(error.raw_os_error())),
+        }
+    }
+
+    /// Receives one datagram: its size, and who sent it.
+    #[inline(never)]
+    pub(crate) fn receive_from(
         &self,
         mut buffer: &mut [u8],
         flags: MsgFlags,
     ) -> Result<(usize, Sender), Errno> {
-        if !self.has_senders.load(Ordering::Relaxed) {
-            let received = self.inner.recv(&mut buffer, flags.bits());
-            let len = received.map_err(|error| errno(&error))?;
-            return Ok((len, Sender::default()));
-        }
         let received = self.inner.recv_from(&mut buffer, flags.bits());
         let (len, from) = received.map_err(|error| errno(&error))?;
         let sender = Sender::new(from.port_number(), from.multicast_groups());
@@ -190,17 +208,17 @@ fn set_receive_buffer(socket: &netlink_sys::Socket, bytes: usize) -> Result<()> 
 }
 
 /// The error number of an error from a system call.
+#[cold]
 fn errno(error: &io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(0))
 }
 
-/// What it means that a datagram was not sent; after a signal it is to be sent again.
+/// What it means that a datagram was not sent.
 #[cold]
-fn not_sent(errno: Errno) -> Result<()> {
+pub(crate) fn not_sent(errno: Errno) -> Error {
     match errno {
-        Errno::EINTR => Ok(()),
-        Errno::ECONNREFUSED => Err(Error::Refused),
-        errno => Err(Error::io("sending", errno.into())),
+        Errno::ECONNREFUSED => Error::Refused,
+        errno => Error::io("sending", errno.into()),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     connector::{Builder, Connector},
     error::Result,
     event::{Event, Message},
-    exchange::{self, Answers, Ticket},
+    exchange::{Answers, Ticket},
     proc,
 };
 
@@ -115,7 +115,7 @@ impl AsyncConnector {
     ///
     /// Those of [`Connector::request`].
     pub async fn request(&self, header: &Header, data: &[u8], limit: Duration) -> Result<Message> {
-        self.exchange_as(exchange::by_genealogy, header, data, limit)
+        self.exchange_as(Answers::ByGenealogy, header, data, limit)
             .await
     }
 
@@ -138,7 +138,7 @@ impl AsyncConnector {
     pub async fn subscribe_proc(&self, events: proc::Events, limit: Duration) -> Result<()> {
         self.join(proc::GROUP)?;
         let (header, listen) = proc::listen(self.connector());
-        let ack = self.exchange_as(proc::is_ack, &header, &listen, limit);
+        let ack = self.exchange_as(Answers::By(proc::is_ack), &header, &listen, limit);
         proc::confirmed(ack.await)?;
         proc::set_filter(self.connector(), events)
     }
