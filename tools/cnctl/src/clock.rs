@@ -6,6 +6,8 @@ use std::{fmt, time::Duration};
 
 use nix::time::{ClockId, clock_gettime};
 
+use crate::digits;
+
 /// A time since boot (`CLOCK_MONOTONIC`). Shown as in the kernel's log.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamp(pub(crate) Duration);
@@ -14,6 +16,15 @@ impl Stamp {
     pub(crate) fn now() -> Self {
         // This clock always exists.
         Self(clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from))
+    }
+
+    /// Appends what is displayed; formatting it would take several times as long.
+    pub(crate) fn append(self, out: &mut String) {
+        out.push('[');
+        digits::append(out, self.0.as_secs(), 5, ' ');
+        out.push('.');
+        digits::append(out, self.0.subsec_micros().into(), 6, '0');
+        out.push(']');
     }
 
     /// For JSON: seconds with all nine digits.

@@ -9,6 +9,7 @@
 mod bench;
 mod cli;
 mod clock;
+mod digits;
 mod list;
 mod listen;
 mod output;

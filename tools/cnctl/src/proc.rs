@@ -25,7 +25,7 @@ use crate::{
     Failure, Outcome,
     cli::{Global, Proc},
     clock::Stamp,
-    listen,
+    digits, listen,
     output::{Object, Output, Tone},
     signal,
 };
@@ -162,9 +162,13 @@ impl Monitor {
     fn text(&mut self, event: &ProcEvent, task: Task, command: Option<&str>) {
         let (time, what) = (Stamp(event.timestamp), event.what.name());
         let lines = &mut self.lines;
-        let _ = write!(lines, "{time} {:>7} ", task.pid);
+        time.append(lines);
+        lines.push(' ');
+        id(lines, task.pid, 7);
+        lines.push(' ');
         if self.threads {
-            let _ = write!(lines, "{:>7} ", task.tid);
+            id(lines, task.tid, 7);
+            lines.push(' ');
         }
         let tone = match event.what {
             What::Exit { status, .. } if !status.success() => Some(Tone::Bad),
@@ -172,13 +176,21 @@ impl Monitor {
             What::Exec { .. } => Some(Tone::Good),
             _ => None,
         };
-        let what = format!("{what:<8}");
-        let _ = match tone {
-            Some(tone) => write!(lines, "{}", self.output.toned(tone, what)),
-            None => write!(lines, "{what}"),
-        };
+        match tone {
+            Some(tone) => {
+                let _ = write!(lines, "{:<8}", self.output.toned(tone, what));
+            }
+            None => {
+                lines.push_str(what);
+                lines.push_str(&"        "[what.len().min(8)..]);
+            }
+        }
         let _ = match event.what {
-            What::Fork { parent, .. } => write!(lines, " by {}", parent.pid),
+            What::Fork { parent, .. } => {
+                lines.push_str(" by ");
+                id(lines, parent.pid, 0);
+                Ok(())
+            }
             What::Uid {
                 real, effective, ..
             }
@@ -258,8 +270,17 @@ fn exit_text(lines: &mut String, status: ExitStatus) -> std::fmt::Result {
             };
             write!(lines, " signal {signal}{core}")
         }
-        (code, None) => write!(lines, " status {}", code.unwrap_or_default()),
+        (code, None) => {
+            lines.push_str(" status ");
+            id(lines, code.unwrap_or_default(), 0);
+            Ok(())
+        }
     }
+}
+
+/// Appends the id of a task, or another number that is not negative, up to a width.
+fn id(lines: &mut String, number: i32, width: usize) {
+    digits::append(lines, number.unsigned_abs().into(), width, ' ');
 }
 
 /// The task that an event is about; acknowledgements are about none.
