@@ -7,10 +7,11 @@
 #
 # Usage: bench.sh WHAT [PASSES]   WHAT is all, or memory for only that. Every
 #                                 other pass takes Rust and C in the other order.
-# MODULES= and BENCH= name the folders of the modules and of the benchmark.
+# MODULES= and BENCH= name the folders of the modules and of the benchmark, CNCTL=
+# the program.
 
 set -e
-: "${MODULES:=/modules}" "${BENCH:=/bench}"
+: "${MODULES:=/modules}" "${BENCH:=/bench}" "${CNCTL:=/bin/cnctl}"
 
 # load MODULE [PARAMETER...]
 load() {
@@ -50,6 +51,33 @@ requests() {
 	client broadcast "$impl" 1 8 64
 	client batch "$impl" 1 8 64
 	client register "$impl"
+	[ "$impl" != rust ] || reader listen
+}
+
+# What kinds of lines were printed: without their numbers, and without the names
+# of kernel threads, which start when they like.
+lines() {
+	grep -v ' comm ' /tmp/lines | tr -s '0-9 ' '#' | sort -u | md5sum
+}
+
+# reader BENCH: cnctl and a program in C print the same messages.
+reader() {
+	case $1 in
+	listen)
+		client listen rust "$CNCTL" listen 8 --data none --buffer 16777216 --count
+		printed=$(lines)
+		client listen c "$BENCH/reader" listen 8
+		;;
+	proc)
+		client proc rust "$CNCTL" proc --no-command --buffer 16777216 --count
+		printed=$(lines)
+		client proc c "$BENCH/reader" proc
+		;;
+	esac
+	if [ "$printed" != "$(lines)" ]; then
+		echo "$1: C prints something else than cnctl"
+		return 1
+	fi
 }
 
 notifications() {
@@ -95,6 +123,7 @@ connector() {
 
 others() {
 	client syscalls c
+	reader proc
 	client echo unix
 	with genl genl_echo client echo genl
 	with chardev chardev_echo client echo chardev

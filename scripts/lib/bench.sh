@@ -27,9 +27,9 @@ kbuild_peers() {
 		"${cc_args[@]}" "${rust_args[@]}" "-j$jobs" "$@" modules
 }
 
-# The client is compiled by the same compiler as the kernel.
+# The programs are compiled by the same compiler as the kernel.
 build_peers() {
-	local cc=gcc
+	local cc=gcc program
 	[[ ${cc_args[0]} != LLVM=* ]] || cc=clang${cc_args[0]#LLVM=}
 	[[ $cc != clang1 ]] || cc=clang
 	kbuild_setup
@@ -39,8 +39,11 @@ build_peers() {
 	rm -rf "$build/bench"
 	mkdir -p "$build/bench/guest"
 	cp -p "$objects-bench"/*/*.ko "$build/bench/guest/"
-	run_logged "building the client" "$build/log/bench.log" "see tests/bench/peers/client.c" \
-		"${inside[@]}" "$cc" -O2 -static -Wall -Wextra -Werror -o "$build/bench/guest/client" "$top/tests/bench/peers/client.c"
+	for program in client reader; do
+		run_logged "building the $program" "$build/log/bench.log" "see tests/bench/peers/$program.c" \
+			"${inside[@]}" "$cc" -O2 -static -Wall -Wextra -Werror -o "$build/bench/guest/$program" \
+			"$top/tests/bench/peers/$program.c"
+	done
 	step_done "$(cd "$build/bench/guest" && echo *)"
 }
 

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -728,6 +730,124 @@ static void bench_notify(unsigned int n)
 	row("notify", 0, n, (with - without) / CHANGES);
 }
 
+/* --- programs that print what comes, a line each --- */
+
+#define LINES "/tmp/lines"
+
+/* Starts a program whose last argument is how many lines to print, and waits until it listens. */
+static pid_t start_reader(char **command, unsigned int group, unsigned int count)
+{
+	char *argv[16] = { NULL }, number[16];
+	unsigned int i, mask = 0;
+	char line[256];
+	FILE *sockets;
+	pid_t pid;
+
+	snprintf(number, sizeof(number), "%u", count);
+	for (i = 0; command[i] && i < ARRAY_SIZE(argv) - 2; i++)
+		argv[i] = command[i];
+	argv[i] = number;
+
+	pid = fork();
+	if (pid < 0)
+		die("cannot fork");
+	if (!pid) {
+		int fd = open(LINES, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+		if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0)
+			die("cannot write " LINES);
+		execv(argv[0], argv);
+		die("cannot execute %s", argv[0]);
+	}
+	while (!(mask & 1U << (group - 1))) {
+		usleep(10000);
+		if (waitpid(pid, NULL, WNOHANG))
+			die("%s ended before it listened", argv[0]);
+		sockets = fopen("/proc/net/netlink", "r");
+		if (!sockets)
+			die("cannot read /proc/net/netlink");
+		while (fgets(line, sizeof(line), sockets)) {
+			unsigned int protocol, groups;
+
+			if (sscanf(line, "%*s %u %*u %x", &protocol, &groups) == 2 &&
+			    protocol == NETLINK_CONNECTOR)
+				mask |= groups;
+		}
+		fclose(sockets);
+	}
+	/* What it does between joining and waiting for the first message is not measured. */
+	usleep(100000);
+	return pid;
+}
+
+static void send_broadcasts(unsigned int count)
+{
+	cn_request(&channel, BENCH_BROADCAST, count, 0);
+	send_request(&channel, 0);
+}
+
+/* Processes that end at once: two events each. */
+static void make_processes(unsigned int count)
+{
+	for (; count; count -= 2) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(0);
+		if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+			die("cannot make a process");
+	}
+}
+
+/* How long a program takes to print @count messages that are in its queue, and to end. */
+static double time_reader(char **command, unsigned int group, void (*make)(unsigned int count),
+			  unsigned int count)
+{
+	pid_t pid = start_reader(command, group, count);
+	double start, end;
+	int status;
+
+	if (kill(pid, SIGSTOP) || waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
+		die("cannot stop %s", command[0]);
+	make(count);
+	start = now();
+	if (kill(pid, SIGCONT) || waitpid(pid, &status, 0) != pid)
+		die("cannot continue %s", command[0]);
+	end = now();
+	if (status)
+		die("%s failed: %#x", command[0], status);
+	return end - start;
+}
+
+/* What a line costs: many lines less few lines, so that starting and ending costs nothing. */
+static void bench_reader(const char *bench, char **command, unsigned int group,
+			 void (*make)(unsigned int count))
+{
+	const unsigned int few = 512, many = 2560;
+	double short_ones[5], long_ones[5];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(long_ones); i++) {
+		short_ones[i] = time_reader(command, group, make, few);
+		long_ones[i] = time_reader(command, group, make, many);
+	}
+	row(bench, 0, 1, (lower_quartile(long_ones, ARRAY_SIZE(long_ones)) -
+			  lower_quartile(short_ones, ARRAY_SIZE(short_ones))) / (many - few));
+}
+
+/* A broadcast, received and printed. */
+static void bench_listen(char **command)
+{
+	cn_open(&channel);
+	bench_reader("listen", command, BENCH_GROUP, send_broadcasts);
+}
+
+/* A process event, received and printed. */
+static void bench_proc(char **command)
+{
+	bench_reader("proc", command, CN_IDX_PROC, make_processes);
+}
+
 /* --- the rest --- */
 
 static void reopen_small(void)
@@ -777,6 +897,7 @@ static const struct {
 	const char *name;
 	void (*plain)(void);
 	void (*with_n)(unsigned int n);
+	void (*with_command)(char **command);
 } benches[] = {
 	{ "echo", .plain = bench_echo },
 	{ "client", .plain = bench_client },
@@ -787,6 +908,8 @@ static const struct {
 	{ "register", .plain = bench_register },
 	{ "notify", .with_n = bench_notify },
 	{ "noroom", .plain = bench_noroom },
+	{ "listen", .with_command = bench_listen },
+	{ "proc", .with_command = bench_proc },
 	{ "syscalls", .plain = bench_syscalls },
 };
 
@@ -806,10 +929,12 @@ int main(int argc, char **argv)
 		impl = argv[2];
 		if (benches[i].plain)
 			benches[i].plain();
+		if (benches[i].with_command && argc > 3)
+			benches[i].with_command(argv + 3);
 		for (arg = 3; benches[i].with_n && arg < argc; arg++)
 			benches[i].with_n(strtoul(argv[arg], NULL, 10));
 		return 0;
 	}
-	fprintf(stderr, "usage: client [-r rounds] bench impl [n...]\n");
+	fprintf(stderr, "usage: client [-r rounds] bench impl [n...|command...]\n");
 	return 2;
 }

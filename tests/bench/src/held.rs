@@ -50,6 +50,17 @@ pub fn check(report: &Report) -> Vec<Promise> {
             kept: times >= 5.0,
         });
     }
+    for (bench, what) in [
+        ("listen", "line of cnctl listen"),
+        ("proc", "line of cnctl proc"),
+    ] {
+        if let Some((ratio, _)) = worst_ratio(report, bench) {
+            promises.push(Promise {
+                text: format!("{what} at most 1.05 times C: {ratio:.3}"),
+                kept: ratio <= 1.05,
+            });
+        }
+    }
     promises
 }
 
@@ -84,6 +95,15 @@ mod tests {
         let lines = "row echo rust 0 1 100\nrow echo c 0 1 100\n\
                      row echo rust 256 1 103\nrow echo c 256 1 100\n";
         assert_eq!(kept(lines), [false]);
+    }
+
+    #[test]
+    fn programs_are_compared_with_those_in_c() {
+        for bench in ["listen", "proc"] {
+            let at = |value| format!("row {bench} rust 0 1 {value}\nrow {bench} c 0 1 1000\n");
+            assert_eq!(kept(&at(1050)), [true]);
+            assert_eq!(kept(&at(1051)), [false]);
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ const COLUMNS: [(&str, &str); 5] = [
 const RATIO_AFTER: usize = 2;
 
 /// What a bench is, and what its `n` counts.
-const TITLES: [(&str, &str, &str); 16] = [
+const TITLES: [(&str, &str, &str); 18] = [
     ("echo", "echo round trip", ""),
     (
         "own.dispatch",
@@ -41,6 +41,8 @@ const TITLES: [(&str, &str, &str); 16] = [
         "requests stored",
     ),
     ("client", "echo round trip, client of its own", ""),
+    ("listen", "cnctl listen: message received and printed", ""),
+    ("proc", "cnctl proc: process event received and printed", ""),
     ("syscalls", "system calls that do nothing", "how many"),
     ("memory", "memory of a registration, bytes", ""),
     ("text", "code and constants, bytes", ""),
