@@ -23,6 +23,19 @@ step_vm_shell() {
 	runner shell "$build/shell" || exit
 }
 
+# A mistyped T= is told of before minutes of building.
+test_check() {
+	local name file known=()
+	for file in "$top"/tests/selftests/src/bin/*.rs "$top"/tests/selftests/*.sh; do
+		name=$(basename "$file" .rs)
+		[[ $name = run.sh ]] || known+=("$name")
+	done
+	for name in ${T:-}; do
+		[[ " ${known[*]} " = *" $name "* ]] ||
+			die "T=$name: there is no such test program" "there are: ${known[*]}"
+	done
+}
+
 # The host's tests come first: they are quick, and a broken parser or layout
 # makes the VM's answers worthless.
 step_vm_test() {
