@@ -21,7 +21,7 @@ pub(crate) fn append(out: &mut String, mut number: u64, width: usize, fill: char
         out.push(fill);
     }
     // Digits are ASCII.
-    out.push_str(str::from_utf8(&digits[start..]).unwrap_or_default());
+    out.push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
 }
 
 #[cfg(test)]

@@ -26,11 +26,11 @@ use crate::{
     exchange::{Answers, Exchange, Request, Ticket},
     intake::{self, Datagram, Intake, RecvBatch, Sender, Single},
     reader::{Read, Reader},
-    socket::{Socket, not_sent},
+    socket::{self, Socket, not_sent},
 };
 
 /// The largest datagram that is put together on the stack; larger ones are worth an allocation.
-const SMALL: usize = 128;
+const SMALL: usize = HEADERS + 64;
 
 /// From about how many bytes on it is cheaper to have the kernel put headers and data together than
 /// to copy the data before.
@@ -221,28 +221,29 @@ impl Connector {
     #[inline]
     pub fn send(&self, header: &Header, data: &[u8]) -> Result<()> {
         batch::check(data)?;
-        self.send_checked(header, data).map_err(not_sent)
+        self.send_checked(self.socket.fd(), header, data)
+            .map_err(not_sent)
     }
 
     /// Sends a message that is not too large.
     #[inline(always)]
-    fn send_checked(&self, header: &Header, data: &[u8]) -> Result<(), Errno> {
+    fn send_checked(&self, fd: BorrowedFd<'_>, header: &Header, data: &[u8]) -> Result<(), Errno> {
         let mut small = [0; SMALL];
         let (head, rest) = small.split_at_mut(HEADERS);
         if let Some(place) = rest.get_mut(..data.len()) {
             head.copy_from_slice(&batch::headers(header, data.len()));
             place.copy_from_slice(data);
-            return self.socket.send(&small[..HEADERS + data.len()]);
+            return socket::send(fd, &small[..HEADERS + data.len()]);
         }
-        self.send_large(header, data)
+        self.send_large(fd, header, data)
     }
 
     /// Sends a message that is not put together on the stack.
     #[inline(never)]
-    fn send_large(&self, header: &Header, data: &[u8]) -> Result<(), Errno> {
+    fn send_large(&self, fd: BorrowedFd<'_>, header: &Header, data: &[u8]) -> Result<(), Errno> {
         let headers = batch::headers(header, data.len());
         match data.len() < WORTH_PARTS {
-            true => self.socket.send(&[&headers, data].concat()),
+            true => socket::send(fd, &[&headers, data].concat()),
             false => self.socket.send_parts(&headers, data),
         }
     }
@@ -255,7 +256,7 @@ impl Connector {
     pub fn send_batch(&self, batch: &Batch) -> Result<()> {
         match batch.is_empty() {
             true => Ok(()),
-            false => self.socket.send(batch.as_bytes()).map_err(not_sent),
+            false => socket::send(self.socket.fd(), batch.as_bytes()).map_err(not_sent),
         }
     }
 
@@ -289,7 +290,7 @@ impl Connector {
     ///
     /// [`Error::Refused`]; [`Error::Io`].
     pub fn send_raw(&self, datagram: &[u8]) -> Result<()> {
-        self.socket.send(datagram).map_err(not_sent)
+        socket::send(self.socket.fd(), datagram).map_err(not_sent)
     }
 
     /// Sends a request and waits for the reply to it: the message with the same id, the same `seq`,
@@ -322,16 +323,17 @@ impl Connector {
         data: &[u8],
         deadline: Deadline,
     ) -> Result<Message> {
-        let (mut guard, ticket) = self.start_request(answers, header, data)?;
+        let fd = self.socket.fd();
+        let (mut guard, ticket) = self.start_request(fd, answers, header, data)?;
         let state = &mut *guard;
-        let (Some(place), Some(desk)) = (state.exchange.unanswered(ticket), &mut state.desk) else {
+        let Some(desk) = state.desk.as_deref_mut() else {
             return self.go_on_waiting(guard, ticket, deadline);
         };
-        if !desk.reader.is_behind() {
+        if state.exchange.is_first_unanswered(ticket) && !desk.reader.is_behind() {
             // Does not wait, so the lock is kept, and nobody has to be woken to receive instead.
-            let received = desk.single.receive_now(&self.socket);
+            let received = desk.single.receive_now(&self.socket, fd);
             if received.is_ok() && self.is_sole_reply(&desk.single, answers, header) {
-                state.exchange.remove(place);
+                state.exchange.answer_first();
                 return desk.single.sole_message();
             }
             return self.received_else(guard, ticket, received, deadline);
@@ -391,6 +393,7 @@ impl Connector {
     #[inline(always)]
     fn start_request(
         &self,
+        fd: BorrowedFd<'_>,
         answers: Answers,
         header: &Header,
         data: &[u8],
@@ -400,18 +403,16 @@ impl Connector {
             header: *header,
             answers,
         }));
-        let sent = self.send_checked(header, data);
-        let state = self.lock();
-        match sent {
-            Ok(()) => Ok((state, ticket)),
-            Err(errno) => Err(Self::not_started(state, ticket, errno)),
+        match self.send_checked(fd, header, data) {
+            Ok(()) => Ok((self.lock(), ticket)),
+            Err(errno) => Err(self.not_started(ticket, errno)),
         }
     }
 
     /// A request could not be sent: nobody waits for the reply.
     #[cold]
-    fn not_started(mut state: MutexGuard<'_, State>, ticket: Ticket, errno: Errno) -> Error {
-        state.exchange.leave(ticket);
+    fn not_started(&self, ticket: Ticket, errno: Errno) -> Error {
+        self.lock().exchange.leave(ticket);
         not_sent(errno)
     }
 
@@ -605,7 +606,7 @@ impl Connector {
         header: &Header,
         data: &[u8],
     ) -> Result<Ticket> {
-        let (state, ticket) = self.start_request(answers, header, data)?;
+        let (state, ticket) = self.start_request(self.socket.fd(), answers, header, data)?;
         drop(state);
         Ok(ticket)
     }

@@ -3,11 +3,7 @@
 //! Who gets what was received: the request that waits for it, or the inbox. Pure bookkeeping,
 //! without a system call.
 
-use std::{
-    collections::VecDeque,
-    ops::{Deref, DerefMut},
-    task::Waker,
-};
+use std::{collections::VecDeque, task::Waker};
 
 use connector_wire::{Header, RawMessage};
 
@@ -23,6 +19,11 @@ const CHARGE: usize = 64;
 /// Identifies a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
+
+impl Ticket {
+    /// Never handed out.
+    const NOBODY: Self = Self(0);
+}
 
 /// A request whose reply is awaited.
 #[derive(Clone, Copy, Debug)]
@@ -65,74 +66,93 @@ struct Waiter {
     sleeper: Option<Waker>,
 }
 
-/// Those who wait. Whoever leaves leaves a place behind, for the next one to take: making one anew
-/// would be a good part of what a round trip costs here.
-#[derive(Debug, Default)]
-struct Waiters {
-    places: Vec<Waiter>,
-    /// How many are taken; these come first.
-    taken: usize,
-}
-
-impl Waiters {
-    #[inline]
-    fn enter(&mut self, ticket: Ticket, request: Option<Request>) {
-        if self.taken == self.places.len() {
-            self.add_place();
-        }
-        let place = &mut self.places[self.taken];
-        place.ticket = ticket;
-        place.request = request;
-        self.taken += 1;
-    }
-
-    #[cold]
-    fn add_place(&mut self) {
-        self.places.push(Waiter {
-            ticket: Ticket(0),
-            request: None,
+impl Waiter {
+    fn new(ticket: Ticket, request: Option<Request>) -> Self {
+        Self {
+            ticket,
+            request,
             reply: None,
             overrun: false,
             sleeper: None,
-        });
+        }
+    }
+}
+
+/// Those who wait. Usually that is one, so the first has a place of its own, which needs no
+/// look-up: that would be a good part of what a round trip costs here.
+#[derive(Debug)]
+struct Waiters {
+    first: Waiter,
+    /// Whether somebody has the first place.
+    taken: bool,
+    others: Vec<Waiter>,
+}
+
+impl Waiters {
+    fn new() -> Self {
+        Self {
+            first: Waiter::new(Ticket::NOBODY, None),
+            taken: false,
+            others: Vec::new(),
+        }
+    }
+
+    #[inline]
+    fn enter(&mut self, ticket: Ticket, request: Option<Request>) {
+        let place = match std::mem::replace(&mut self.taken, true) {
+            false => &mut self.first,
+            true => self.place_behind(),
+        };
+        place.ticket = ticket;
+        place.request = request;
+    }
+
+    #[cold]
+    fn place_behind(&mut self) -> &mut Waiter {
+        self.others.push(Waiter::new(Ticket::NOBODY, None));
+        self.at(self.others.len())
     }
 
     /// Forgets a waiter; the last one takes its place.
-    #[inline]
     fn remove(&mut self, at: usize) {
-        self.taken -= 1;
-        if at != self.taken {
-            self.places.swap(at, self.taken);
+        match at.checked_sub(1) {
+            None => {
+                self.first.reply = None;
+                self.first.sleeper = None;
+                self.vacate_first();
+            }
+            Some(other) => {
+                self.others.swap_remove(other);
+            }
         }
-        let left = &mut self.places[self.taken];
-        left.overrun = false;
-        if left.reply.is_some() || left.sleeper.is_some() {
-            left.clear();
+    }
+
+    /// Forgets the first, who has no reply and does not sleep.
+    #[inline]
+    fn vacate_first(&mut self) {
+        self.taken = false;
+        self.first.ticket = Ticket::NOBODY;
+        self.first.overrun = false;
+    }
+
+    fn at(&mut self, at: usize) -> &mut Waiter {
+        match at.checked_sub(1) {
+            None => &mut self.first,
+            Some(other) => &mut self.others[other],
         }
     }
-}
 
-impl Waiter {
-    #[cold]
-    fn clear(&mut self) {
-        self.reply = None;
-        self.sleeper = None;
+    /// The place of the first waiter of this kind.
+    fn position(&self, is_it: impl Fn(&Waiter) -> bool) -> Option<usize> {
+        if self.taken && is_it(&self.first) {
+            return Some(0);
+        }
+        self.others.iter().position(is_it).map(|other| other + 1)
     }
-}
 
-impl Deref for Waiters {
-    type Target = [Waiter];
-
-    #[inline]
-    fn deref(&self) -> &[Waiter] {
-        &self.places[..self.taken]
-    }
-}
-
-impl DerefMut for Waiters {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut [Waiter] {
-        &mut self.places[..self.taken]
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Waiter> {
+        let first = self.taken.then_some(&mut self.first);
+        first.into_iter().chain(&mut self.others)
     }
 }
 
@@ -146,7 +166,6 @@ pub(crate) struct Exchange {
     limit: usize,
     /// How many messages were dropped since the inbox became full; their place is its end.
     dropped: u64,
-    /// Few as a rule, so that searching them in order is quickest.
     waiters: Waiters,
     next_ticket: u64,
 }
@@ -159,8 +178,8 @@ impl Exchange {
             kept: 0,
             limit,
             dropped: 0,
-            waiters: Waiters::default(),
-            next_ticket: 0,
+            waiters: Waiters::new(),
+            next_ticket: 1,
         }
     }
 
@@ -193,7 +212,7 @@ impl Exchange {
     /// Keeps something for the inbox's readers, unless it is full and nobody reads.
     pub(crate) fn keep(&mut self, event: Result<Event>) {
         let charge = charge(&event);
-        let reader = self.waiters.iter().position(|w| w.request.is_none());
+        let reader = self.waiters.position(|waiter| waiter.request.is_none());
         let full = self.kept.saturating_add(charge) > self.limit;
         if self.dropped > 0 || (full && reader.is_none()) {
             // A loss counts as the messages that it stands for.
@@ -206,7 +225,7 @@ impl Exchange {
         self.kept += charge;
         self.inbox.push_back(event);
         if let Some(at) = reader {
-            wake(&mut self.waiters[at]);
+            wake(self.waiters.at(at));
         }
     }
 
@@ -236,7 +255,7 @@ impl Exchange {
     /// What this waiter waited for, if it has come. The waiter is then no longer one.
     pub(crate) fn collect(&mut self, ticket: Ticket) -> Option<Result<Event>> {
         let at = self.position(ticket)?;
-        let waiter = &mut self.waiters[at];
+        let waiter = self.waiters.at(at);
         let found = match waiter.request {
             Some(_) => Ok(Event::Message(*waiter.reply.take()?)),
             None => self.take()?,
@@ -245,22 +264,16 @@ impl Exchange {
         Some(found)
     }
 
-    /// The place of a waiter whose reply has not come, until someone else enters or goes.
+    /// Whether this waiter has the first place, and its reply has not come.
     #[inline]
-    pub(crate) fn unanswered(&self, ticket: Ticket) -> Option<usize> {
-        // Usually the last.
-        let last = self.waiters.taken.wrapping_sub(1);
-        let at = match self.waiters.places.get(last) {
-            Some(waiter) if waiter.ticket == ticket => last,
-            _ => self.position(ticket)?,
-        };
-        self.waiters.places[at].reply.is_none().then_some(at)
+    pub(crate) fn is_first_unanswered(&self, ticket: Ticket) -> bool {
+        self.waiters.first.ticket == ticket && self.waiters.first.reply.is_none()
     }
 
-    /// Forgets the waiter at a place.
+    /// Forgets the waiter that [`Self::is_first_unanswered`] was true of, and that has not slept.
     #[inline]
-    pub(crate) fn remove(&mut self, place: usize) {
-        self.waiters.remove(place);
+    pub(crate) fn answer_first(&mut self) {
+        self.waiters.vacate_first();
     }
 
     /// Stops waiting. What arrived for this waiter, and nobody took, is kept for the inbox.
@@ -271,7 +284,7 @@ impl Exchange {
                 overrun: false,
             };
         };
-        let waiter = &mut self.waiters[at];
+        let waiter = self.waiters.at(at);
         let (reply, request, overrun) = (waiter.reply.take(), waiter.request, waiter.overrun);
         self.waiters.remove(at);
         if let Some(reply) = reply {
@@ -286,7 +299,7 @@ impl Exchange {
     /// Notes how to wake this waiter when something came for it, or when it should receive.
     pub(crate) fn sleep(&mut self, ticket: Ticket, waker: &Waker) {
         if let Some(at) = self.position(ticket) {
-            self.waiters[at].sleeper = Some(waker.clone());
+            self.waiters.at(at).sleeper = Some(waker.clone());
         }
     }
 
@@ -300,7 +313,7 @@ impl Exchange {
     }
 
     fn position(&self, ticket: Ticket) -> Option<usize> {
-        self.waiters.iter().position(|w| w.ticket == ticket)
+        self.waiters.position(|waiter| waiter.ticket == ticket)
     }
 }
 

@@ -2,7 +2,11 @@
 
 //! Where datagrams are received to: one at a time, or several by one system call.
 
-use std::{fmt, io::IoSliceMut, os::fd::AsRawFd};
+use std::{
+    fmt,
+    io::IoSliceMut,
+    os::fd::{AsRawFd, BorrowedFd},
+};
 
 use connector_wire::{Group, Header, netlink::NlHeader};
 use nix::{
@@ -14,7 +18,7 @@ use crate::{
     error::{Error, Result},
     event::{Event, Message},
     payload::Payload,
-    socket::Socket,
+    socket::{self, Socket},
 };
 
 /// The room for a datagram in bytes. A message from the kernel has at most a netlink header (16), a
@@ -99,25 +103,30 @@ impl Single {
         }
     }
 
-    /// Receives a datagram if there is one.
+    /// Receives a datagram if there is one. `fd` is the socket's.
     #[inline]
-    pub(crate) fn receive_now(&mut self, socket: &Socket) -> Result<(), Errno> {
-        self.receive_with(socket, false)
+    pub(crate) fn receive_now(&mut self, socket: &Socket, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+        self.receive_with(socket, fd, false)
     }
 
     #[inline]
-    fn receive_with(&mut self, socket: &Socket, wait: bool) -> Result<(), Errno> {
+    fn receive_with(
+        &mut self,
+        socket: &Socket,
+        fd: BorrowedFd<'_>,
+        wait: bool,
+    ) -> Result<(), Errno> {
         if socket.has_senders() {
             (self.len, self.sender) = socket.receive_from(&mut self.buffer[..], flags(wait))?;
         } else {
-            self.len = socket.receive(&mut self.buffer[..], wait)?;
+            self.len = socket::receive(fd, &mut self.buffer[..], wait)?;
             self.sender = Sender::default();
         }
         Ok(())
     }
 
     /// The message in the datagram, of which it is known to have exactly one.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn sole_message(&self) -> Result<Message> {
         let (_, message) = self.buffer.split_at(NlHeader::SIZE);
         let header = Header::parse(message).unwrap_or_default();
@@ -149,7 +158,7 @@ fn large_message(header: Header, data: &[u8], group: Option<Group>) -> Result<Me
 impl Intake for Single {
     #[inline]
     fn receive(&mut self, socket: &Socket, wait: bool) -> Result<Received> {
-        received(self.receive_with(socket, wait))
+        received(self.receive_with(socket, socket.fd(), wait))
     }
 
     fn datagrams(&self) -> impl Iterator<Item = Datagram<'_>> {

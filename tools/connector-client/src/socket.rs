@@ -105,17 +105,11 @@ impl Socket {
         set_receive_buffer(&self.inner, bytes)
     }
 
-    /// Sends one datagram to the kernel.
+    /// Looks the descriptor up, for [`send`] and [`receive`]: which netlink-sys does out of line,
+    /// so that once for both is worth it.
     #[inline]
-    pub(crate) fn send(&self, datagram: &[u8]) -> Result<(), Errno> {
-        loop {
-            // Connected or not, without an address this goes to port 0, the kernel.
-            match rustix::net::send(&self.inner, datagram, SendFlags::empty()) {
-                Ok(_) => return Ok(()),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(Errno::from_raw(error.raw_os_error())),
-            }
-        }
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.inner.as_fd()
     }
 
     /// Sends one datagram that consists of two parts, without putting them together first.
@@ -159,19 +153,6 @@ impl Socket {
         self.has_senders.load(Ordering::Relaxed)
     }
 
-    /// Receives one datagram, and returns its size.
-    #[inline]
-    pub(crate) fn receive(&self, buffer: &mut [u8], wait: bool) -> Result<usize, Errno> {
-        let flags = match wait {
-            true => RecvFlags::TRUNC,
-            false => RecvFlags::TRUNC | RecvFlags::DONTWAIT,
-        };
-        match rustix::net::recv(&self.inner, buffer, flags) {
-            Ok((_, len)) => Ok(len),
-            Err(error) => Err(Errno::from_raw(error.raw_os_error())),
-        }
-    }
-
     /// Receives one datagram: its size, and who sent it.
     #[inline(never)]
     pub(crate) fn receive_from(
@@ -196,6 +177,32 @@ impl Socket {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(Error::io("waiting for a message", errno.into())),
         }
+    }
+}
+
+/// Sends one datagram to the kernel.
+#[inline]
+pub(crate) fn send(fd: BorrowedFd<'_>, datagram: &[u8]) -> Result<(), Errno> {
+    loop {
+        // Connected or not, without an address this goes to port 0, the kernel.
+        match rustix::net::send(fd, datagram, SendFlags::empty()) {
+            Ok(_) => return Ok(()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(Errno::from_raw(error.raw_os_error())),
+        }
+    }
+}
+
+/// Receives one datagram, and returns its size.
+#[inline]
+pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], wait: bool) -> Result<usize, Errno> {
+    let flags = match wait {
+        true => RecvFlags::TRUNC,
+        false => RecvFlags::TRUNC | RecvFlags::DONTWAIT,
+    };
+    match rustix::net::recv(fd, buffer, flags) {
+        Ok((_, len)) => Ok(len),
+        Err(error) => Err(Errno::from_raw(error.raw_os_error())),
     }
 }
 
