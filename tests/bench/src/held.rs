@@ -51,6 +51,7 @@ pub fn check(report: &Report) -> Vec<Promise> {
         });
     }
     for (bench, what) in [
+        ("client", "round trip of connector-client"),
         ("listen", "line of cnctl listen"),
         ("proc", "line of cnctl proc"),
     ] {
@@ -99,7 +100,7 @@ mod tests {
 
     #[test]
     fn programs_are_compared_with_those_in_c() {
-        for bench in ["listen", "proc"] {
+        for bench in ["client", "listen", "proc"] {
             let at = |value| format!("row {bench} rust 0 1 {value}\nrow {bench} c 0 1 1000\n");
             assert_eq!(kept(&at(1050)), [true]);
             assert_eq!(kept(&at(1051)), [false]);
