@@ -80,15 +80,17 @@ pub(crate) fn run(args: Watch, global: &Global) -> Result<Outcome, Failure> {
 
 /// Asks for notifications. What was announced before the answer has been received then.
 fn watch_ids(connector: &Connector, ids: &Ids, group: Group) -> Result<(), Failure> {
-    connector
-        .watch_ids(ids, group, ANSWER)
-        .map_err(|error| match error {
-            Error::TimedOut { .. } => Failure::from(format!(
+    loop {
+        return match connector.watch_ids(ids, group, ANSWER) {
+            // Notifications left no room for the answer. They have been received meanwhile.
+            Err(Error::TimedOut { overrun: true, .. }) => continue,
+            Err(Error::TimedOut { .. }) => Err(Failure::from(format!(
                 "nobody answers at {}: load the module cn_notify",
                 CbId::NOTIFY
-            )),
-            error => error.into(),
-        })
+            ))),
+            other => Ok(other?),
+        };
+    }
 }
 
 /// What is registered, by id, with its name.
