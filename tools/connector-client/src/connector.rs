@@ -528,7 +528,12 @@ impl Connector {
                     self.deliver(exchange, datagram);
                 }
             }
-            Read::Lost(overrun) => exchange.keep(Ok(Event::Overrun(overrun))),
+            Read::Lost(overrun) => {
+                // The kernel tells once that it begins to drop. Who sent a request after that, and
+                // before all was received, may have lost the reply as well.
+                exchange.dropping();
+                exchange.keep(Ok(Event::Overrun(overrun)));
+            }
             Read::Dropping => exchange.dropping(),
             Read::TimedOut => return Ok(false),
         }
