@@ -74,6 +74,14 @@ pub fn run(command: &mut Command) -> Result<Ended> {
     Running::start(command)?.wait()
 }
 
+/// Waits until a process that got SIGSTOP stands still.
+pub fn wait_for_stop(pid: u32) -> Result<()> {
+    wait_for("the program to stand still", || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        Ok(stat.contains(") T ").then_some(()))
+    })
+}
+
 /// A program that runs. It is killed when this is dropped.
 pub struct Running {
     child: Child,

@@ -11,7 +11,7 @@
 use std::{collections::BTreeMap, process, sync::Arc, time::Duration};
 
 use connector_client::{
-    CbId, Connector, Deadline, Error, Event, Group, Message,
+    CbId, Connector, Deadline, Error, Event, Group, Message, Overrun,
     notify::{Change, Ids},
     registered,
 };
@@ -46,6 +46,7 @@ pub(crate) fn run(args: Watch, global: &Global) -> Result<Outcome, Failure> {
         output,
         ids: ids.into(),
         present: State::new(),
+        told: false,
         sequences: Sequences::default(),
         left: args.count.unwrap_or(u64::MAX),
     };
@@ -101,6 +102,8 @@ struct Watcher {
     output: Output,
     ids: Arc<[Ids]>,
     present: State,
+    /// Whether the state was shown, and changes are what comes.
+    told: bool,
     sequences: Sequences,
     left: u64,
 }
@@ -121,9 +124,7 @@ impl Watcher {
                     }
                 }
                 Ok(Event::Overrun(overrun)) => {
-                    let mut lines = String::new();
-                    listen::overrun(&mut lines, self.output, overrun);
-                    self.output.flush(&mut lines)?;
+                    self.show_overrun(overrun)?;
                     self.synchronise(connector, group, "registered")?;
                 }
                 Ok(_) => {}
@@ -142,6 +143,7 @@ impl Watcher {
     ) -> Result<(), Failure> {
         let now = self.state(connector, group)?;
         self.show_present(&now, event);
+        self.told = true;
         Ok(())
     }
 
@@ -167,7 +169,10 @@ impl Watcher {
                         }
                         _ => {}
                     },
-                    Ok(Event::Overrun(_)) => continue 'again,
+                    Ok(Event::Overrun(overrun)) => {
+                        self.show_overrun(overrun)?;
+                        continue 'again;
+                    }
                     Ok(_) => {}
                     Err(error) if error.is_timeout() => return Ok(state),
                     Err(error) => complain(error)?,
@@ -200,6 +205,15 @@ impl Watcher {
         for (id, name) in now.iter().filter(|(id, _)| !before.contains_key(id)) {
             self.show(event, *id, name);
         }
+    }
+
+    /// Shows that notifications were dropped, unless the state that is shown next has it all.
+    fn show_overrun(&self, overrun: Overrun) -> Result<(), Failure> {
+        let mut lines = String::new();
+        if self.told {
+            listen::overrun(&mut lines, self.output, overrun);
+        }
+        Ok(self.output.flush(&mut lines)?)
     }
 
     /// What a message says has changed, if it is a notification that is wanted.

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use selftests::{
     CbId, ECHO, Header, Module, Suite,
-    program::{Ended, Running, json, run, tool},
+    program::{Ended, Running, json, run, tool, wait_for_stop},
     puppet::{PUPPET, Puppet, To},
     skip, wait_for,
 };
@@ -189,10 +189,7 @@ fn listen() -> Result<()> {
     let mut slow = Running::start(&mut cnctl(&words))?;
     slow.wait_until_in(14)?;
     slow.signal(Signal::SIGSTOP)?;
-    wait_for("the program to stand still", || {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", slow.pid()))?;
-        Ok(stat.contains(") T ").then_some(()))
-    })?;
+    wait_for_stop(slow.pid())?;
     puppet.repeat(group, 100, &[(header(0), &[0; 500])])?;
     slow.signal(Signal::SIGCONT)?;
     let lines = slow.lines_until(|line| line.contains("overrun") || line.contains("\"seq\":99"))?;

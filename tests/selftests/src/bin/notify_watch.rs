@@ -23,7 +23,9 @@ use nix::{
 use selftests::{
     CbId, Module, PATIENCE, Suite,
     notify::{NOTIFY, NotifyStats, OneCpu, blink},
-    procfs, wait_for,
+    procfs,
+    program::wait_for_stop,
+    wait_for,
 };
 
 /// An id whose announcement says that all before it was announced.
@@ -151,6 +153,12 @@ impl Watch {
         // CAST: A pid.
         let pid = Pid::from_raw(self.process.id() as i32);
         kill(pid, signal).with_context(|| format!("{signal} for cnctl"))
+    }
+
+    /// Stops it, until it gets SIGCONT.
+    fn stand_still(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)?;
+        wait_for_stop(self.process.id())
     }
 
     /// Ends it as Ctrl-C does; it takes its requests back.
@@ -296,18 +304,21 @@ fn after_an_overrun() -> Result<()> {
     let _peer = Module::load("ct_peer", "")?;
     let mut watch = Watch::start(&[])?;
     watch.follow_to(NOTIFY)?;
-    for round in 0..3 {
+    for _ in 0..3 {
         // While it does not read, something comes that it gets to know, much happens, and that
         // goes and something else comes, which it does not get to know.
-        watch.signal(Signal::SIGSTOP)?;
+        let before = NotifyStats::read()?;
+        let overruns = watch.overruns;
+        watch.stand_still()?;
         let echo = Module::load("cn_echo", "")?;
         blink(CbId { idx: 41, val: 1 }, 1000)?;
         echo.unload()?;
         let gate = Module::load("ct_gate", "")?;
-        let dropped = NotifyStats::read()?;
-        ensure!(dropped.unheard > 0, "nothing was dropped: {dropped:?}");
+        wait_for("a notification to be dropped", || {
+            Ok((NotifyStats::read()?.unheard > before.unheard).then_some(()))
+        })?;
         watch.signal(Signal::SIGCONT)?;
-        while watch.overruns <= round {
+        while watch.overruns == overruns {
             watch.follow()?;
         }
         let last = load_last()?;
