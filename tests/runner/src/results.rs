@@ -102,6 +102,7 @@ impl Results {
                     "  {:<5} {}: {}",
                     suite.place, suite.name, test.name
                 ));
+                screen.quote(reason(test));
             }
         }
         let slowest: Vec<String> = self
@@ -149,6 +150,12 @@ impl Results {
     }
 }
 
+/// What a test printed last, which says why it failed.
+fn reason(test: &Test) -> &[String] {
+    let said = test.log.iter().rposition(|line| !line.trim().is_empty());
+    said.map_or(&[], |at| &test.log[at..=at])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +200,14 @@ mod tests {
             .map(|(suite, test)| format!("{} {}", suite.name, test.name))
             .collect();
         assert_eq!(failed, ["b test 0", "b test 1"]);
+    }
+
+    #[test]
+    fn the_reason_is_what_a_test_said_last() {
+        let mut test = suite("a", 1, 0).tests.remove(0);
+        assert!(reason(&test).is_empty());
+        test.log = ["# SEED=1", "# it is 3", ""].map(String::from).to_vec();
+        assert_eq!(reason(&test), ["# it is 3"]);
     }
 
     #[test]
