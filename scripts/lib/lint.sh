@@ -64,10 +64,24 @@ clippy_userspace() {
 	RUSTC=$rustc "$cargo" clippy --workspace --all-targets -- -D warnings
 }
 
+# The same with the kernel's compilers, if they are in a root of their own. There is no network in
+# it: the crates are fetched here. Of cargo's folder it sees them and no programs.
+clippy_userspace_inside() {
+	local home=${CARGO_HOME:-$HOME/.cargo}
+	local -a configured
+	RUSTC=$rustc "$cargo" fetch
+	mapfile -t configured < <(find "$home" -maxdepth 1 -name 'config*')
+	enter_root "$home/registry" "${configured[@]}"
+	own_cargo_target "${inside[@]}" rustc
+	"${inside[@]}" env -u RUSTC "CARGO_HOME=$home" "CARGO_TARGET_DIR=$CARGO_TARGET_DIR" \
+		cargo clippy --offline --workspace --all-targets -- -D warnings
+}
+
 step_lint_userspace() {
 	step "clippy, userspace"
-	LOG_LINES=60 run_logged "checking" "$build/log/clippy-userspace.log" "see above" clippy_userspace
-	step_done "no warnings"
+	LOG_LINES=60 run_logged "checking" "$build/log/clippy-userspace.log" "see above" \
+		"clippy_userspace${root:+_inside}"
+	step_done "no warnings by $(rustc_version "${inside[@]}" "$kernel_rustc")"
 }
 
 # Kept apart from the ordinary objects: those were compiled without clippy.

@@ -22,9 +22,8 @@ use_root() {
 	shift
 	key=$(printf '%s\n' "$@" "${root_packages[@]}" | short_hash)
 	root=$cache/root/$suite-$key
-	case $goal in
-	lint | rust-analyzer) die "make $goal needs a rustc on this system that is the kernel's: leave out KERNEL=$KERNEL" ;;
-	esac
+	[[ $goal != rust-analyzer ]] ||
+		die "make $goal needs a rustc on this system that is the kernel's: leave out KERNEL=$KERNEL"
 	need "bwrap bubblewrap runs the compilers of $suite"
 	if [[ ! -e $root/.complete ]]; then
 		cache_lock downloads

@@ -41,7 +41,7 @@ find_stock_tools() {
 	fi
 	read -r version suite <"$stock/.tools"
 	cache_unlock
-	use_root "$suite" "rustc=$version" "rust-src=$version" bindgen gcc "gcc-$(($(stock_config GCC_VERSION) / 10000))"
+	use_root "$suite" {rustc,rust-src,cargo,rust-clippy}"=$version" bindgen gcc "gcc-$(($(stock_config GCC_VERSION) / 10000))"
 }
 
 stock_tools_here() {

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# `make test-all`: `make test` for one kernel after the other, and one table of what came of
-# them. Sourced.
+# `make test-all`: `make lint test` for one kernel after the other, each with its own compilers,
+# and one table of what came of them. Sourced.
 
 # What to set for each; CONFIGS="FLAVOR=rt KERNEL=7.2,FLAVOR=debug" overrides.
 test_all_configs=(default FLAVOR=debug FLAVOR=rt KERNEL=7.2 KERNEL=debian)
@@ -15,14 +15,17 @@ test_all_name() {
 	printf '%s' "${name//,/-}"
 }
 
-# Runs the tests with $1 set; what is said goes to the screen and into the folder $2.
+# Runs the checks and the tests with $1 set; what is said goes to the screen and into the folder $2.
 test_all_one() {
-	local settings=$1 keep=$2 status=0
+	local settings=$1 keep=$2 status=0 goal
 	local -a variables=()
 	[[ $settings = default ]] || IFS=, read -ra variables <<<"$settings"
 	mkdir -p "$keep"
 	rm -rf "$build/test"
-	env -u KERNEL -u FLAVOR "${variables[@]}" "$top/scripts/harness" test 2>&1 | tee "$keep/output.log" || status=$?
+	for goal in lint test; do
+		env -u KERNEL -u FLAVOR "${variables[@]}" "$top/scripts/harness" "$goal" 2>&1 ||
+			return
+	done | tee "$keep/output.log" || status=$?
 	[[ ! -e $build/test ]] || cp -a "$build/test/." "$keep/"
 	return "$status"
 }

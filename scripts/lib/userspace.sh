@@ -11,9 +11,10 @@ cargo_target=x86_64-unknown-linux-gnu
 # Cargo's target directory is in the cache, one for each clone: cargo looks at the time of a crate's
 # files, not at their place, and would take another clone's for ours. A fresh clone takes over the
 # directory of one that is gone, so that it does not compile our dependencies again.
+# own_cargo_target RUSTC...: what runs the compiler.
 own_cargo_target() {
 	local of_rustc dir
-	of_rustc=$cache/cargo/$("$rustc" -vV | short_hash)
+	of_rustc=$cache/cargo/$("$@" -vV | short_hash)
 	CARGO_TARGET_DIR=$of_rustc/$(short_hash <<<"$top")
 	export CARGO_TARGET_DIR
 	[[ ! -d $CARGO_TARGET_DIR ]] || return 0

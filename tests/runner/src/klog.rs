@@ -172,8 +172,8 @@ mod tests {
 
     #[test]
     fn taint_of_an_out_of_tree_module_is_fine() {
-        assert_eq!(bad_taint(1 << 12 | 1 << 13), None);
-        assert_eq!(bad_taint(1 << 12 | 1 << 9), Some("warning"));
+        assert_eq!(bad_taint((1 << 12) | (1 << 13)), None);
+        assert_eq!(bad_taint((1 << 12) | (1 << 9)), Some("warning"));
         assert_eq!(bad_taint(1 << 7), Some("oops"));
     }
 }

@@ -185,7 +185,7 @@ fn part_of(log: &str, name: &str) -> String {
         .skip_while(|line| !line.trim_end().ends_with(&begin))
         .skip(1)
         .take_while(|line| !line.contains(&end))
-        .map(|line| format!("{}\n", line.trim_end_matches('\r')))
+        .flat_map(|line| [line.trim_end_matches('\r'), "\n"])
         .collect()
 }
 

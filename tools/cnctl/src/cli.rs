@@ -385,7 +385,7 @@ fn hex(text: &str) -> Result<Bytes, &'static str> {
     Ok(Bytes(
         digits
             .chunks_exact(2)
-            .map(|pair| pair[0] << 4 | pair[1])
+            .map(|pair| (pair[0] << 4) | pair[1])
             .collect(),
     ))
 }

@@ -15,7 +15,7 @@ const WINDOW: u32 = 16;
 /// What a client sends as its message number `n`: nothing that another one sends, and up to 63
 /// bytes more than the two numbers.
 fn data(client: u32, n: u32) -> Vec<u8> {
-    let rest = pattern(client << 16 | n, n as usize % 64);
+    let rest = pattern((client << 16) | n, n as usize % 64);
     [&client.to_ne_bytes()[..], &n.to_ne_bytes(), &rest].concat()
 }
 

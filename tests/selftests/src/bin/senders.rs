@@ -97,7 +97,7 @@ fn take(steps: impl Iterator<Item = String>) -> Result<()> {
                     facts.pid == getpid().as_raw() as u32,
                     "another pid: {facts:?}"
                 );
-                println!("{}", hex(&reply.data));
+                println!("{}", serde_json::to_string(&reply.data)?);
             }
             "fail-to-send" => {
                 let error = opened()?.send_raw(&datagram(&Client::header(SENDER, 1, 1), b""));
@@ -113,20 +113,10 @@ fn take(steps: impl Iterator<Item = String>) -> Result<()> {
     Ok(())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Result<Vec<u8>> {
-    (0..text.len() / 2)
-        .map(|at| Ok(u8::from_str_radix(&text[2 * at..2 * at + 2], 16)?))
-        .collect()
-}
-
 /// What the handler saw of a process that takes these steps.
 fn seen_of(steps: &str) -> Result<Facts> {
     let (_connector, _sender) = Module::load_with_connector("ct_sender", "")?;
-    Facts::parse(&unhex(steps::process(steps)?.trim())?)
+    Facts::parse(&serde_json::from_str::<Vec<u8>>(&steps::process(steps)?)?)
 }
 
 fn other_network_namespace() -> Result<()> {
