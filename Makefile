@@ -3,7 +3,7 @@
 # The targets that people type. scripts/harness does the work; kbuild reads
 # Kbuild, not this file.
 
-goals := modules modules_install run test test-all mutants selftests bench size shell kernel docs lint \
+goals := modules modules_install run test test-all test-readme mutants selftests bench size shell kernel docs lint \
 	fmt fmt-check rust-analyzer setup
 
 .PHONY: $(goals) clean clean-cache help

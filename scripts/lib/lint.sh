@@ -34,30 +34,8 @@ shell_scripts() {
 step_lint_shell() {
 	step "shellcheck"
 	run_logged "checking" "$build/log/shellcheck.log" "every finding has its SCnnnn page" shell_scripts
-	run_logged "the README's commands" "$build/log/readme.log" "see tests/readme.tsv" readme_commands
+	run_logged "the README's commands" "$build/log/readme.log" "see tests/readme.tsv" check_readme
 	step_done "no findings"
-}
-
-# Every command in the README is in tests/readme.tsv, and is run where that says.
-readme_commands() {
-	local command file text status=0
-	while read -r command; do
-		cut -f1 tests/readme.tsv | grep -qxF -- "$command" || {
-			echo "README.md: nobody is said to run: $command"
-			status=1
-		}
-	done < <(awk '/^```sh$/ { on = 1; next } /^```/ { on = 0 } on { sub(/ +# .*/, ""); print }' README.md)
-	while IFS=$'\t' read -r command file text; do
-		[[ $command = \#* || $file = - ]] || grep -qF -- "$text" "$file" || {
-			echo "tests/readme.tsv: $file does not run: $command"
-			status=1
-		}
-		[[ $command = \#* ]] || grep -qF -- "$command" README.md || {
-			echo "tests/readme.tsv: no longer in README.md: $command"
-			status=1
-		}
-	done <tests/readme.tsv
-	return "$status"
 }
 
 clippy_userspace() {

@@ -17,13 +17,13 @@ test_all_name() {
 
 # Runs the checks and the tests with $1 set; what is said goes to the screen and into the folder $2.
 test_all_one() {
-	local settings=$1 keep=$2 status=0 goal
+	local settings=$1 keep=$2 status=0 what
 	local -a variables=()
 	[[ $settings = default ]] || IFS=, read -ra variables <<<"$settings"
 	mkdir -p "$keep"
 	rm -rf "$build/test"
-	for goal in lint test; do
-		env -u KERNEL -u FLAVOR "${variables[@]}" "$top/scripts/harness" "$goal" 2>&1 ||
+	for what in lint test; do
+		env -u KERNEL -u FLAVOR "${variables[@]}" "$top/scripts/harness" "$what" 2>&1 ||
 			return
 	done | tee "$keep/output.log" || status=$?
 	[[ ! -e $build/test ]] || cp -a "$build/test/." "$keep/"

@@ -1,0 +1,114 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# README.md's commands. `make lint` sees to it that tests/readme.tsv has each of them; `make
+# test-readme` types those of its rows that say "fresh", in the README's order, in a Debian 13 that
+# was made for it and is thrown away. Sourced.
+
+readme_table=$top/tests/readme.tsv
+readme_suite=trixie
+# What somebody has whose kernel is one of Debian's with Rust.
+readme_kernel_suite=trixie-backports
+
+readme_commands() {
+	awk '/^```sh$/ { on = 1; next } /^```/ { on = 0 } on { sub(/ +# .*/, ""); print }' "$top/README.md"
+}
+
+# Every command in the README is in the table, and is run where that says.
+check_readme() {
+	local command file text status=0
+	while read -r command; do
+		cut -f1 "$readme_table" | grep -qxF -- "$command" || {
+			echo "README.md: nobody is said to run: $command"
+			status=1
+		}
+	done < <(readme_commands)
+	while IFS=$'\t' read -r command file text; do
+		[[ $command != \#* ]] || continue
+		[[ $file = fresh ]] || grep -qF -- "$text" "$file" || {
+			echo "tests/readme.tsv: $file does not run: $command"
+			status=1
+		}
+		grep -qF -- "$command" README.md || {
+			echo "tests/readme.tsv: no longer in README.md: $command"
+			status=1
+		}
+	done <"$readme_table"
+	return "$status"
+}
+
+# The script that types them. Its descriptor 3 is what one sees.
+readme_script() {
+	local command file typed
+	cat <<-'END'
+		typed() {
+			printf '  $ %-80s %4d s\n' "$1" "$SECONDS" >&3
+			SECONDS=0
+		}
+		failed() {
+			printf '  $ %-80s failed\n' "$1" >&3
+			exit 1
+		}
+		cd
+	END
+	while read -r command; do
+		while IFS=$'\t' read -r _ file typed; do
+			[[ $file = fresh ]] || continue
+			printf '{ %s\n} && typed %q || failed %q\n' "${typed:-$command}" "$command" "$command"
+		done < <(awk -F'\t' -v command="$command" '$1 == command' "$readme_table")
+	done < <(readme_commands)
+}
+
+readme_make_root() {
+	local certificates=/usr/local/share/ca-certificates release
+	mmdebstrap --variant=apt "$readme_suite" "$scratch/root" \
+		<(grep -E " ($readme_suite|$readme_kernel_suite) " "$cache/apt/sources.list")
+	# Nobody is there to answer, and a kernel that runs is one that says so.
+	cat >"$scratch/root/etc/apt/apt.conf.d/90readme" <<-END
+		APT::Get::Assume-Yes "true";
+		Acquire::Languages "none";
+	END
+	[[ ! -d $certificates ]] || {
+		mkdir -p "$scratch/root$certificates"
+		cp "$certificates"/* "$scratch/root$certificates/" 2>/dev/null || true
+	}
+	readme_inside apt-get -t "$readme_kernel_suite" install linux-image-amd64
+	release=$(cd "$scratch/root/lib/modules" && echo *)
+	cat >"$scratch/root/usr/local/bin/uname" <<-END
+		#!/bin/sh
+		[ "\$*" = -r ] && exec echo "$release"
+		exec /usr/bin/uname "\$@"
+	END
+	chmod +x "$scratch/root/usr/local/bin/uname"
+}
+
+# All privileges, as root has them; the network, and this clone as where it is cloned from.
+readme_inside() {
+	bwrap --die-with-parent --bind "$scratch/root" / --dev /dev --proc /proc --tmpfs /tmp \
+		--ro-bind /etc/resolv.conf /etc/resolv.conf --ro-bind "$top" /srv/rust_connector \
+		--cap-add ALL --clearenv --setenv HOME /root --setenv DEBIAN_FRONTEND noninteractive \
+		--setenv PATH /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin "$@"
+}
+
+readme_follow() {
+	readme_script >"$scratch/root/root/readme.sh"
+	readme_inside bash /root/readme.sh 3>&7
+}
+
+step_readme() {
+	local log=$build/log/test-readme.log
+	step "a fresh Debian ${readme_suite}"
+	((EUID == 0)) || die "a fresh Debian takes root: sudo make test-readme"
+	need "mmdebstrap mmdebstrap makes a fresh Debian" "bwrap bubblewrap enters it"
+	check_disk
+	debian_lists || die "no Debian to follow the README in: $debian_why"
+	cache_scratch readme
+	: >"$log"
+	run_logged "installing it" "$log" "the log says what is not to be had" readme_make_root
+	step_done "$scratch/root"
+	step "README.md"
+	run_logged "typing its commands; they say what they do in ${log#"$top"/}" "$log" \
+		"$scratch/root is left for you to look at" readme_follow
+	rm -rf "$scratch"
+	step_done "every command does what it says"
+}
