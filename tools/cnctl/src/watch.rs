@@ -2,11 +2,11 @@
 
 //! `cnctl watch`: what is registered, then every change.
 //!
-//! The request for notifications comes first and the list of what is registered second, so that
-//! nothing is missed in between. Then the same request is sent once more: `cn_notify` answers it
-//! when it has announced all that happened before. What those notifications say is newer than the
-//! list, or in it already; applied to it in order, they make up the state at that moment. That is
-//! shown, and from there on every change.
+//! `cn_notify` answers a request when it has announced all that happened before. So a request, and
+//! what was announced before its answer, come first: what they say is older than the list of what is
+//! registered, which comes second, so that nothing is missed in between. Then the same request is
+//! sent once more. What was announced since is newer than the list, or in it already; applied to it
+//! in order, it makes up the state at that moment. That is shown, and from there on every change.
 
 use std::{collections::BTreeMap, process, sync::Arc, time::Duration};
 
@@ -150,33 +150,55 @@ impl Watcher {
     /// What is registered now. Every change up to now is taken account of, and none after it has
     /// been received.
     fn state(&mut self, connector: &Connector, group: Group) -> Result<State, Failure> {
-        'again: loop {
+        loop {
+            // The list is newer than these, also where some are missing that would undo others.
+            self.announced(connector, group, |_, _, _| Ok(()))?;
             let mut state = self.list()?;
-            if let Some(ids) = self.ids.first() {
-                watch_ids(connector, ids, group)?;
-            }
-            loop {
-                match connector.recv(Deadline::NOW) {
-                    Ok(Event::Message(message)) if !self.follows(&message, group) => {
-                        continue 'again;
+            let complete = self.announced(connector, group, |watcher, id, change| {
+                match change {
+                    Change::Registered if !state.contains_key(&id) => {
+                        state.insert(id, watcher.name(id)?);
                     }
-                    Ok(Event::Message(message)) => match self.change(&message, group) {
-                        Some((id, Change::Registered)) if !state.contains_key(&id) => {
-                            state.insert(id, self.name(id)?);
-                        }
-                        Some((id, Change::Unregistered)) => {
-                            state.remove(&id);
-                        }
-                        _ => {}
-                    },
-                    Ok(Event::Overrun(overrun)) => {
-                        self.show_overrun(overrun)?;
-                        continue 'again;
+                    Change::Registered => {}
+                    Change::Unregistered => {
+                        state.remove(&id);
                     }
-                    Ok(_) => {}
-                    Err(error) if error.is_timeout() => return Ok(state),
-                    Err(error) => complain(error)?,
                 }
+                Ok(())
+            })?;
+            if complete {
+                return Ok(state);
+            }
+        }
+    }
+
+    /// Calls `f` for every change up to now that was announced and has not been received. Returns
+    /// whether none is missing.
+    fn announced(
+        &mut self,
+        connector: &Connector,
+        group: Group,
+        mut f: impl FnMut(&Self, CbId, Change) -> Result<(), Failure>,
+    ) -> Result<bool, Failure> {
+        if let Some(ids) = self.ids.first() {
+            watch_ids(connector, ids, group)?;
+        }
+        let mut complete = true;
+        loop {
+            match connector.recv(Deadline::NOW) {
+                Ok(Event::Message(message)) => {
+                    complete &= self.follows(&message, group);
+                    if let Some((id, change)) = self.change(&message, group) {
+                        f(self, id, change)?;
+                    }
+                }
+                Ok(Event::Overrun(overrun)) => {
+                    self.show_overrun(overrun)?;
+                    complete = false;
+                }
+                Ok(_) => {}
+                Err(error) if error.is_timeout() => return Ok(complete),
+                Err(error) => complain(error)?,
             }
         }
     }
