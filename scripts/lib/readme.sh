@@ -59,32 +59,26 @@ readme_script() {
 	done < <(readme_commands)
 }
 
+# Nobody is there to answer questions, and the kernel that runs is one that says so.
 readme_make_root() {
-	local certificates=/usr/local/share/ca-certificates release
-	mmdebstrap --variant=apt "$readme_suite" "$scratch/root" \
-		<(grep -E " ($readme_suite|$readme_kernel_suite) " "$cache/apt/sources.list")
-	# Nobody is there to answer, and a kernel that runs is one that says so.
-	cat >"$scratch/root/etc/apt/apt.conf.d/90readme" <<-END
-		APT::Get::Assume-Yes "true";
-		Acquire::Languages "none";
-	END
-	[[ ! -d $certificates ]] || {
-		mkdir -p "$scratch/root$certificates"
-		cp "$certificates"/* "$scratch/root$certificates/" 2>/dev/null || true
-	}
-	readme_inside apt-get -t "$readme_kernel_suite" install linux-image-amd64
-	release=$(cd "$scratch/root/lib/modules" && echo *)
-	cat >"$scratch/root/usr/local/bin/uname" <<-END
+	local root=$scratch/root certificates=/usr/local/share/ca-certificates release
+	grep -E " ($readme_suite|$readme_kernel_suite) " "$cache/apt/sources.list" >"$scratch/sources.list" &&
+		mmdebstrap --variant=apt --aptopt='APT::Get::Assume-Yes "true"' \
+			"$readme_suite" "$root" "$scratch/sources.list" || return
+	[[ ! -d $certificates ]] || cp -r "$certificates" "$root/usr/local/share/" || return
+	readme_inside apt-get update && readme_inside apt-get -t "$readme_kernel_suite" install linux-image-amd64 || return
+	release=$(ls "$root/usr/lib/modules")
+	cat >"$root/usr/local/bin/uname" <<-END
 		#!/bin/sh
 		[ "\$*" = -r ] && exec echo "$release"
 		exec /usr/bin/uname "\$@"
 	END
-	chmod +x "$scratch/root/usr/local/bin/uname"
+	chmod +x "$root/usr/local/bin/uname"
 }
 
 # All privileges, as root has them; the network, and this clone as where it is cloned from.
 readme_inside() {
-	bwrap --die-with-parent --bind "$scratch/root" / --dev /dev --proc /proc --tmpfs /tmp \
+	bwrap --die-with-parent --bind "$scratch/root" / --dev /dev --proc /proc --perms 1777 --tmpfs /tmp \
 		--ro-bind /etc/resolv.conf /etc/resolv.conf --ro-bind "$top" /srv/rust_connector \
 		--cap-add ALL --clearenv --setenv HOME /root --setenv DEBIAN_FRONTEND noninteractive \
 		--setenv PATH /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin "$@"
