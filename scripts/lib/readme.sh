@@ -89,20 +89,24 @@ readme_follow() {
 	readme_inside bash /root/readme.sh 3>&7
 }
 
-step_readme() {
-	local log=$build/log/test-readme.log
-	step "a fresh Debian ${readme_suite}"
+step_fresh() {
+	readme_log=$build/log/test-readme.log
+	step "a fresh Debian $readme_suite"
 	((EUID == 0)) || die "a fresh Debian takes root: sudo make test-readme"
 	need "mmdebstrap mmdebstrap makes a fresh Debian" "bwrap bubblewrap enters it"
 	check_disk
 	debian_lists || die "no Debian to follow the README in: $debian_why"
 	cache_scratch readme
-	: >"$log"
-	run_logged "installing it" "$log" "the log says what is not to be had" readme_make_root
+	mkdir -p "$build/log"
+	: >"$readme_log"
+	run_logged "installing it" "$readme_log" "the log says what is not to be had" readme_make_root
 	step_done "$scratch/root"
+}
+
+step_readme() {
 	step "README.md"
-	run_logged "typing its commands; they say what they do in ${log#"$top"/}" "$log" \
-		"$scratch/root is left for you to look at" readme_follow
+	run_logged "typing its commands; see ${readme_log#"$top"/}" "$readme_log" \
+		"what it leaves can be looked at: $scratch/root" readme_follow
 	rm -rf "$scratch"
 	step_done "every command does what it says"
 }
