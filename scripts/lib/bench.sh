@@ -106,6 +106,7 @@ step_vm_bench() {
 	else
 		say "counting instructions"
 	fi
+	[[ -z ${KDIR:-}${KERNEL:-}${FLAVOR:-} ]] || report+=(--elsewhere)
 	[[ -z ${BASE:-} ]] || report+=(--base "$BASE")
 	[[ -z ${LIMIT:-} ]] || report+=(--limit "$LIMIT")
 	bench_measure all "$passes"
