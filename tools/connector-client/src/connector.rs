@@ -7,7 +7,7 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     task::{Wake, Waker},
     thread::{self, Thread},
@@ -100,6 +100,7 @@ impl Builder {
             next_seq: AtomicU32::new(socket.portid().wrapping_mul(0x9e37_79b9)),
             socket,
             accept_processes: self.accept_processes,
+            subscribed_proc: AtomicBool::new(false),
             state: Mutex::new(State {
                 exchange: Exchange::new(self.inbox),
                 desk: Some(Box::new(Desk {
@@ -120,6 +121,8 @@ pub struct Connector {
     socket: Socket,
     accept_processes: bool,
     next_seq: AtomicU32,
+    /// Whether the kernel has confirmed that it sends process events.
+    subscribed_proc: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -414,6 +417,15 @@ impl Connector {
     fn not_started(&self, ticket: Ticket, errno: Errno) -> Error {
         self.lock().exchange.leave(ticket);
         not_sent(errno)
+    }
+
+    /// Notes whether the kernel sends this socket process events. When that begins, those that came
+    /// before are forgotten: messages that `are_events`.
+    pub(crate) fn set_subscribed_proc(&self, subscribed: bool, are_events: fn(&Message) -> bool) {
+        let before = self.subscribed_proc.swap(subscribed, Ordering::Relaxed);
+        if subscribed && !before {
+            self.lock().exchange.forget(are_events);
+        }
     }
 
     /// Receives the next message that is not the reply to a request in progress, or the next loss.

@@ -252,6 +252,15 @@ impl Exchange {
         })))
     }
 
+    /// Forgets those messages that were kept and are meant.
+    pub(crate) fn forget(&mut self, is_meant: impl Fn(&Message) -> bool) {
+        self.inbox.retain(|event| {
+            let forgotten = matches!(event, Ok(Event::Message(message)) if is_meant(message));
+            self.kept -= if forgotten { charge(event) } else { 0 };
+            !forgotten
+        });
+    }
+
     /// What this waiter waited for, if it has come. The waiter is then no longer one.
     pub(crate) fn collect(&mut self, ticket: Ticket) -> Option<Result<Event>> {
         let at = self.position(ticket)?;
@@ -412,6 +421,20 @@ mod tests {
         let error = exchange.leave(ticket);
         assert!(matches!(error, Error::TimedOut { overrun: true, .. }));
         assert_eq!(genealogy(exchange.take()), Some((1, 1)));
+    }
+
+    #[test]
+    fn what_is_forgotten_takes_no_room_and_what_is_not_stays_in_order() {
+        let mut exchange = Exchange::new(3 * CHARGE);
+        for seq in 0..3 {
+            arrive(&mut exchange, seq, 0);
+        }
+        exchange.forget(|message| message.header.seq == 1);
+        arrive(&mut exchange, 3, 0);
+        for seq in [0, 2, 3] {
+            assert_eq!(genealogy(exchange.take()), Some((seq, 0)));
+        }
+        assert!(exchange.take().is_none());
     }
 
     #[test]

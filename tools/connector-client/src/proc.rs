@@ -375,6 +375,10 @@ impl Connector {
     ///
     /// Calling it again changes the filter.
     ///
+    /// What comes before the kernel confirms it is no part of it, and dropped: events that are made
+    /// for others who listen, or did and never said that they ceased to. The kernel leaves out some
+    /// while it enters a listener, which would look like a loss.
+    ///
     /// # Errors
     ///
     /// [`Error::NoProcEvents`] if the kernel does not confirm it before the deadline;
@@ -383,7 +387,8 @@ impl Connector {
     pub fn subscribe_proc(&self, events: Events, deadline: impl Into<Deadline>) -> Result<()> {
         self.join(GROUP)?;
         let (header, data) = listen(self);
-        confirmed(self.exchange_as(Answers::By(is_ack), &header, &data, deadline.into()))?;
+        let ack = self.exchange_as(Answers::By(is_ack), &header, &data, deadline.into());
+        confirmed(self, ack)?;
         set_filter(self, events)
     }
 
@@ -398,6 +403,7 @@ impl Connector {
     /// Those of [`Self::leave`] and [`Self::send`].
     pub fn unsubscribe_proc(&self) -> Result<()> {
         self.send(&self.header(ID), &IGNORE.to_ne_bytes())?;
+        self.set_subscribed_proc(false, is_event);
         self.leave(GROUP)
     }
 }
@@ -414,7 +420,7 @@ pub(crate) fn listen(connector: &Connector) -> (Header, [u8; 4]) {
 }
 
 /// What it means that a request for all events was answered like this.
-pub(crate) fn confirmed(ack: Result<Message>) -> Result<()> {
+pub(crate) fn confirmed(connector: &Connector, ack: Result<Message>) -> Result<()> {
     let event = match ack {
         Err(Error::TimedOut { .. }) => return Err(Error::NoProcEvents),
         ack => ProcEvent::from_bytes(&ack?.data)?,
@@ -424,7 +430,10 @@ pub(crate) fn confirmed(ack: Result<Message>) -> Result<()> {
             let error = io::Error::from_raw_os_error(err as i32);
             Err(Error::Service(error))
         }
-        _ => Ok(()),
+        _ => {
+            connector.set_subscribed_proc(true, is_event);
+            Ok(())
+        }
     }
 }
 
@@ -437,6 +446,11 @@ pub(crate) fn set_filter(connector: &Connector, events: Events) -> Result<()> {
     filter[..4].copy_from_slice(&LISTEN.to_ne_bytes());
     filter[4..].copy_from_slice(&events.bits().to_ne_bytes());
     connector.send(&connector.header(ID), &filter)
+}
+
+/// Whether a message is a process event, or claims to be one.
+fn is_event(message: &Message) -> bool {
+    message.group == Some(GROUP) && message.header.id == ID
 }
 
 /// Whether a message acknowledges the request to listen with the header `request`. The kernel

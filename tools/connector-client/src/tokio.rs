@@ -139,7 +139,7 @@ impl AsyncConnector {
         self.join(proc::GROUP)?;
         let (header, listen) = proc::listen(self.connector());
         let ack = self.exchange_as(Answers::By(proc::is_ack), &header, &listen, limit);
-        proc::confirmed(ack.await)?;
+        proc::confirmed(self.connector(), ack.await)?;
         proc::set_filter(self.connector(), events)
     }
 

@@ -18,7 +18,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use connector_client::{
     Connector, Deadline, Event, Gaps, ProcEvent,
-    proc::{Events, ID, What},
+    proc::{Events, GROUP, ID, What},
 };
 use nix::{
     sys::signal::{Signal, raise},
@@ -249,6 +249,27 @@ fn threads() -> Result<()> {
     Ok(connector.unsubscribe_proc()?)
 }
 
+/// Somebody else listens, so that there are events before.
+fn from_the_confirmation_on() -> Result<()> {
+    let other = subscribe(Events::ALL)?;
+    let connector = Connector::open()?;
+    connector.join(GROUP)?;
+    let (before, _) = grow()?;
+    connector.subscribe_proc(Events::ALL, PATIENCE)?;
+    let (after, _) = grow()?;
+    loop {
+        let message = connector.recv(PATIENCE)?.into_message()?;
+        let event = ProcEvent::parse(&message).transpose()?;
+        match event.and_then(|event| words(&event.what)) {
+            Some((pid, what)) if pid == before => bail!("{what}, before it subscribed"),
+            Some((pid, what)) if pid == after && what.starts_with("exit") => break,
+            _ => {}
+        }
+    }
+    connector.unsubscribe_proc()?;
+    Ok(other.unsubscribe_proc()?)
+}
+
 fn unsubscribed() -> Result<()> {
     let connector = subscribe(Events::ALL)?;
     connector.unsubscribe_proc()?;
@@ -296,6 +317,10 @@ fn main() -> ExitCode {
             filtered,
         )
         .test("a thread is heard as one", threads)
+        .test(
+            "what others are told before the kernel confirms is no part of it",
+            from_the_confirmation_on,
+        )
         .test("after unsubscribing nothing comes any more", unsubscribed)
         .test(
             "of 200 processes that follow each other nothing is missing",
