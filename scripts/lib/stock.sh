@@ -126,7 +126,7 @@ stock_fetch() {
 
 # Exactly its source. Sets ksrc.
 stock_source() {
-	local series origin
+	local series name origin suite
 	series=$(sed -E 's/^([0-9]+\.[0-9]+).*/\1/' <<<"$stock_release")
 	origin="Debian's linux-source-$series $stock_version "
 	for ksrc in "$cache/source/linux-$series" "$cache/source/linux-$stock_version"; do
@@ -134,13 +134,15 @@ stock_source() {
 	done
 	cache_lock downloads
 	debian_lists || die "no Debian to get the source of $stock_release from: $debian_why"
-	debian_has "linux-source-$series" "$stock_version" ||
-		die "Debian has linux-source-$series no more in version $stock_version" \
-			"there is: $(debian_versions "linux-source-$series" | tr '\n' ';')" \
-			"upgrade the kernel: apt upgrade, and reboot"
-	[[ ! -e $cache/source/linux-$series/.complete ]] || series=$series:$stock_version
-	ksrc=$cache/source/linux-${series#*:}
-	source_unpack_debian "${series%:*}" "$stock_version" "${series#*:}"
+	suite=$(debian_versions "linux-source-$series" | awk -v version="$stock_version" '$1 == version { print $2 }' | sed -n 1p)
+	[[ $suite ]] || die "Debian has linux-source-$series no more in version $stock_version" \
+		"there is: $(debian_versions "linux-source-$series" | tr '\n' ';')" \
+		"upgrade the kernel: apt upgrade, and reboot"
+	# The project's own kernels may be built from another version.
+	name=$series
+	[[ ! -e $cache/source/linux-$series/.complete ]] || name=$stock_version
+	ksrc=$cache/source/linux-$name
+	source_unpack_debian "$series" "$stock_version" "$suite" "$name"
 	cache_unlock
 }
 
