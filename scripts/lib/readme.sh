@@ -68,12 +68,13 @@ readme_make_root() {
 	[[ ! -d $certificates ]] || cp -r "$certificates" "$root/usr/local/share/" || return
 	readme_inside apt-get update && readme_inside apt-get -t "$readme_kernel_suite" install linux-image-amd64 || return
 	release=$(ls "$root/usr/lib/modules")
-	cat >"$root/usr/local/bin/uname" <<-END
+	mv "$root/usr/bin/uname" "$root/usr/bin/uname.real"
+	cat >"$root/usr/bin/uname" <<-END
 		#!/bin/sh
 		[ "\$*" = -r ] && exec echo "$release"
-		exec /usr/bin/uname "\$@"
+		exec uname.real "\$@"
 	END
-	chmod +x "$root/usr/local/bin/uname"
+	chmod +x "$root/usr/bin/uname"
 }
 
 # All privileges, as root has them; the network, and this clone as where it is cloned from.
@@ -89,11 +90,31 @@ readme_follow() {
 	readme_inside bash /root/readme.sh 3>&7
 }
 
+# As after a reboot: the kernel that it has loads what was installed for it.
+readme_reboot() {
+	local root=$scratch/root
+	cat >"$root/root/init" <<-'END'
+		#!/bin/sh
+		mount -t proc proc /proc
+		modprobe cn_echo && cat /proc/net/connector
+		echo o >/proc/sysrq-trigger
+		sleep 60
+	END
+	chmod +x "$root/root/init"
+	# shellcheck disable=SC2016 # expanded in there
+	readme_inside sh -c 'apt install dracut && exec dracut --force --no-hostonly --add-drivers cn_echo \
+			--include /root/init /init.readme /root/initrd $(uname -r)' &&
+		timeout 300 qemu-system-x86_64 -m 2G -nographic -no-reboot -kernel "$root"/boot/vmlinuz-* \
+			-initrd "$root/root/initrd" -append "console=ttyS0 panic=-1 rdinit=/init.readme" |
+		tee "$scratch/console" &&
+		grep -qE '^cn_echo +16:1' "$scratch/console"
+}
+
 step_fresh() {
 	readme_log=$build/log/test-readme.log
 	step "a fresh Debian $readme_suite"
 	((EUID == 0)) || die "a fresh Debian takes root: sudo make test-readme"
-	need "mmdebstrap mmdebstrap makes a fresh Debian" "bwrap bubblewrap enters it"
+	need "mmdebstrap mmdebstrap makes a fresh Debian" "bwrap bubblewrap enters it" "${vm_needs[@]}"
 	check_disk
 	debian_lists || die "no Debian to follow the README in: $debian_why"
 	cache_scratch readme
@@ -104,9 +125,10 @@ step_fresh() {
 }
 
 step_readme() {
+	local hint="what it leaves can be looked at: $scratch/root"
 	step "README.md"
-	run_logged "typing its commands; see ${readme_log#"$top"/}" "$readme_log" \
-		"what it leaves can be looked at: $scratch/root" readme_follow
+	run_logged "typing its commands; see ${readme_log#"$top"/}" "$readme_log" "$hint" readme_follow
+	run_logged "booting the kernel that it has" "$readme_log" "$hint" readme_reboot
 	rm -rf "$scratch"
-	step_done "every command does what it says"
+	step_done "every command does what it says, and modprobe loads what they installed"
 }
