@@ -380,7 +380,6 @@ fn fire(number: u32, accepted: Arc<AtomicU64>) -> Result<Repeated> {
 }
 
 fn unloading_under_fire() -> Result<()> {
-    const TIMES: usize = 4;
     let _one_cpu = OneCpu::if_emulated()?;
     let connector = Module::load("rust_connector", "")?;
     let peer = Module::load("ct_peer", "")?;
@@ -390,7 +389,7 @@ fn unloading_under_fire() -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     threads.push(Repeated::new(|| blink(BLINK, 50)));
     threads.push(Repeated::new(|| Module::load("cn_echo", "")?.unload()));
-    for _ in 0..TIMES {
+    for _ in 0..times(4).max(2) {
         let notify = Module::load("cn_notify", "")?;
         let before = accepted.load(Relaxed);
         let loads = threads[5].times()?;
