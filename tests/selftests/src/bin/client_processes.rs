@@ -261,7 +261,10 @@ fn from_the_confirmation_on() -> Result<()> {
         let message = connector.recv(PATIENCE)?.into_message()?;
         let event = ProcEvent::parse(&message).transpose()?;
         match event.and_then(|event| words(&event.what)) {
-            Some((pid, what)) if pid == before => bail!("{what}, before it subscribed"),
+            // Its end may be told later.
+            Some((pid, what)) if pid == before && what.starts_with("fork") => {
+                bail!("{what}, before it subscribed")
+            }
             Some((pid, what)) if pid == after && what.starts_with("exit") => break,
             _ => {}
         }
