@@ -6,6 +6,10 @@
 //! ranges of `idx` and then ranges of `val` (`struct cn_notify_req`). A notification is a message
 //! from the id that changed, to the group that the request named; see [`Change`].
 //!
+//! Every request numbers its notifications with `seq`, from 0. Changes that came too fast to be
+//! announced have numbers, too: whoever gets the next notification sees how many are missing. The
+//! receiver's own losses show in the same way, and as `ENOBUFS`.
+//!
 //! The C core defined these structures until Linux 2.6.32; no header of today has them.
 
 use core::fmt;
