@@ -36,37 +36,36 @@ impl Faults {
     pub fn in_modules() -> Result<Self> {
         let faults = Self::new()?;
         // Modules lie behind the kernel's own code.
-        let etext = fs::read_to_string("/proc/kallsyms")?
-            .lines()
-            .find_map(|line| {
-                line.strip_suffix(" _etext")?
-                    .split(' ')
-                    .next()
-                    .map(str::to_owned)
-            })
-            .context("no _etext in /proc/kallsyms")?;
-        faults.set("require-start", &format!("0x{etext}"))?;
-        faults.set("require-end", &format!("{MODULES_END:#x}"))?;
+        let etext = symbols()?
+            .into_iter()
+            .find(|symbol| symbol.name == "_etext");
+        let etext = etext.context("no _etext in /proc/kallsyms")?.address;
+        faults.require(etext, MODULES_END)?;
         Ok(faults)
     }
 
     /// Lets calls count that come through the code of this module, which is loaded.
     pub fn in_module(module: &str) -> Result<Self> {
         let faults = Self::new()?;
-        let section = |name: &str| -> Result<u64> {
-            let path = format!("/sys/module/{module}/sections/{name}");
-            let text = fs::read_to_string(&path).context(path)?;
-            Ok(u64::from_str_radix(
-                text.trim().trim_start_matches("0x"),
-                16,
-            )?)
-        };
-        let start = section(".text")?;
-        let size = fs::read_to_string(format!("/sys/module/{module}/coresize"))?;
-        let end = start + size.trim().parse::<u64>()?;
-        faults.set("require-start", &format!("{start:#x}"))?;
-        faults.set("require-end", &format!("{end:#x}"))?;
+        let of_module = format!("[{module}]");
+        let (code, others): (Vec<_>, Vec<_>) = symbols()?
+            .into_iter()
+            .partition(|symbol| symbol.is_code && symbol.module == of_module);
+        let code = code.iter().map(|symbol| symbol.address);
+        let start = code.clone().min();
+        let (start, last) = start
+            .zip(code.max())
+            .with_context(|| format!("no code of {module} in /proc/kallsyms"))?;
+        // A module's code and its data are not in one piece: what comes next may be another's.
+        let behind = others.iter().map(|symbol| symbol.address);
+        let end = behind.filter(|&address| address > last).min();
+        faults.require(start, end.unwrap_or(MODULES_END))?;
         Ok(faults)
+    }
+
+    fn require(&self, start: u64, end: u64) -> Result<()> {
+        self.set("require-start", &format!("{start:#x}"))?;
+        self.set("require-end", &format!("{end:#x}"))
     }
 
     /// Why there can be no failures on this kernel, if it is so.
@@ -161,6 +160,29 @@ impl Drop for Faults {
         let _ = self.set("require-start", "0");
         let _ = self.set("require-end", &u64::MAX.to_string());
     }
+}
+
+/// A line of `/proc/kallsyms`.
+struct Symbol {
+    address: u64,
+    is_code: bool,
+    name: String,
+    /// In brackets; empty for the kernel itself.
+    module: String,
+}
+
+fn symbols() -> Result<Vec<Symbol>> {
+    let text = fs::read_to_string("/proc/kallsyms").context("/proc/kallsyms")?;
+    let symbol = |line: &str| -> Option<Symbol> {
+        let mut words = line.split_whitespace();
+        Some(Symbol {
+            address: u64::from_str_radix(words.next()?, 16).ok()?,
+            is_code: matches!(words.next()?, "t" | "T" | "w" | "W"),
+            name: words.next()?.to_owned(),
+            module: words.next().unwrap_or_default().to_owned(),
+        })
+    };
+    Ok(text.lines().filter_map(symbol).collect())
 }
 
 fn write_number(file: &File, number: u32) -> Result<()> {
