@@ -21,7 +21,7 @@ use selftests::{
     notify::{
         Change, Ids, Listener, NOTIFY, NotifyStats, OneCpu, answer, blink, expect_done, probed,
     },
-    procfs, times, unload_in_background, wait_for,
+    procfs, renice, times, unload_in_background, wait_for,
 };
 
 /// `ct_peer`, unless its parameters say otherwise.
@@ -207,13 +207,14 @@ fn before_the_answer() -> Result<()> {
     client.expect_nothing()
 }
 
-/// Stores as many requests as can be but for one, to a group with somebody in it who never reads.
-/// It then takes a while to announce a change of [`BLINK`], or of another val.
+/// Stores as many requests as can be but for one, or as many as are slow already, to a group with
+/// somebody in it who never reads. It then takes a while to announce a change of [`BLINK`], or of
+/// another val.
 fn slow_down(client: &Client) -> Result<Client> {
     const GROUP: u32 = 4;
     const MAX_REQUESTS: u32 = 128;
     let never_reads = Client::open_in(GROUP)?;
-    for number in 1..MAX_REQUESTS {
+    for number in 1..times(MAX_REQUESTS).max(8) {
         let ids = Ids::new(&[(BLINK.idx, 1)], &[(BLINK.val, number)]);
         expect_done(client, &ids, GROUP)?;
     }
@@ -296,11 +297,21 @@ struct Repeated {
 }
 
 impl Repeated {
-    fn new(mut f: impl FnMut() -> Result<()> + Send + 'static) -> Self {
+    fn new(f: impl FnMut() -> Result<()> + Send + 'static) -> Self {
+        Self::with_nice(0, f)
+    }
+
+    /// In the background of those that are fewer and have more to do.
+    fn behind(f: impl FnMut() -> Result<()> + Send + 'static) -> Self {
+        Self::with_nice(10, f)
+    }
+
+    fn with_nice(nice: i32, mut f: impl FnMut() -> Result<()> + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let times = Arc::new(AtomicU64::new(0));
         let (until, count) = (stop.clone(), times.clone());
         let thread = thread::spawn(move || {
+            renice(nice)?;
             while !until.load(Relaxed) {
                 f()?;
                 count.fetch_add(1, Relaxed);
@@ -350,7 +361,7 @@ fn fire(number: u32, accepted: Arc<AtomicU64>) -> Result<Repeated> {
         Ids::every(),
     ];
     let mut round = 0;
-    Ok(Repeated::new(move || {
+    Ok(Repeated::behind(move || {
         round += 1;
         let ids = &ids[round % 3];
         let group = [6, 8, 0][round / 3 % 3];
@@ -387,7 +398,7 @@ fn unloading_under_fire() -> Result<()> {
     let mut threads = (0..4)
         .map(|number| fire(number, accepted.clone()))
         .collect::<Result<Vec<_>>>()?;
-    threads.push(Repeated::new(|| blink(BLINK, 50)));
+    threads.push(Repeated::behind(|| blink(BLINK, 50)));
     threads.push(Repeated::new(|| Module::load("cn_echo", "")?.unload()));
     for _ in 0..times(4).max(2) {
         let notify = Module::load("cn_notify", "")?;
@@ -431,7 +442,7 @@ fn many_barriers() -> Result<()> {
             idx: 42,
             val: number,
         };
-        threads.push(Repeated::new(move || {
+        threads.push(Repeated::behind(move || {
             blink(id, 3)?;
             ask_for_every(&client)
         }));
