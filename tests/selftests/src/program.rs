@@ -74,14 +74,6 @@ pub fn run(command: &mut Command) -> Result<Ended> {
     Running::start(command)?.wait()
 }
 
-/// Waits until a process that got SIGSTOP stands still.
-pub fn wait_for_stop(pid: u32) -> Result<()> {
-    wait_for("the program to stand still", || {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        Ok(stat.contains(") T ").then_some(()))
-    })
-}
-
 /// A program that runs. It is killed when this is dropped.
 pub struct Running {
     child: Child,
@@ -153,6 +145,15 @@ impl Running {
     pub fn signal(&self, signal: Signal) -> Result<()> {
         // CAST: A process id is positive.
         Ok(kill(Pid::from_raw(self.child.id() as i32), signal)?)
+    }
+
+    /// Stops it, until it gets SIGCONT.
+    pub fn stand_still(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)?;
+        wait_for("the program to stand still", || {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
+            Ok(stat.contains(") T ").then_some(()))
+        })
     }
 
     /// Waits for the next line of the output.

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use selftests::{
     CbId, ECHO, Header, Module, Suite,
-    program::{Ended, Running, json, run, tool, wait_for_stop},
+    program::{Ended, Running, json, run, tool},
     puppet::{PUPPET, Puppet, To},
     skip, wait_for,
 };
@@ -188,8 +188,7 @@ fn listen() -> Result<()> {
     let words = ["listen", "14", "--json", "--buffer", "1"];
     let mut slow = Running::start(&mut cnctl(&words))?;
     slow.wait_until_in(14)?;
-    slow.signal(Signal::SIGSTOP)?;
-    wait_for_stop(slow.pid())?;
+    slow.stand_still()?;
     puppet.repeat(group, 100, &[(header(0), &[0; 500])])?;
     slow.signal(Signal::SIGCONT)?;
     let lines = slow.lines_until(|line| line.contains("overrun") || line.contains("\"seq\":99"))?;

@@ -5,26 +5,21 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Read},
-    process::{Child, Command, ExitCode, Stdio},
+    process::{ExitCode, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
-        mpsc::{self, Receiver},
     },
     thread::{self, JoinHandle},
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use selftests::{
-    CbId, Module, PATIENCE, Suite,
+    CbId, Module, Suite,
     notify::{NOTIFY, NotifyStats, OneCpu, blink},
     procfs,
-    program::wait_for_stop,
+    program::{Running, json, tool},
     wait_for,
 };
 
@@ -42,8 +37,7 @@ enum Event {
 
 /// A running `cnctl watch --json`, and somebody who reads along.
 struct Watch {
-    process: Child,
-    lines: Receiver<String>,
+    process: Running,
     /// Names by id, as in `/proc/net/connector`.
     present: BTreeMap<String, String>,
     overruns: usize,
@@ -54,27 +48,10 @@ struct Watch {
 
 impl Watch {
     fn start(ids: &[&str]) -> Result<Self> {
-        let mut process = Command::new("cnctl")
-            .args(["watch", "--json"])
-            .args(ids)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("cnctl watch")?;
-        let output = process.stdout.take().context("no standard output")?;
-        let (send, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(output).lines() {
-                let Ok(line) = line else { return };
-                if send.send(line).is_err() {
-                    return;
-                }
-            }
-        });
+        let mut command = tool("cnctl");
+        command.args(["watch", "--json"]).args(ids);
         Ok(Self {
-            process,
-            lines,
+            process: Running::start(command.stdin(Stdio::null()))?,
             present: BTreeMap::new(),
             overruns: 0,
             changes: 0,
@@ -84,18 +61,13 @@ impl Watch {
 
     /// Waits for a line, and checks that it fits to those before it.
     fn follow(&mut self) -> Result<(Event, String)> {
-        let line = match self.lines.recv_timeout(PATIENCE) {
-            Ok(line) => line,
-            Err(error) => {
-                let _ = self.process.kill();
-                let mut errors = String::new();
-                if let Some(stderr) = &mut self.process.stderr {
-                    stderr.read_to_string(&mut errors)?;
-                }
-                bail!("cnctl watch says nothing ({error}): {errors}");
-            }
+        let line = self.process.line().context("cnctl watch says nothing")?;
+        let object = json(&line)?;
+        let member = |name: &str| {
+            let text = object[name].as_str().map(str::to_owned);
+            text.with_context(|| format!("no {name} in {line}"))
         };
-        let event = match member(&line, "event")? {
+        let event = match &*member("event")? {
             "present" => Event::Present,
             "registered" => Event::Registered,
             "unregistered" => Event::Unregistered,
@@ -105,8 +77,8 @@ impl Watch {
             }
             _ => bail!("what is {line}?"),
         };
-        let id = member(&line, "id")?.to_owned();
-        let name = member(&line, "name")?.to_owned();
+        let id = member("id")?;
+        let name = member("name")?;
         match event {
             Event::Present => ensure!(!self.told, "{line} after a change"),
             _ => {
@@ -149,43 +121,14 @@ impl Watch {
         Ok(())
     }
 
-    fn signal(&self, signal: Signal) -> Result<()> {
-        // CAST: A pid.
-        let pid = Pid::from_raw(self.process.id() as i32);
-        kill(pid, signal).with_context(|| format!("{signal} for cnctl"))
-    }
-
-    /// Stops it, until it gets SIGCONT.
-    fn stand_still(&self) -> Result<()> {
-        self.signal(Signal::SIGSTOP)?;
-        wait_for_stop(self.process.id())
-    }
-
     /// Ends it as Ctrl-C does; it takes its requests back.
-    fn end(mut self) -> Result<()> {
-        self.signal(Signal::SIGINT)?;
-        let status = wait_for("cnctl watch ends", || Ok(self.process.try_wait()?))?;
-        ensure!(status.success(), "cnctl watch ended with {status}");
+    fn end(self) -> Result<()> {
+        self.process.signal(Signal::SIGINT)?;
+        self.process.wait()?.expect(0)?;
         let stored = NotifyStats::read()?.stored;
         ensure!(stored == 0, "{stored} requests are left");
         Ok(())
     }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// The text of a member of a JSON object that has no escapes in it.
-fn member<'a>(line: &'a str, name: &str) -> Result<&'a str> {
-    let begin = format!("\"{name}\":\"");
-    let value = line
-        .split_once(&begin)
-        .and_then(|(_, rest)| rest.split('"').next());
-    value.with_context(|| format!("no {name} in {line}"))
 }
 
 /// Threads that load and unload modules, until this is dropped.
@@ -309,7 +252,7 @@ fn after_an_overrun() -> Result<()> {
         // goes and something else comes, which it does not get to know.
         let before = NotifyStats::read()?;
         let overruns = watch.overruns;
-        watch.stand_still()?;
+        watch.process.stand_still()?;
         let echo = Module::load("cn_echo", "")?;
         blink(CbId { idx: 41, val: 1 }, 1000)?;
         echo.unload()?;
@@ -317,7 +260,7 @@ fn after_an_overrun() -> Result<()> {
         wait_for("a notification to be dropped", || {
             Ok((NotifyStats::read()?.unheard > before.unheard).then_some(()))
         })?;
-        watch.signal(Signal::SIGCONT)?;
+        watch.process.signal(Signal::SIGCONT)?;
         while watch.overruns == overruns {
             watch.follow()?;
         }
