@@ -231,10 +231,11 @@ impl Watcher {
 
     /// Shows that notifications were dropped, unless the state that is shown next has it all.
     fn show_overrun(&self, overrun: Overrun) -> Result<(), Failure> {
-        let mut lines = String::new();
-        if self.told {
-            listen::overrun(&mut lines, self.output, overrun);
+        if !self.told {
+            return Ok(());
         }
+        let mut lines = String::new();
+        listen::overrun(&mut lines, self.output, overrun);
         Ok(self.output.flush(&mut lines)?)
     }
 

@@ -25,6 +25,7 @@ use crate::{
     event::{Event, Message},
     exchange::{Answers, Exchange, Request, Ticket},
     intake::{self, Datagram, Intake, RecvBatch, Sender, Single},
+    proc,
     reader::{Read, Reader},
     socket::{self, Socket, not_sent},
 };
@@ -420,11 +421,11 @@ impl Connector {
     }
 
     /// Notes whether the kernel sends this socket process events. When that begins, those that came
-    /// before are forgotten: messages that `are_events`.
-    pub(crate) fn set_subscribed_proc(&self, subscribed: bool, are_events: fn(&Message) -> bool) {
+    /// before are forgotten.
+    pub(crate) fn set_subscribed_proc(&self, subscribed: bool) {
         let before = self.subscribed_proc.swap(subscribed, Ordering::Relaxed);
         if subscribed && !before {
-            self.lock().exchange.forget(are_events);
+            self.lock().exchange.forget(proc::is_event);
         }
     }
 

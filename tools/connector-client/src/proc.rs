@@ -403,7 +403,7 @@ impl Connector {
     /// Those of [`Self::leave`] and [`Self::send`].
     pub fn unsubscribe_proc(&self) -> Result<()> {
         self.send(&self.header(ID), &IGNORE.to_ne_bytes())?;
-        self.set_subscribed_proc(false, is_event);
+        self.set_subscribed_proc(false);
         self.leave(GROUP)
     }
 }
@@ -431,7 +431,7 @@ pub(crate) fn confirmed(connector: &Connector, ack: Result<Message>) -> Result<(
             Err(Error::Service(error))
         }
         _ => {
-            connector.set_subscribed_proc(true, is_event);
+            connector.set_subscribed_proc(true);
             Ok(())
         }
     }
@@ -449,7 +449,7 @@ pub(crate) fn set_filter(connector: &Connector, events: Events) -> Result<()> {
 }
 
 /// Whether a message is a process event, or claims to be one.
-fn is_event(message: &Message) -> bool {
+pub(crate) fn is_event(message: &Message) -> bool {
     message.group == Some(GROUP) && message.header.id == ID
 }
 
