@@ -38,8 +38,10 @@ step_lint_shell() {
 	step_done "no findings"
 }
 
+clippy_args=(--workspace --all-targets -- -D warnings)
+
 clippy_userspace() {
-	RUSTC=$rustc "$cargo" clippy --workspace --all-targets -- -D warnings
+	RUSTC=$rustc "$cargo" clippy "${clippy_args[@]}"
 }
 
 # The same with the kernel's compilers, if they are in a root of their own. There is no network in
@@ -52,7 +54,7 @@ clippy_userspace_inside() {
 	enter_root "$home/registry" "${configured[@]}"
 	own_cargo_target "${inside[@]}" rustc
 	"${inside[@]}" env -u RUSTC "CARGO_HOME=$home" "CARGO_TARGET_DIR=$CARGO_TARGET_DIR" \
-		cargo clippy --offline --workspace --all-targets -- -D warnings
+		cargo clippy --offline "${clippy_args[@]}"
 }
 
 step_lint_userspace() {
