@@ -61,7 +61,7 @@ readme_script() {
 
 # Nobody is there to answer questions, and the kernel that runs is one that says so.
 readme_make_root() {
-	local root=$scratch/root certificates=/usr/local/share/ca-certificates release
+	local root=$scratch/debian certificates=/usr/local/share/ca-certificates release
 	grep -E " ($readme_suite|$readme_kernel_suite) " "$cache/apt/sources.list" >"$scratch/sources.list" &&
 		mmdebstrap --variant=apt --aptopt='APT::Get::Assume-Yes "true"' \
 			"$readme_suite" "$root" "$scratch/sources.list" || return
@@ -79,33 +79,33 @@ readme_make_root() {
 
 # All privileges, as root has them; the network, and this clone as where it is cloned from.
 readme_inside() {
-	bwrap --die-with-parent --bind "$scratch/root" / --dev /dev --proc /proc --perms 1777 --tmpfs /tmp \
+	bwrap --die-with-parent --bind "$scratch/debian" / --dev /dev --proc /proc --perms 1777 --tmpfs /tmp \
 		--ro-bind /etc/resolv.conf /etc/resolv.conf --ro-bind "$top" /srv/rust_connector \
 		--cap-add ALL --clearenv --setenv HOME /root --setenv DEBIAN_FRONTEND noninteractive \
 		--setenv PATH /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin "$@"
 }
 
 readme_follow() {
-	readme_script >"$scratch/root/root/readme.sh"
-	readme_inside bash /root/readme.sh 3>&7
+	readme_script >"$scratch/debian/srv/readme.sh"
+	readme_inside bash /srv/readme.sh 3>&7
 }
 
 # As after a reboot: the kernel that it has loads what was installed for it.
 readme_reboot() {
-	local root=$scratch/root
-	cat >"$root/root/init" <<-'END'
+	local root=$scratch/debian
+	cat >"$root/srv/init" <<-'END'
 		#!/bin/sh
 		mount -t proc proc /proc
 		modprobe cn_echo && cat /proc/net/connector
 		echo o >/proc/sysrq-trigger
 		sleep 60
 	END
-	chmod +x "$root/root/init"
+	chmod +x "$root/srv/init"
 	# shellcheck disable=SC2016 # expanded in there
 	readme_inside sh -c 'apt install dracut && exec dracut --force --no-hostonly --add-drivers cn_echo \
-			--include /root/init /init.readme /root/initrd $(uname -r)' &&
+			--include /srv/init /init.readme /srv/initrd $(uname -r)' &&
 		timeout 300 qemu-system-x86_64 -m 2G -nographic -no-reboot -kernel "$root"/boot/vmlinuz-* \
-			-initrd "$root/root/initrd" -append "console=ttyS0 panic=-1 rdinit=/init.readme" |
+			-initrd "$root/srv/initrd" -append "console=ttyS0 panic=-1 rdinit=/init.readme" |
 		tee "$scratch/console" &&
 		grep -qE '^cn_echo +16:1' "$scratch/console"
 }
@@ -121,11 +121,11 @@ step_fresh() {
 	mkdir -p "$build/log"
 	: >"$readme_log"
 	run_logged "installing it" "$readme_log" "the log says what is not to be had" readme_make_root
-	step_done "$scratch/root"
+	step_done "$scratch/debian"
 }
 
 step_readme() {
-	local hint="what it leaves can be looked at: $scratch/root"
+	local hint="what it leaves can be looked at: $scratch/debian"
 	step "README.md"
 	run_logged "typing its commands; see ${readme_log#"$top"/}" "$readme_log" "$hint" readme_follow
 	run_logged "booting the kernel that it has" "$readme_log" "$hint" readme_reboot
