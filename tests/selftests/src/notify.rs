@@ -24,6 +24,10 @@ pub const NOTIFY: CbId = CbId {
     val: u32::MAX,
 };
 
+/// The kernel's process events, which go to group 1 while anybody wants them, and after that if a
+/// program that wanted them was killed.
+pub const PROCESS_EVENTS: CbId = CbId { idx: 1, val: 1 };
+
 /// The first of a range's numbers, and how many there are.
 pub type Range = (u32, u32);
 
@@ -165,7 +169,8 @@ impl fmt::Debug for Change {
     }
 }
 
-/// A socket in a group, and what was announced there.
+/// A socket in a group, and what was announced there. The kernel's own process events, with which
+/// group 1 is shared, are passed over.
 pub struct Listener {
     client: Client,
     next_seq: Option<u32>,
@@ -202,6 +207,9 @@ impl Listener {
         while let Some(datagram) = self.client.try_recv()? {
             let netlink = datagram.netlink;
             let message = datagram.single()?;
+            if message.header.id == PROCESS_EVENTS {
+                continue;
+            }
             ensure!(netlink.seq == message.header.seq, "{netlink:?} {message:?}");
             changes.push(change(&message)?);
             let seq = message.header.seq;

@@ -13,8 +13,8 @@ use nix::errno::Errno;
 use selftests::{
     CbId, Client, Module, Suite,
     notify::{
-        Answer, Change, EVERY, Ids, Listener, NOTIFY, NotifyStats, Range, answer, ask, blink,
-        expect_answer, expect_done, probed,
+        Answer, Change, EVERY, Ids, Listener, NOTIFY, NotifyStats, PROCESS_EVENTS, Range, answer,
+        ask, blink, expect_answer, expect_done, probed,
     },
     skip, steps,
 };
@@ -22,9 +22,6 @@ use selftests::{
 const MAX_REQUESTS: u32 = 128;
 const MAX_RANGES: u32 = 64;
 const MAX_HOLDERS: u32 = 64;
-
-/// An id of the kernel's own.
-const PROCESS_EVENTS: CbId = CbId { idx: 1, val: 1 };
 
 /// The highest group that can be joined.
 const MAX_GROUP: u32 = 32;
