@@ -3,7 +3,7 @@
 //! The kernel log.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{ErrorKind, Read, Seek, SeekFrom},
     os::unix::fs::OpenOptionsExt,
 };
@@ -11,28 +11,12 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use nix::{errno::Errno, fcntl::OFlag};
 
+use crate::Setting;
+
 /// The kernel's console, which is slow, shows nothing but warnings and worse until this is dropped.
 /// The log itself has everything.
-#[derive(Debug)]
-pub struct Quiet(String);
-
-impl Quiet {
-    const PATH: &str = "/proc/sys/kernel/printk";
-
-    /// Begins now.
-    pub fn new() -> Result<Self> {
-        let before = fs::read_to_string(Self::PATH).context(Self::PATH)?;
-        fs::write(Self::PATH, "5").context(Self::PATH)?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        if let Err(error) = fs::write(Self::PATH, &self.0) {
-            println!("# {}: {error}", Self::PATH);
-        }
-    }
+pub fn quiet() -> Result<Setting> {
+    Setting::change("/proc/sys/kernel/printk", "5")
 }
 
 /// What the kernel logs from some moment on.

@@ -31,6 +31,7 @@ pub mod notify;
 pub mod procfs;
 pub mod program;
 pub mod puppet;
+mod setting;
 mod stats;
 pub mod steps;
 mod tap;
@@ -38,8 +39,9 @@ mod tap;
 pub use self::{
     client::{Client, Datagram, Received, datagram},
     kcov::Kcov,
-    klog::{KernelLog, Quiet},
+    klog::{KernelLog, quiet},
     module::{Module, Unloading, unload_in_background},
+    setting::Setting,
     stats::Stats,
     tap::{Suite, skip},
 };

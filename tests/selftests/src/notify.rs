@@ -16,7 +16,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{Client, Received};
+use crate::{Client, Received, Setting};
 
 /// The id of `cn_notify`.
 pub const NOTIFY: CbId = CbId {
@@ -330,35 +330,37 @@ pub fn blink(id: CbId, times: u32) -> Result<()> {
 /// whoever runs into them share a CPU there. The kernel must not replace breakpoints by jumps, which
 /// it does later and on any CPU.
 pub struct OneCpu {
-    before: Option<(CpuSet, String)>,
+    before: Option<CpuSet>,
+    _optimization: Option<Setting>,
 }
 
 impl OneCpu {
-    const OPTIMIZATION: &str = "/proc/sys/debug/kprobes-optimization";
-
     /// Begins now.
     pub fn if_emulated() -> Result<Self> {
         if !fs::read_to_string("/proc/cpuinfo")?.contains("QEMU TCG CPU") {
-            return Ok(Self { before: None });
+            return Ok(Self {
+                before: None,
+                _optimization: None,
+            });
         }
         let this_thread = Pid::from_raw(0);
         let cpus = sched_getaffinity(this_thread)?;
-        let optimization = fs::read_to_string(Self::OPTIMIZATION).unwrap_or_default();
-        let _ = fs::write(Self::OPTIMIZATION, "0");
+        let optimization =
+            Setting::change_if_there_is("/proc/sys/debug/kprobes-optimization", "0")?;
         let mut one = CpuSet::new();
         one.set(0)?;
         sched_setaffinity(this_thread, &one)?;
         Ok(Self {
-            before: Some((cpus, optimization)),
+            before: Some(cpus),
+            _optimization: optimization,
         })
     }
 }
 
 impl Drop for OneCpu {
     fn drop(&mut self) {
-        if let Some((cpus, optimization)) = &self.before {
+        if let Some(cpus) = &self.before {
             let _ = sched_setaffinity(Pid::from_raw(0), cpus);
-            let _ = fs::write(Self::OPTIMIZATION, optimization.trim());
         }
     }
 }

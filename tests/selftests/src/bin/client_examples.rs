@@ -9,9 +9,9 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use selftests::{
-    CbId, Module, Quiet, Stats, Suite,
+    CbId, Module, Stats, Suite,
     program::{Running, run, tool},
-    times, wait_for,
+    quiet, times, wait_for,
 };
 
 fn example(name: &str) -> Command {
@@ -86,9 +86,9 @@ fn processes() -> Result<()> {
 
 fn sending() -> Result<()> {
     let (_connector, _test) = Module::load_with_connector("cn_test", "")?;
-    let quiet = Quiet::new()?;
+    let console = quiet()?;
     let sent = run(tool("ucon").arg("-s"))?.expect(0)?;
-    drop(quiet);
+    drop(console);
     let expected = "1000 messages have been sent to 14:1110\n".repeat(10);
     ensure!(sent.stdout == expected, "{sent:?}");
     let id = CbId {

@@ -18,8 +18,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use fastrand::Rng;
 use nix::errno::Errno;
 use selftests::{
-    CbId, Client, Module, Quiet, Stats, Suite, datagram, notify::NOTIFY, pattern, renice, seed,
-    times,
+    CbId, Client, Module, Setting, Stats, Suite, datagram, notify::NOTIFY, pattern, quiet, renice,
+    seed, times,
 };
 
 /// What comes and goes, and an id of each.
@@ -52,6 +52,8 @@ fn rage(rng: &mut Rng, stop: &AtomicBool) -> Result<u64> {
     let mut client = Client::open()?;
     let mut sent = 0;
     while !stop.load(Relaxed) {
+        // Nobody waits for more than one message of each task.
+        thread::yield_now();
         match rng.u32(..100) {
             0..4 => tolerate(client.join(rng.u32(1..=34)), Errno::EINVAL)?,
             4..8 => tolerate(client.leave(rng.u32(1..=34)), Errno::EINVAL)?,
@@ -134,9 +136,11 @@ fn objects() -> Result<BTreeMap<String, u64>> {
 
 fn storm() -> Result<()> {
     // cn_test logs every message.
-    let _quiet = Quiet::new()?;
+    let _quiet = quiet()?;
     // What loading and unloading mostly do is wait for each other's grace periods.
-    fs::write("/sys/kernel/rcu_expedited", "1").context("/sys/kernel/rcu_expedited")?;
+    let _expedited = Setting::change("/sys/kernel/rcu_expedited", "1")?;
+    // Such a period ends when every task that was interrupted in a reader had its turn again.
+    let _turns = Setting::change_if_there_is("/sys/kernel/debug/sched/base_slice_ns", "100000")?;
     let seed = seed()?;
     let mut rng = Rng::with_seed(seed);
     // What is allocated once, for good, is.
