@@ -14,9 +14,18 @@ readme_commands() {
 	awk '/^```sh$/ { on = 1; next } /^```/ { on = 0 } on { sub(/ +# .*/, ""); print }' "$top/README.md"
 }
 
-# Every command in the README is in the table, and is run where that says.
+readme_figures() {
+	awk '/^## / { on = /^## What it costs$/ } on && /^\|/' "$top/README.md"
+}
+
+# Every command in the README is in the table, and is run where that says; its figures are those that
+# were measured last.
 check_readme() {
-	local command file text status=0
+	local command file text figures=tests/bench/results/table.md status=0
+	if readme_figures | grep -vxF -f "$figures"; then
+		echo "README.md: these figures are not in $figures"
+		status=1
+	fi
 	while read -r command; do
 		cut -f1 "$readme_table" | grep -qxF -- "$command" || {
 			echo "README.md: nobody is said to run: $command"
