@@ -207,11 +207,11 @@ impl Listener {
         while let Some(datagram) = self.client.try_recv()? {
             let netlink = datagram.netlink;
             let message = datagram.single()?;
-            if message.header.id == PROCESS_EVENTS {
-                continue;
-            }
             ensure!(netlink.seq == message.header.seq, "{netlink:?} {message:?}");
-            changes.push(change(&message)?);
+            let Some(change) = change(&message)? else {
+                continue;
+            };
+            changes.push(change);
             let seq = message.header.seq;
             let gap = self.next_seq.map_or(0, |next| seq.wrapping_sub(next));
             ensure!(gap < 1 << 31, "{seq} came after {:?}", self.next_seq);
@@ -241,16 +241,21 @@ impl Listener {
 
     /// Waits for a change.
     pub fn wait(&mut self) -> Result<Change> {
-        change(&self.client.recv()?.single()?)
+        loop {
+            if let Some(change) = change(&self.client.recv()?.single()?)? {
+                return Ok(change);
+            }
+        }
     }
 }
 
-/// What a notification says.
-fn change(message: &Received) -> Result<Change> {
+/// What a notification says; nothing if it is a process event.
+fn change(message: &Received) -> Result<Option<Change>> {
     let header = message.header;
     match (header.ack, header.len, header.flags, message.data.len()) {
-        (0, 0, 0, 0) => Ok(Change::Came(header.id)),
-        (1, 0, 0, 0) => Ok(Change::Went(header.id)),
+        _ if header.id == PROCESS_EVENTS => Ok(None),
+        (0, 0, 0, 0) => Ok(Some(Change::Came(header.id))),
+        (1, 0, 0, 0) => Ok(Some(Change::Went(header.id))),
         _ => bail!("this is no notification: {message:?}"),
     }
 }
