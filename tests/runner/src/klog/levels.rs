@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where a line has its priority: what the kernel calls a warning, and is harmless here.
+
+use std::sync::LazyLock;
+
+use regex::RegexSet;
+
+/// KERN_WARNING. Lower is worse.
+pub const WARNING: u32 = 4;
+
+/// Each with its reason. Whatever else comes at this level is trouble.
+const HARMLESS: &[&str] = &[
+    // Modules outside of the kernel's tree, without a signature, are what is tested.
+    r"^\S+: loading (?:out-of-tree|test) module taints kernel\.$",
+    // What these modules warn of is provoked by tests, which look for it themselves.
+    r"^(?:rust_connector|connector_kunit|c[nt]_\w+): ",
+    // How fast the host is, above all where it emulates the machine.
+    r"^workqueue: \S+ hogged CPU for >\d+us \d+ times",
+    r"^(?:clocksource: |tsc: |clocksource: timekeeping watchdog on CPU)",
+    r"^hrtimer: interrupt took \d+ ns$",
+    r"^perf: interrupt took too long",
+    r"^sched: RT throttling activated$",
+    // What a rate limit left out is more of what came before.
+    r"^\S+: \d+ callbacks suppressed$",
+    // Where allocations are made to fail, they do.
+    r"^SLUB: Unable to allocate memory on CPU \d+",
+    r"^  (?:cache: .*, object size: |node \d+: slabs: |.* debugging increased min order)",
+];
+
+/// Whether a warning with these words is known to be harmless.
+pub fn is_harmless(message: &str) -> bool {
+    static SET: LazyLock<RegexSet> =
+        LazyLock::new(|| RegexSet::new(HARMLESS).expect("they are constants"));
+    // An empty line is a paragraph's.
+    message.trim().is_empty() || SET.is_match(message)
+}
