@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -29,24 +30,19 @@ fn samples(kind: &str) -> Vec<(String, String)> {
     samples
 }
 
+/// The stamp of each line, and the space that ends the prefix.
+static PREFIX: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?m)^(\[ *\d+\.\d{6}\]) ").unwrap());
+
 /// The same text as other kernels and consoles would print it.
 fn variants(log: &str) -> Vec<(&'static str, String)> {
-    let stamp = Regex::new(r"(?m)^(\[ *\d+\.\d{6}\])").unwrap();
-    let prefix = Regex::new(r"(?m)^\[ *\d+\.\d{6}\](\[ *[TC]\d+\])? ").unwrap();
-    let caller = Regex::new(r"(?m)^(\[ *\d+\.\d{6}\]) ").unwrap();
+    let prefixed = |prefix| PREFIX.replace_all(log, prefix).into_owned();
     vec![
         ("as it is", log.to_owned()),
         ("with CRLF", log.replace('\n', "\r\n")),
         ("without the last line's end", log.trim_end().to_owned()),
-        ("without stamps", prefix.replace_all(log, "").into_owned()),
-        (
-            "with callers",
-            caller.replace_all(log, "$1[   T77] ").into_owned(),
-        ),
-        (
-            "with priorities",
-            stamp.replace_all(log, "<6>$1").into_owned(),
-        ),
+        ("without stamps", prefixed("")),
+        ("with callers", prefixed("$1[   T77] ")),
+        ("with priorities", prefixed("<6>$1 ")),
     ]
 }
 
@@ -80,16 +76,20 @@ fn a_trouble_comes_with_all_its_lines() {
 #[test]
 fn a_trouble_that_was_cut_off_is_found() {
     for (name, log) in samples("trouble") {
-        // Wherever the power went, after the first line that tells of it.
-        let first = log
-            .split_inclusive('\n')
-            .scan(0, |end, line| {
-                *end += line.len();
-                Some(*end)
-            })
-            .find(|&end| !troubles(&log[..end], 1).is_empty())
+        // Wherever the power went, after the first line that tells of it: in the middle of a line, or at
+        // its end.
+        let ends: Vec<usize> = log.match_indices('\n').map(|(at, _)| at + 1).collect();
+        let first = *ends
+            .iter()
+            .find(|&&end| !troubles(&log[..end], 1).is_empty())
             .unwrap_or_else(|| panic!("{name}"));
-        for end in (first..log.len()).filter(|&end| log.is_char_boundary(end)) {
+        let middles = ends.windows(2).map(|pair| pair[0].midpoint(pair[1]));
+        for end in ends
+            .iter()
+            .copied()
+            .chain(middles)
+            .filter(|&end| end >= first)
+        {
             let found = troubles(&log[..end], usize::MAX);
             assert_eq!(found.len(), 1, "{name}, {end} bytes: {found:#?}");
         }
@@ -142,20 +142,15 @@ fn two_samples_in_a_row_are_two_troubles() {
 fn troubles_of_two_cpus_are_told_apart() {
     let samples = samples("trouble");
     let as_caller = |log: &str, caller: &str| {
-        let prefix = Regex::new(r"^(\[ *\d+\.\d{6}\]) ").unwrap();
-        log.lines()
-            .map(|line| {
-                prefix
-                    .replace(line, format!("$1[{caller:>6}] "))
-                    .into_owned()
-            })
-            .filter(|line| line.contains(caller))
-            .collect::<Vec<String>>()
+        let prefix = format!("$1[{caller:>6}] ");
+        let log = PREFIX.replace_all(log, prefix);
+        // Some lines have no prefix, so no caller either.
+        let lines = log.lines().filter(|line| line.contains(caller));
+        lines.map(str::to_owned).collect::<Vec<_>>()
     };
     for (first, second) in samples.iter().zip(samples.iter().cycle().skip(3)) {
         let ours = as_caller(&first.1, "T11");
         let theirs = as_caller(&second.1, "C1");
-        // What follows from nothing of its own follows from the other's.
         let whole = |lines: &[String]| troubles(&lines.join("\n"), usize::MAX);
         let (ours_alone, theirs_alone) = (whole(&ours), whole(&theirs));
         let mut log = String::new();
