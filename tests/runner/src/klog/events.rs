@@ -44,6 +44,11 @@ struct Event<'a> {
     ended: bool,
 }
 
+/// A stack dump or a list of the memory.
+fn ends_what_was_asked_for(message: &str) -> bool {
+    message.starts_with(" </") || message.ends_with(" pages reserved")
+}
+
 impl Event<'_> {
     /// Whether what this caller prints now belongs to it.
     fn is_open_for(&self, caller: Option<&str>) -> bool {
@@ -134,11 +139,14 @@ impl<'a> Reader<'a> {
             },
             Some(Role::Consequence) => self.consequence(at, line),
             Some(Role::Dump) => {
+                // Not a second one.
+                let asked = |event: &Event<'_>| event.why == Why::Provoked && event.dumped;
+                let open = open.filter(|&open| !asked(&self.events[open]));
                 let event = self.continue_or_begin(open, at, line, Why::Trouble);
                 self.events[event].dumped = true;
             }
             Some(Role::Provoked) => {
-                self.begin(at, line, Why::Provoked);
+                self.continue_or_begin(open, at, line, Why::Provoked);
             }
             None => self.other(open, at, line),
         }
@@ -164,8 +172,7 @@ impl<'a> Reader<'a> {
             self.append(open, at, line);
             let event = &mut self.events[open];
             event.ended |= line.message.starts_with("---[ end ")
-                // A stack dump is all that comes of a failure that was asked for.
-                || (event.why == Why::Provoked && line.message.starts_with(" </"));
+                || (event.why == Why::Provoked && ends_what_was_asked_for(line.message));
         } else if line.is_from_kernel_at(levels::WARNING) && !levels::is_harmless(line.message) {
             let same = self.last(|event| {
                 event.why == Why::Warning

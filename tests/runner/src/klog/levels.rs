@@ -24,6 +24,10 @@ const HARMLESS: &[&str] = &[
     // What a rate limit left out is more of what came before.
     r"^\S+: \d+ callbacks suppressed$",
     // Where allocations are made to fail, they do.
+    r"^Failed to create new callback queue\.$",
+    r"^debugfs: out of free dentries, ",
+    r"^kmemleak: Cannot allocate a scan area, scanning the full object$",
+    r"^\d+ pages (?:cma reserved|hwpoisoned)$",
     r"^SLUB: Unable to allocate memory on CPU \d+",
     r"^  (?:cache: .*, object size: |node \d+: slabs: |.* debugging increased min order)",
 ];

@@ -21,7 +21,7 @@ pub enum Role {
     Consequence,
     /// The first line of a stack dump: part of a report, and without one a trouble.
     Dump,
-    /// A report that was asked for, with a stack dump of its own.
+    /// Begins what was asked for, if it is no part of a report.
     Provoked,
     /// The double line around a report.
     Frame,
@@ -32,6 +32,11 @@ use Role::{Announcement, Consequence, Dump, Frame, Headline, Provoked};
 /// The first rule that matches holds.
 #[rustfmt::skip] // One rule a line.
 pub const RULES: &[(Role, &str)] = &[
+    // lib/fault-inject.c; mm/page_alloc.c, mm/vmalloc.c in the test program `faults`, which makes
+    // allocations fail; mm/show_mem.c, which others ask for, too.
+    (Provoked, r"^FAULT_INJECTION: forcing a failure"),
+    (Provoked, r"^faults: (?:page allocation failure|vmalloc error)"),
+    (Provoked, r"^Mem-Info:$"),
     // kernel/panic.c and lib/bug.c: WARN(), BUG(), and what frames their words.
     (Announcement, r"^-+\[ cut here \]-+"),
     (Headline, r"^WARNING: "),
@@ -127,7 +132,7 @@ pub const RULES: &[(Role, &str)] = &[
     (Consequence, r"^page dumped because: "),
     (Headline, r"^(?:kmemleak: )?unreferenced object .*0x"),
     (Headline, r"^kmemleak: \d+ new suspected memory leaks"),
-    (Headline, r"^kmemleak: (?:Cannot (?:insert|allocate) |Memory pool empty|Found object by alias|(?:Partially freeing|Not scanning|Not resetting .*|Adding scan area to|Setting excess_ref on|Updating stack trace for) .*unknown object|Scan area larger)"),
+    (Headline, r"^kmemleak: (?:Cannot insert |Cannot allocate a kmemleak_object |Memory pool empty|Found object by alias|(?:Partially freeing|Not scanning|Not resetting .*|Adding scan area to|Setting excess_ref on|Updating stack trace for) .*unknown object|Scan area larger)"),
     (Consequence, r"^kmemleak: (?:Kernel memory leak detector disabled|Kmemleak disabled without)"),
     // kernel/module/main.c
     (Headline, r"^\S+: (?:gave up waiting for init of module|init suspiciously returned) "),
@@ -144,7 +149,6 @@ pub const RULES: &[(Role, &str)] = &[
     // fs: sysfs/dir.c, debugfs/inode.c, proc/{generic,proc_sysctl}.c
     (Headline, r"^sysfs: cannot create duplicate filename "),
     (Headline, r"^debugfs: .*already (?:exists in|present!)"),
-    (Headline, r"^debugfs: out of free dentries"),
     (Headline, r"^proc_dir_entry '.+' already registered"),
     (Headline, r"^sysctl (?:duplicate entry|table check failed): "),
     // init/main.c, init/do_mounts.c
@@ -152,8 +156,6 @@ pub const RULES: &[(Role, &str)] = &[
     (Headline, r"^Failed to execute /\S+ \(error "),
     // kernel/printk: what is lost may be what mattered.
     (Headline, r"^\*\* \d+ printk messages dropped \*\*"),
-    // lib/fault-inject.c
-    (Provoked, r"^FAULT_INJECTION: forcing a failure"),
 ];
 
 /// So many bytes hold what the rules have come to on any log; with the crate's default, which they
