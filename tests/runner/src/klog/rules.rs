@@ -121,7 +121,8 @@ pub const RULES: &[(Role, &str)] = &[
     (Consequence, r"^kobject: \w+ failed for "),
     (Headline, r"^ref_tracker: (?:reference already released|.* has \d+/\d+ users at)"),
     (Headline, r"^stackdepot: .+ failed, disabling"),
-    // mm: page_alloc.c, vmalloc.c, oom_kill.c, usercopy.c, debug.c, kmemleak.c
+    // mm: page_alloc.c, vmalloc.c, oom_kill.c, usercopy.c, debug.c, kmemleak.c (which only counts
+    // its findings in the log: the test program `kmemleak` reads and judges them)
     (Headline, r"^.+: (?:page allocation failure: order:|page allocation stall for|vmalloc error: size) ?\d+"),
     (Headline, r"^.+ invoked oom-killer: gfp_mask="),
     (Headline, r"^Out of memory and no killable processes"),
@@ -131,7 +132,6 @@ pub const RULES: &[(Role, &str)] = &[
     (Announcement, r"^usercopy: Kernel memory (?:exposure|overwrite) attempt detected"),
     (Consequence, r"^page dumped because: "),
     (Headline, r"^(?:kmemleak: )?unreferenced object .*0x"),
-    (Headline, r"^kmemleak: \d+ new suspected memory leaks"),
     (Headline, r"^kmemleak: (?:Cannot insert |Cannot allocate a kmemleak_object |Memory pool empty|Found object by alias|(?:Partially freeing|Not scanning|Not resetting .*|Adding scan area to|Setting excess_ref on|Updating stack trace for) .*unknown object|Scan area larger)"),
     (Consequence, r"^kmemleak: (?:Kernel memory leak detector disabled|Kmemleak disabled without)"),
     // kernel/module/main.c
