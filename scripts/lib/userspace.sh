@@ -98,5 +98,6 @@ complete_selftests() {
 	cp -p "$build"/modules/*.ko "$build/selftests/modules/"
 	# Only tests build it.
 	[[ ! ${standalone:-} ]] || cp -p "$standalone" "$build/selftests/modules/"
+	[[ ! ${builds:-} ]] || cp -rp "$builds" "$build/selftests/modules/builds"
 	cp -al "$build/bin" "$build/selftests/bin"
 }

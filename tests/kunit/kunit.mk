@@ -12,5 +12,7 @@ $(obj)/tests/kunit/connector.o: $(src)/src/connector/connector.rs \
 	+$(call if_changed_rule,rustc_o_rs)
 
 # Linked in, though rust_connector.ko exports the same: the two modules do not go together.
-$(obj)/tests/kunit/connector_wire.o: $(src)/src/wire/connector_wire.rs FORCE
+RUSTFLAGS_tests/kunit/connector_wire.o = $(connector-metadata)
+$(obj)/tests/kunit/connector_wire.o: $(src)/src/wire/connector_wire.rs \
+		$(obj)/$(connector-interface) FORCE
 	+$(call if_changed_rule,rustc_o_rs)

@@ -31,7 +31,7 @@ pub struct Module {
 }
 
 impl Module {
-    /// Loads a module: `insmod modules/NAME.ko PARAMETERS`.
+    /// Loads a module: `insmod modules/NAME.ko PARAMETERS`. The name may begin with a folder.
     pub fn load(name: &'static str, parameters: &str) -> Result<Self> {
         Self::try_load(name, parameters)?.with_context(|| format!("insmod {name}.ko {parameters}"))
     }
@@ -50,6 +50,7 @@ impl Module {
         let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
         let parameters = CString::new(parameters)?;
         let loaded = finit_module(&file, &parameters, ModuleInitFlags::empty());
+        let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
         Ok(loaded.map(|()| Self { name }))
     }
 
