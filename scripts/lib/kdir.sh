@@ -92,6 +92,7 @@ check_kdir() {
 	[[ -e $kdir/.config ]] || die "KDIR=$kdir is not configured (no .config)" "point it at the tree, or at the O= directory, in which the kernel was built"
 	[[ -e $kdir/include/generated/autoconf.h || -e $kdir/include/config/auto.conf ]] ||
 		die "KDIR=$kdir is configured but not built" "run make there first"
+	check_kernel_version "$(cat "$kdir/include/config/kernel.release")" "KDIR=$kdir"
 	kdir_refuse_missing "${kdir_module_needs[@]}"
 	[[ -e $kdir/Module.symvers ]] || die "KDIR=$kdir is not built completely (no Module.symvers)" "run make there first"
 	compgen -G "$kdir/rust/libkernel.rmeta" >/dev/null ||

@@ -64,6 +64,7 @@ find_root() {
 # install_packages PACKAGE...: through apt, once, with its lists refreshed once.
 install_packages() {
 	local command="apt-get install --no-install-recommends $*"
+	[[ ${INSTALL_PACKAGES:-} != n ]] || die "these packages are missing: $*" "as root, run: $command"
 	if ! command -v apt-get >/dev/null; then
 		die "these are missing, and this system has no apt to install them: $*" \
 			"install what your distribution calls them and run the same command again"

@@ -118,7 +118,7 @@ find_rustc() {
 	path=$(command -v rustc) && try_rustc "$path" && return
 	[[ $path != /usr/bin/rustc && -x /usr/bin/rustc ]] && try_rustc /usr/bin/rustc && return
 	if command -v apt-get >/dev/null; then
-		if [[ ! ${packages_updated:-} ]] && find_root; then
+		if [[ ! ${packages_updated:-} && ${INSTALL_PACKAGES:-} != n ]] && find_root; then
 			run_logged "refreshing the package lists" "$cache/log/packages.log" \
 				"is the network there? try: apt-get update" apt_get -q update
 			packages_updated=1

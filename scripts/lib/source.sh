@@ -7,10 +7,19 @@
 # In order: the user's KSRC, what the cache has, kernel.org, Debian's packages.
 
 default_kernel=7.3
+oldest_kernel=7.2 # also in dkms.conf
 
 source_version() {
 	awk '$2 == "=" && $1 ~ /^(VERSION|PATCHLEVEL|SUBLEVEL)$/ { v = v sep $3; sep = "." }
 	     $1 == "NAME" { print v; exit }' "$1/Makefile" 2>/dev/null
+}
+
+# check_kernel_version VERSION WHOSE: before anything is got or compiled.
+check_kernel_version() {
+	(($(version_number "${1%%-*}") >= $(version_number "$oldest_kernel"))) ||
+		die "$2 is Linux $1; the oldest that this can be built for is $oldest_kernel" \
+			"what the kernel has for Rust modules is too little before" \
+			"take a newer one, or let the project build its own: make, without KDIR and KERNEL"
 }
 
 find_source() {
@@ -21,10 +30,12 @@ find_source() {
 		[[ ! -e $KSRC/.config ]] || die "KSRC=$KSRC was built in place; a build elsewhere needs it clean" \
 			"use it as it is with: make KDIR=$KSRC …" "or clean it: make -C $KSRC mrproper"
 		ksrc=$(realpath "$KSRC") kver=$(source_version "$KSRC")
+		check_kernel_version "$kver" "KSRC=$KSRC"
 		step_done "$kver, yours ($ksrc)"
 		return
 	fi
 	[[ $want =~ ^[0-9]+\.[0-9]+$ ]] || die "KERNEL=$want: expected a series such as $default_kernel"
+	check_kernel_version "$want" "KERNEL=$want"
 	ksrc=$cache/source/linux-$want
 	if [[ ! -e $ksrc/.complete ]]; then
 		cache_lock downloads
@@ -120,7 +131,7 @@ source_fallback() {
 	debian_lists || return 1
 	newest=$(debian_apt apt-cache pkgnames linux-source- |
 		sed -nE 's/^linux-source-([0-9]+\.[0-9]+)$/\1/p' | sort -V | tail -n1)
-	[[ $newest ]] && (($(version_number "$newest") >= $(version_number 7.2))) || return 1
+	[[ $newest ]] && (($(version_number "$newest") >= $(version_number "$oldest_kernel"))) || return 1
 	say "Linux $1 is not to be had any more; taking $newest"
 	# Kept under the wanted name: the next run finds it.
 	source_from_debian "$newest" || return 1

@@ -33,6 +33,7 @@ find_stock() {
 		die "KERNEL=$KERNEL is built already: FLAVOR=, TOOLCHAIN= and KSRC= do not go with it"
 	stock_release=$(stock_wanted)
 	[[ $stock_release != newest ]] || stock_newest
+	check_kernel_version "$stock_release" "KERNEL=$KERNEL"
 	stock=$cache/stock/$stock_release
 	stock_version=$(stock_installed_version)
 	if [[ ! -e $stock/package/.version ||
