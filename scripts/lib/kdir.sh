@@ -45,33 +45,51 @@ kdir_refuse_missing() {
 		"(with the same LLVM= or CC= as before)"
 }
 
+# compiler_is KIND MAJOR COMMAND: whether CC="COMMAND", which may be several words, is that.
+compiler_is() {
+	local words macros
+	read -ra words <<<"$3"
+	command -v "${words[0]}" >/dev/null || return 1
+	macros=$("${words[@]}" -dM -E -x c /dev/null 2>/dev/null) || return 1
+	case $1 in
+	clang) [[ $macros == *"#define __clang_major__ $2"$'\n'* ]] ;;
+	GCC) [[ $macros == *"#define __GNUC__ $2"$'\n'* && $macros != *__clang__* ]] ;;
+	esac
+}
+
+# What the user's shell has for other kernels is not taken in silence.
+say_not_taken() {
+	say "$1 is not taken: $kdir was built with $kdir_how"
+}
+
 kdir_compiler() {
-	local want have gcc_want cc=${CC:-}
+	local want cc=
 	if [[ ${stock:-} ]]; then
 		cc_args=("CC=$stock_cc")
 		kdir_how=$stock_cc
 	elif [[ $(config CC_IS_CLANG) ]]; then
-		want=$(config CLANG_VERSION) # 190107
-		want=$((want / 10000))
+		want=$(($(config CLANG_VERSION) / 10000)) # 190107
 		if command -v "clang-$want" >/dev/null; then
 			cc_args=("LLVM=-$want")
-		elif command -v clang >/dev/null && [[ $(clang --version) == *"version $want."* ]]; then
+		elif compiler_is clang "$want" clang; then
 			cc_args=(LLVM=1)
 		else
 			die "$kdir was built with clang $want, which is not here" "install clang-$want lld-$want llvm-$want"
 		fi
 		kdir_how="clang $want"
+		[[ ! ${CC:-} ]] || { compiler_is clang "$want" "$CC" && cc_args+=("CC=$CC"); } || say_not_taken "CC=$CC"
 	else
-		gcc_want=$(config GCC_VERSION) # 120200
-		for cc in "${CC:-gcc}" "gcc-$((gcc_want / 10000))"; do
-			have=$("$cc" -dumpfullversion 2>/dev/null) || continue
-			((${have%%.*} == gcc_want / 10000)) && break
-			have=
+		want=$(($(config GCC_VERSION) / 10000)) # 120200
+		kdir_how="GCC $want"
+		[[ ! $asked_llvm ]] || say_not_taken "LLVM=$asked_llvm"
+		for cc in ${CC:+"$CC"} gcc "gcc-$want"; do
+			compiler_is GCC "$want" "$cc" && break
+			[[ ! ${CC:-} || $cc != "$CC" ]] || say_not_taken "CC=$CC"
+			cc=
 		done
-		[[ ${have:-} ]] || die "$kdir was built with GCC $((gcc_want / 10000)), which is not here" \
-			"install gcc-$((gcc_want / 10000)), or rebuild that kernel with the gcc you have"
+		[[ $cc ]] || die "$kdir was built with GCC $want, which is not here" \
+			"install gcc-$want, or rebuild that kernel with the gcc you have"
 		cc_args=("CC=$cc")
-		kdir_how="GCC $have"
 	fi
 }
 

@@ -72,6 +72,41 @@ fn a_kernel_that_is_too_old_is_refused() {
     );
 }
 
+/// What `kdir_compiler` says and chooses for a kernel that was built with this machine's gcc.
+fn compiler_for_gcc_kernel(variables: &[(&str, &str)]) -> String {
+    let kdir = folder(&format!("gcc-kernel-{}", variables.len()));
+    let script = "
+        shopt -s inherit_errexit; set -euo pipefail
+        for file in ui cache rust source kdir; do . scripts/lib/$file.sh; done
+        kdir=$1 asked_llvm=${LLVM:-}
+        echo CONFIG_GCC_VERSION=$(gcc -dumpversion | cut -d. -f1)0200 >$kdir/.config
+        kdir_compiler
+        printf '%s\\n' \"${cc_args[@]}\"";
+    let output = command("bash")
+        .args(["-c", script, "bash"])
+        .arg(&kdir)
+        .current_dir(top())
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&[output.stderr, output.stdout].concat()).into_owned()
+}
+
+#[test]
+fn a_compiler_of_several_words_is_passed_on() {
+    let said = compiler_for_gcc_kernel(&[("CC", "env gcc")]);
+    assert_eq!(said, "CC=env gcc\n");
+}
+
+#[test]
+fn a_compiler_that_does_not_fit_the_kernel_is_named() {
+    let said = compiler_for_gcc_kernel(&[("CC", "no-such-gcc"), ("LLVM", "1")]);
+    assert!(said.contains("LLVM=1 is not taken: "), "{said}");
+    assert!(said.contains("CC=no-such-gcc is not taken: "), "{said}");
+    assert!(said.ends_with("CC=gcc\n"), "{said}");
+}
+
 #[test]
 fn dkms_asks_for_the_same_kernels() {
     let conf = fs::read_to_string(top().join("dkms.conf")).unwrap();
