@@ -72,6 +72,29 @@ fn a_kernel_that_is_too_old_is_refused() {
     );
 }
 
+#[test]
+fn a_folder_that_make_cannot_name_is_refused() {
+    let clone = folder("my code");
+    let copied = command("cp")
+        .arg("-r")
+        .arg(top().join("scripts"))
+        .arg(&clone)
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    let said = failure(command(clone.join("scripts/harness")).arg("modules"));
+    assert!(
+        said.contains("no folder with a space or a colon in its name; this clone is in '"),
+        "{said}"
+    );
+    let said = failure(
+        command(top().join("scripts/harness"))
+            .arg("modules")
+            .env("KDIR", "/my kernels/linux"),
+    );
+    assert!(said.contains("KDIR is in '/my kernels/linux'"), "{said}");
+}
+
 /// What `kdir_compiler` says and chooses for a kernel that was built with this machine's gcc.
 fn compiler_for_gcc_kernel(variables: &[(&str, &str)]) -> String {
     let kdir = folder(&format!("gcc-kernel-{}", variables.len()));
