@@ -6,9 +6,10 @@
 # the very rust_connector.ko that it was compiled against. Nothing else would notice a wrong one. A
 # mangled name has neither layouts nor signatures in it; with CONFIG_MODVERSIONS a symbol's CRC is
 # that of its C declaration, which for Rust is always `extern int`. So the names themselves differ
-# from build to build: -Cmetadata= goes into what v0 mangling puts after a crate's name
-# (`Cs9ji8pQzbCAJ_9connector`), users get it from the crate's metadata, and where it is another one
-# the loader finds no such symbol, which is an error with MODVERSIONS and without.
+# from build to build: -Cmetadata= goes into what v0 mangling puts before a crate's name
+# (`Cs9ji8pQzbCAJ_9connector`), and users get it from the crate's metadata. The loader looks a
+# symbol up by its name before it compares any CRC, so that it refuses a module of another build
+# with MODVERSIONS and without.
 #
 # What goes in is what a user can be compiled against: a hash of the metadata of both crates, which
 # are for that compiled once without it, and without code. Metadata has the layouts, private
@@ -33,6 +34,7 @@ $(obj)/interface/%: private RUSTC_OR_CLIPPY = $(RUSTC)
 quiet_cmd_connector_interface = RUSTC $(quiet_modtag) $@
       cmd_connector_interface = $(rust_common_cmd) --emit=metadata=$@ $<
 
+# The flags of Kbuild for connector.o: one that is added there has to be added here.
 RUSTFLAGS_interface/libconnector.o = -L$(obj)/interface --extern connector_wire
 
 targets += interface/libconnector_wire.rmeta interface/libconnector.rmeta

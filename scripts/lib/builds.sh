@@ -9,7 +9,7 @@
 # name: what differs
 #   folder     nothing: the same sources, elsewhere
 #   compiler   what rustc says that it is
-#   flags      what rustc was told to compile
+#   flags      whether additions are checked, which the kernel's configuration says
 #   fields, signature   what the patch of that name in tests/builds/ says
 other_builds=(folder compiler flags fields signature)
 
@@ -69,10 +69,11 @@ other_kbuilds() {
 
 # Only rust_connector.ko.
 other_kbuild() {
-	local args=()
+	local args=() checks=y
+	[[ ! $(config RUST_OVERFLOW_CHECKS) ]] || checks=n
 	case $2 in
 	compiler) args=("RUSTC=$1/rustc") ;;
-	flags) args=(KRUSTFLAGS=-Coverflow-checks=y) ;;
+	flags) args=("KRUSTFLAGS=-Coverflow-checks=$checks") ;;
 	esac
 	"${inside[@]}" make -C "$kdir" "M=$1/tree" "MO=$1/objects" "${cc_args[@]}" "${rust_args[@]}" \
 		connector-users= CONNECTOR_TESTS=n "${args[@]}" modules
