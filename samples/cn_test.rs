@@ -147,23 +147,20 @@ impl_has_hr_timer! {
     }
 }
 
-#[pin_data]
 struct CnTest {
     // Dropped in this order: the timer is stopped, and its callback has returned, before the ids
     // go.
-    timer: ArcHrTimerHandle<Broadcaster>,
-    #[pin]
-    first: Registration<Logger>,
-    #[pin]
-    second: Registration<Logger>,
+    _timer: ArcHrTimerHandle<Broadcaster>,
+    _first: Registration<Logger>,
+    _second: Registration<Logger>,
 }
 
-impl kernel::InPlaceModule for CnTest {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            first <- Registration::new(module, FIRST, c"cn_test", Logger),
-            second <- Registration::new(module, SECOND, c"cn_test", Logger),
-            timer: Arc::pin_init(Broadcaster::new(), GFP_KERNEL)?.start(Broadcaster::INTERVAL),
+impl kernel::Module for CnTest {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self {
+            _first: Registration::new(FIRST, c"cn_test", Logger)?,
+            _second: Registration::new(SECOND, c"cn_test", Logger)?,
+            _timer: Arc::pin_init(Broadcaster::new(), GFP_KERNEL)?.start(Broadcaster::INTERVAL),
         })
     }
 }

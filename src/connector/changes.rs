@@ -351,8 +351,8 @@ unsafe fn note_probed(id: CbId, change: Change) {
 /// # Safety
 ///
 /// The registry's lock is held.
-pub(crate) unsafe fn note_own(id: CbId, change: Change) {
-    // SAFETY: By this function's contract.
+pub(crate) fn note(id: CbId, change: Change) {
+    // SAFETY: The registry's lock is held.
     unsafe {
         with_current(|source| {
             if source.probes.is_none() {
@@ -363,16 +363,12 @@ pub(crate) unsafe fn note_own(id: CbId, change: Change) {
 }
 
 /// Stops the watch that `module` left behind, if it did.
-pub(crate) fn stop_all_of(module: &bindings::module) {
+pub(crate) fn stop_all_of(module: &bindings::module) -> bool {
     let leaked = Source::stop_if(|source| {
-        crate::module_holds(
-            module,
-            source.owner,
-            &[source.call as usize],
-            source.observer,
-        )
+        crate::text::is_in(module, source.call as usize)
     });
     if leaked {
         pr_warn!("a module goes and left a Watch: it was never dropped\n");
     }
+    leaked
 }

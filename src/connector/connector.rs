@@ -28,16 +28,14 @@
 //!     }
 //! }
 //!
-//! #[pin_data]
 //! struct MyModule {
-//!     #[pin]
-//!     registration: Registration<Echo>,
+//!     _echo: Registration<Echo>,
 //! }
 //!
-//! impl kernel::InPlaceModule for MyModule {
-//!     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-//!         try_pin_init!(Self {
-//!             registration <- Registration::new(module, CbId { idx: 16, val: 1 }, c"echo", Echo),
+//! impl kernel::Module for MyModule {
+//!     fn init(_module: &'static ThisModule) -> Result<Self> {
+//!         Ok(Self {
+//!             _echo: Registration::new(CbId { idx: 16, val: 1 }, c"echo", Echo)?,
 //!         })
 //!     }
 //! }
@@ -51,40 +49,41 @@
 //! In C, `cn_del_callback()` returns while the callback may still run, and a module that goes then
 //! takes the code away from under it. Here three things keep that from happening:
 //!
-//! 1. Dropping a [`Registration`] waits until no handler of it runs any more: see
-//!    [`registration`].
+//! 1. Dropping a [`Registration`] waits until no handler of it runs any more.
 //! 2. A module that goes without dropping its registrations has them taken away by a module
-//!    notifier: see `going.rs`.
+//!    notifier: see `unload.rs`.
 //! 3. The only function that the C core calls is in this module, and this module cannot go while
 //!    a module that uses it is loaded. When it goes, it waits for tasks that the core may have
-//!    sent here and that have not arrived: see `Stragglers::drop`.
+//!    sent here and that have not arrived: see `LastCalls` in `c_core.rs`.
 //!
 //! C header: [`include/linux/connector.h`](srctree/include/linux/connector.h)
 // kbuild says it with -Zcrate-attr, which older versions of `rustdoc --test` do not see.
 #![cfg_attr(doctest, no_std)]
 
 mod bindings;
+mod c_core;
 pub mod changes;
+mod closed;
 mod debugfs;
-mod dispatch;
 mod error;
-mod going;
+mod in_place;
 mod message;
 mod name;
-pub mod registration;
+mod notifier;
+mod registration;
 mod registry;
 mod send;
 mod sender;
+mod service;
 mod slot;
+mod socket;
 mod stats;
+mod table;
+mod text;
+mod unload;
 #[cfg(connector_kunit)]
 #[path = "../../tests/kunit/suites.rs"]
 mod suites;
-
-use core::ptr::{
-    self,
-    NonNull, //
-};
 
 use kernel::prelude::*;
 
@@ -95,6 +94,7 @@ pub use connector_wire::{
     Header, //
 };
 
+use self::notifier::Notifier;
 pub use self::{
     error::SendError,
     message::Message,
@@ -113,13 +113,14 @@ pub use self::{
     },
     sender::{
         Capability,
-        Sender,
-        SocketId, //
+        Kgid,
+        Sender, //
     },
+    socket::SocketId,
 };
 
 // Without TASKS_RCU nothing tells when a task that was preempted between the core's look-up and our
-// `dispatch` has gone on, see `Stragglers::drop`. Any of KPROBES, FUNCTION_TRACER or BPF_SYSCALL
+// `dispatch` has gone on, see `c_core::LastCalls`. Any of KPROBES, FUNCTION_TRACER or BPF_SYSCALL
 // selects it.
 #[cfg(all(CONFIG_PREEMPTION, not(CONFIG_TASKS_RCU)))]
 compile_error!(
@@ -136,12 +137,14 @@ module! {
 
 /// The module `rust_connector`: what exists once, while it is loaded.
 #[pin_data]
-pub struct Connector {
-    // Dropped in this order: nobody looks into the registry any more when that is freed.
+struct Connector {
+    // Dropped in this order: nobody looks for services any more when the last are freed.
     #[pin]
-    going: going::Watch,
+    unload: Notifier,
+    #[pin]
+    closed: Notifier,
     debugfs: debugfs::Files,
-    stragglers: Stragglers,
+    last_calls: c_core::LastCalls,
 }
 
 impl kernel::InPlaceModule for Connector {
@@ -153,57 +156,10 @@ impl kernel::InPlaceModule for Connector {
             changes::init();
         }
         try_pin_init!(Self {
-            stragglers: Stragglers,
-            going <- going::Watch::new(),
+            last_calls: c_core::LastCalls,
+            unload <- unload::watch(),
+            closed <- closed::watch(),
             debugfs: debugfs::Files::new(),
         })
     }
-}
-
-/// The last tasks that the core sent here.
-struct Stragglers;
-
-impl Drop for Stragglers {
-    /// Waits for the last tasks that the core sent here.
-    ///
-    /// Every module that registered an id is gone, and with it every id. But a task may have found
-    /// an id in the core's list before the id went, and have been preempted before its first
-    /// instruction in `dispatch`, or on `dispatch`'s last ones: nothing of ours counts it there. It
-    /// does not sleep in that stretch, so that waiting until every task has slept, or has been in
-    /// userspace, is waiting for it.
-    fn drop(&mut self) {
-        #[cfg(CONFIG_TASKS_RCU)]
-        // SAFETY: Modules are removed in process context, which may sleep.
-        unsafe {
-            bindings::synchronize_rcu_tasks()
-        };
-        // On a kernel that does not preempt itself, a task leaves that stretch before its CPU does
-        // anything else.
-        #[cfg(not(CONFIG_TASKS_RCU))]
-        // SAFETY: As above.
-        unsafe {
-            bindings::synchronize_rcu()
-        };
-        // SAFETY: No task is in this module's code any more, but for this one.
-        unsafe { registry::free() };
-    }
-}
-
-/// Whether something goes when `module` goes: because that module owns it, or because one of
-/// the functions at `code` or the object at `data` lies in its memory.
-///
-/// The owner that was named need not be the module whose code runs, so the addresses count as well.
-fn module_holds(
-    module: &bindings::module,
-    owner: *const bindings::module,
-    code: &[usize],
-    data: NonNull<()>,
-) -> bool {
-    let contains = |&address: &usize| {
-        module
-            .mem
-            .iter()
-            .any(|memory| address.wrapping_sub(memory.base.addr()) < memory.size as usize)
-    };
-    ptr::eq(owner, module) || code.iter().any(contains) || contains(&data.as_ptr().addr())
 }

@@ -4,8 +4,8 @@
 //!
 //! `stats` has a line for every registered id, a line for all that ever were, and how many messages
 //! came for an id that had just gone. `services` has what services say about themselves, see
-//! [`Handler::show`](crate::Handler::show). Reading them keeps registering and unregistering
-//! waiting, but no message.
+//! [`Handler::show`](crate::Handler::show). No lock is held while a service shows itself; only who
+//! unregisters it waits.
 
 #[cfg(CONFIG_DEBUG_FS)]
 mod file;
@@ -16,8 +16,9 @@ use kernel::{
 };
 
 use crate::{
-    dispatch,
+    c_core,
     registry,
+    service::Service,
     stats::Snapshot, //
 };
 
@@ -60,46 +61,52 @@ const HEADING: &str =
 fn show_line(
     f: &mut fmt::Formatter<'_>,
     id: impl fmt::Display,
-    counted: &Snapshot,
+    counted: Snapshot,
     running: i64,
     name: impl fmt::Display,
 ) -> fmt::Result {
     let Snapshot {
         received,
         replied,
-        dropped,
+        full,
+        gone,
+        no_memory,
+        other,
     } = counted;
     f.write_fmt(fmt!(
-        "{id} {received} {replied} {} {} {} {} {running} {name}\n",
-        dropped.full,
-        dropped.gone,
-        dropped.no_memory,
-        dropped.other
+        "{id} {received} {replied} {full} {gone} {no_memory} {other} {running} {name}\n"
     ))
 }
 
 fn show_stats(f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Ok((services, mut total)) = registry::list() else {
+        return f.write_str(NO_MEMORY);
+    };
     f.write_str(HEADING)?;
-    let mut total = Snapshot::default();
     let mut total_running = 0;
-    registry::for_each(|id, counted, registered| {
-        total += counted;
-        let Some(registered) = registered else {
-            return Ok(());
-        };
-        total_running += registered.running;
-        show_line(f, id, &counted, registered.running, registered.name)
-    })?;
-    show_line(f, "total", &total, total_running, "-")?;
-    f.write_fmt(fmt!("unclaimed {}\n", dispatch::unclaimed()))
+    for (service, counted) in &services {
+        let running = service.running();
+        total += *counted;
+        total_running += running;
+        show_line(f, service.id(), *counted, running, service.name())?;
+    }
+    show_line(f, "total", total, total_running, "-")?;
+    f.write_fmt(fmt!("unclaimed {}\n", c_core::unclaimed()))
 }
 
 fn show_services(f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    registry::for_each(|id, _, registered| {
-        let Some(registered) = registered else {
-            return Ok(());
+    let Ok((services, _)) = registry::list() else {
+        return f.write_str(NO_MEMORY);
+    };
+    for (service, _) in &services {
+        // One that goes meanwhile is left out.
+        let Some(running) = Service::visit(service) else {
+            continue;
         };
-        f.write_fmt(fmt!("{id} {}\n", registered.name))?;
-        registered.show(f)
-    })
+        f.write_fmt(fmt!("{} {}\n", service.id(), service.name()))?;
+        running.show(f)?;
+    }
+    Ok(())
 }
+
+const NO_MEMORY: &str = "no memory to list the ids\n";

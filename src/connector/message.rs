@@ -3,6 +3,7 @@
 //! Messages from userspace.
 
 use core::{
+    cell::OnceCell,
     marker::PhantomData,
     ptr::NonNull,
     slice, //
@@ -22,11 +23,12 @@ use crate::{
 ///
 /// # Invariants
 ///
-/// - `raw` is valid, for reads and writes, for a header and the `len` bytes of data behind it, for
-///   `'a`.
-/// - Only this value writes to the header, and nothing writes to the data.
+/// - `raw` is valid for reads, for a header and the `len` bytes of data behind it, for `'a`.
+/// - Nothing writes to the data. Nothing writes to the header unless `kept` has it.
 pub struct Message<'a> {
     raw: NonNull<bindings::cn_msg>,
+    /// The header as it was, once it is not any more.
+    kept: OnceCell<Header>,
     _raw: PhantomData<&'a bindings::cn_msg>,
 }
 
@@ -36,7 +38,7 @@ impl Message<'_> {
     /// # Safety
     ///
     /// `raw` must be the message that the core passed to our callback, which must not have
-    /// returned at the end of `'a`, and must not be used in any other way.
+    /// returned at the end of `'a`, and must not be written to but after [`Self::keep_header`].
     #[inline(always)]
     pub(crate) unsafe fn from_raw(raw: NonNull<bindings::cn_msg>) -> Self {
         // INVARIANT: The message is in an skb that the core holds. The core has checked that the
@@ -44,103 +46,82 @@ impl Message<'_> {
         // no more but to free it. The sender's own copy is another one.
         Self {
             raw,
+            kept: OnceCell::new(),
             _raw: PhantomData,
         }
     }
 
+    /// The header that is in memory.
     #[inline(always)]
-    fn raw(&self) -> &bindings::cn_msg {
-        // SAFETY: By the type's invariants. It is written to by `as_reply` and `shortened` alone,
-        // while nobody holds such a reference, since this type is not `Sync`.
-        unsafe { self.raw.as_ref() }
+    fn raw_header(&self) -> Header {
+        // SAFETY: By the type's invariants. This reference is gone before anybody writes.
+        let raw = unsafe { self.raw.as_ref() };
+        Header {
+            id: CbId {
+                idx: raw.id.idx,
+                val: raw.id.val,
+            },
+            seq: raw.seq,
+            ack: raw.ack,
+            len: raw.len,
+            flags: raw.flags,
+        }
+    }
+
+    /// The header as a whole.
+    #[inline]
+    pub fn header(&self) -> Header {
+        match self.kept.get() {
+            Some(header) => *header,
+            None => self.raw_header(),
+        }
     }
 
     /// The id that the message was sent to.
     #[inline]
     pub fn id(&self) -> CbId {
-        let id = &self.raw().id;
-        CbId {
-            idx: id.idx,
-            val: id.val,
-        }
+        self.header().id
     }
 
     /// The sequence number, chosen by the sender.
     #[inline]
     pub fn seq(&self) -> u32 {
-        self.raw().seq
+        self.header().seq
     }
 
     /// The acknowledge number, chosen by the sender. A reply carries this plus one.
     #[inline]
     pub fn ack(&self) -> u32 {
-        self.raw().ack
+        self.header().ack
     }
 
     /// The flags; they mean what the service says.
     #[inline]
     pub fn flags(&self) -> u16 {
-        self.raw().flags
+        self.header().flags
     }
 
     /// The data: exactly as many bytes as the header announces, at most
     /// [`wire::MAX_DATA_SIZE`](crate::wire::MAX_DATA_SIZE).
     #[inline]
     pub fn data(&self) -> &[u8] {
-        let len = self.raw().len.into();
+        let len = self.header().len.into();
         // SAFETY: `raw` is valid for a `cn_msg`, which `data` is the end of.
         let data = unsafe { &raw const (*self.raw.as_ptr()).data };
         // SAFETY: By the type's invariants.
         unsafe { slice::from_raw_parts(data.cast::<u8>(), len) }
     }
 
-    /// The header as a whole.
-    #[inline]
-    pub fn header(&self) -> Header {
-        Header {
-            id: self.id(),
-            seq: self.seq(),
-            ack: self.ack(),
-            len: self.raw().len,
-            flags: self.flags(),
-        }
-    }
-
-    /// Turns the message, where it lies, into its own reply, calls `send` with it and with how many
-    /// bytes of data it has, and turns it back.
-    ///
-    /// This spares a reply that repeats the request an allocation and a copy.
+    /// Where the message lies.
     #[inline(always)]
-    pub(crate) fn as_reply<R>(&self, send: impl FnOnce(NonNull<bindings::cn_msg>, u16) -> R) -> R {
-        let ack = self.ack_mut();
-        // SAFETY: `ack_mut` is valid for reads and writes.
-        unsafe { *ack = (*ack).wrapping_add(1) };
-        let result = send(self.raw, self.raw().len);
-        // SAFETY: As above.
-        unsafe { *ack = (*ack).wrapping_sub(1) };
-        result
+    pub(crate) fn as_ptr(&self) -> *mut bindings::cn_msg {
+        self.raw.as_ptr()
     }
 
-    /// Calls `f` while the message has only the first `len` bytes of its data.
-    ///
-    /// # Safety
-    ///
-    /// The message has at least `len` bytes of data.
-    pub(crate) unsafe fn shortened<R>(&self, len: u16, f: impl FnOnce() -> R) -> R {
-        let whole = self.raw().len;
-        // SAFETY: By the type's invariants the header is valid for writes, and only `self` writes
-        // to it: `self` is not `Sync`, and `data` does not reach into the header.
-        unsafe { (*self.raw.as_ptr()).len = len };
-        let result = f();
-        // SAFETY: As above.
-        unsafe { (*self.raw.as_ptr()).len = whole };
-        result
-    }
-
-    /// The header's `ack`, valid for reads and writes: see [`Self::shortened`].
+    /// Keeps the header as it is, and returns it: what is written to it in memory from now on is
+    /// not seen here.
     #[inline(always)]
-    fn ack_mut(&self) -> *mut u32 {
-        // SAFETY: `raw` is valid for a `cn_msg`.
-        unsafe { &raw mut (*self.raw.as_ptr()).ack }
+    pub(crate) fn keep_header(&self) -> Header {
+        *self.kept.get_or_init(|| self.raw_header())
     }
 }

@@ -1,35 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Services and their registration.
-//!
-//! # Unregistering waits
-//!
-//! Dropping a [`Registration`] returns only when no handler of it runs, and none will. This holds
-//! for handlers that sleep, and for any number of tasks in them; it does not wait for handlers of
-//! other registrations. A message that comes later is dropped, as if the id had never been.
-//!
-//! A handler must therefore not wait for something that only happens after the drop, and not drop
-//! its own registration: the drop would wait for the handler that it is called from. Such a thread
-//! is stuck for good, which is bad; the alternative would be a call into memory that is gone.
-//!
-//! # Leaking is safe
-//!
-//! A `Registration` that is never dropped ([`core::mem::forget`]) keeps its handler, which is
-//! pinned and so cannot be reused. When the module's own memory goes, the registrations that point
-//! into it are unregistered in the same way, with a warning in the kernel log.
+//! Registrations: what a module sees of its registered services.
 
 use core::ptr::NonNull;
 
 use kernel::{
     fmt,
     prelude::*,
-    str::CStr, //
+    str::CStr,
+    sync::Arc, //
 };
 
 use crate::{
-    registry::{
-        self,
-        Entry,
+    registry,
+    service::{
+        RawHandler,
         Service, //
     },
     CbId,
@@ -65,24 +50,44 @@ use crate::{
 /// }
 /// ```
 pub trait Handler: Send + Sync + 'static {
+    /// Whether [`closed`](Self::closed) is called.
+    const WANTS_CLOSED: bool = false;
+
     /// Handles a message that was sent to the id that this handler is registered for.
     ///
     /// # Context
     ///
     /// Process context, in the sender's `sendmsg(2)`, which returns after this did. May sleep, but
     /// the sender then waits, and so does whoever unregisters. May run in any number of tasks at
-    /// once, and does so before [`Registration::new`] has returned.
+    /// once, and does so before [`Registration::new`] has returned. No lock of the crate is held.
     ///
     /// Anyone may send, so that the message can hold anything: see [`Sender::capable`].
     fn handle(&self, message: &Message<'_>, sender: &Sender<'_>);
+
+    /// A socket of the connector was closed, whose messages came from this
+    /// [`portid`](Sender::portid): what is kept for that client can go. Another socket may have the
+    /// port by now.
+    ///
+    /// Called for every socket, whether it ever sent something to this service or not, if
+    /// [`WANTS_CLOSED`](Self::WANTS_CLOSED) is true. By default does nothing.
+    ///
+    /// # Context
+    ///
+    /// Process context, in the client's `close(2)` or exit. May sleep. No lock of the crate is
+    /// held. Whoever unregisters waits for this as for a message's handler.
+    ///
+    /// C counterpart: `NETLINK_URELEASE`, see `netlink_register_notifier()`.
+    fn closed(&self, portid: u32) {
+        let _ = portid;
+    }
 
     /// Writes what the service has to say about itself, for `rust_connector/services` in debugfs:
     /// a line `name value` a counter. By default nothing.
     ///
     /// # Context
     ///
-    /// Process context; may sleep. Must not register or unregister anything, which waits until this
-    /// has returned.
+    /// Process context, in the reader's `read(2)`; may sleep. No lock of the crate is held. Whoever
+    /// unregisters waits for this as for a message's handler.
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let _ = f;
         Ok(())
@@ -91,24 +96,39 @@ pub trait Handler: Send + Sync + 'static {
 
 /// A registered id, and the handler that gets its messages.
 ///
-/// Dropping it unregisters the id and waits for running handlers: see the
-/// [module's documentation](self).
+/// An ordinary value: it can be moved, put into a `static` or a list, and dropped by any task that
+/// may sleep. The crate keeps the handler in memory of its own.
+///
+/// # Unregistering waits
+///
+/// Dropping it unregisters the id, and returns only when no handler of it runs, and none will. This
+/// holds for handlers that sleep, and for any number of tasks in them; it does not wait for
+/// handlers of other registrations. A message that comes later is dropped, as if the id had never
+/// been. The id can be registered again at once, also while the old handlers are waited for.
+///
+/// A handler must therefore not wait for something that only happens after the drop, and not drop
+/// its own registration: the drop would wait for the handler that it is called from. Such a thread
+/// is stuck for good, which is bad; the alternative would be a call into memory that is gone.
+///
+/// # Leaking is safe
+///
+/// A `Registration` that is never dropped ([`core::mem::forget`]) keeps its handler. When the
+/// module goes whose code the handler is, the id is unregistered in the same way, with a warning in
+/// the kernel log; the handler's memory is not freed then.
 ///
 /// # Invariants
 ///
-/// `entry` was registered with a pointer to `handler`.
-#[pin_data(PinnedDrop)]
+/// `service` was registered with a pointer to what `handler` owns.
 pub struct Registration<T: Handler> {
-    #[pin]
-    handler: T,
-    entry: Entry,
+    service: Arc<Service>,
+    // Dropped after `drop` has unregistered the service.
+    handler: Pin<KBox<T>>,
 }
 
 impl<T: Handler> Registration<T> {
-    /// Registers `handler` for `id`.
+    /// Registers `handler` for `id`. It is a value, or an initialiser of one that must be pinned.
     ///
-    /// `name` is what `/proc/net/connector` shows, of which it keeps 31 bytes. `owner` is the
-    /// module that [`kernel::Module::init`] is given.
+    /// `name` is what `/proc/net/connector` shows, of which it keeps 31 bytes.
     ///
     /// May sleep. C counterpart: `cn_add_callback()`.
     ///
@@ -118,50 +138,33 @@ impl<T: Handler> Registration<T> {
     /// - `ENOMEM`: no memory.
     /// - `EAGAIN`: the connector core is not up yet.
     /// - What initialising `handler` returns.
-    ///
-    /// The kernel log says which id it was, under which name.
-    pub fn new<'a, E>(
-        owner: &'static ThisModule,
-        id: CbId,
-        name: &'a CStr,
-        handler: impl PinInit<T, E> + 'a,
-    ) -> impl PinInit<Self, Error> + 'a
+    pub fn new<E>(id: CbId, name: &CStr, handler: impl PinInit<T, E>) -> Result<Self>
     where
         Error: From<E>,
-        E: 'a,
     {
-        try_pin_init!(&this in Self {
-            handler <- handler,
-            entry: {
-                // SAFETY: `this` points to memory for a `Self`.
-                let handler = unsafe { &raw mut (*this.as_ptr()).handler };
-                // SAFETY: A pointer to a field is not null.
-                let handler = unsafe { NonNull::new_unchecked(handler) };
-                // SAFETY: `handler` is initialised, and pinned: it stays valid until `Self` is
-                // dropped, which unregisters the entry first, or for good if it never is. The one
-                // exception is memory of a module that goes, which unregisters what belongs to it.
-                // `Handler` is `Sync` and so may be called from any task.
-                //
-                // INVARIANT: Registered with a pointer to `handler`.
-                unsafe {
-                    registry::register(
-                        owner,
-                        id,
-                        name,
-                        Service {
-                            handler: handler.cast(),
-                            call: call::<T>,
-                            show: show::<T>,
-                        },
-                    )?
-                }
-            },
+        let handler = KBox::pin_init(handler, GFP_KERNEL)?;
+        // SAFETY: The functions take a pointer to a `T`. `Self` keeps that until it has
+        // unregistered the service, which waits until its slot was drained; or for good if it is
+        // never dropped. The functions' code goes with its module, and then the service is
+        // unregistered before. `Handler` is `Sync`, so that they may be called from any task.
+        let raw = unsafe {
+            RawHandler::new(
+                NonNull::from(&*handler).cast(),
+                handle::<T>,
+                show::<T>,
+                if T::WANTS_CLOSED { Some(closed::<T>) } else { None },
+            )
+        };
+        // INVARIANT: Registered with a pointer to what `handler` owns.
+        Ok(Self {
+            service: registry::register(id, name, raw)?,
+            handler,
         })
     }
 
     /// The id.
     pub fn id(&self) -> CbId {
-        self.entry.id()
+        self.service.id()
     }
 
     /// The handler.
@@ -170,10 +173,9 @@ impl<T: Handler> Registration<T> {
     }
 }
 
-#[pinned_drop]
-impl<T: Handler> PinnedDrop for Registration<T> {
-    fn drop(self: Pin<&mut Self>) {
-        registry::unregister(&self.entry);
+impl<T: Handler> Drop for Registration<T> {
+    fn drop(&mut self) {
+        registry::unregister(&self.service);
     }
 }
 
@@ -182,9 +184,19 @@ impl<T: Handler> PinnedDrop for Registration<T> {
 /// # Safety
 ///
 /// `handler` must point to a `T` that stays valid during the call.
-unsafe fn call<T: Handler>(handler: NonNull<()>, message: &Message<'_>, sender: &Sender<'_>) {
+unsafe fn handle<T: Handler>(handler: NonNull<()>, message: &Message<'_>, sender: &Sender<'_>) {
     // SAFETY: By this function's contract.
     unsafe { handler.cast::<T>().as_ref() }.handle(message, sender);
+}
+
+/// Tells a handler of type `T` that a socket was closed.
+///
+/// # Safety
+///
+/// `handler` must point to a `T` that stays valid during the call.
+unsafe fn closed<T: Handler>(handler: NonNull<()>, portid: u32) {
+    // SAFETY: By this function's contract.
+    unsafe { handler.cast::<T>().as_ref() }.closed(portid);
 }
 
 /// Has a handler of type `T` show itself.

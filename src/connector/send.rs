@@ -2,7 +2,10 @@
 
 //! Messages to userspace.
 //!
-//! All of this may be called from process context and, with `GFP_ATOMIC`, from softirq.
+//! All of this may be called from process context and, with `GFP_ATOMIC`, from softirq. Of the
+//! allocation flags `GFP_KERNEL`, `GFP_KERNEL_ACCOUNT`, `GFP_ATOMIC` and `GFP_NOWAIT` mean what they
+//! say; others that are added make no difference. That there is no memory is an error, and no
+//! warning in the kernel log.
 //!
 //! **A client that does not read blocks nobody.** A message to a port whose buffer is full is not
 //! sent, and the caller gets [`SendError::Full`], whatever the flags say: in C, flags that allow
@@ -22,13 +25,16 @@ use core::{
 };
 
 use kernel::{
-    alloc::Flags,
+    alloc::{
+        flags::__GFP_NOWARN,
+        Flags, //
+    },
     prelude::*, //
 };
 
 use crate::{
     bindings,
-    sender::SocketId,
+    socket::SocketId,
     CbId,
     Group,
     Header,
@@ -400,16 +406,21 @@ unsafe fn to_destination(
     }
 }
 
-/// The C form of `flags`, as far as it means anything for sending: the kernel crate keeps the
-/// number to itself.
+/// The C form of `flags`, as far as it means something for sending: whether to sleep, which reserves
+/// to touch, and whom to account to. The kernel crate keeps the number to itself.
+///
+/// Never with the warning that a large allocation failed: the caller is told.
 fn to_gfp(flags: Flags) -> bindings::gfp_t {
-    if flags.contains(GFP_KERNEL) {
+    let gfp = if flags.contains(GFP_KERNEL_ACCOUNT) {
+        bindings::GFP_KERNEL_ACCOUNT
+    } else if flags.contains(GFP_KERNEL) {
         bindings::GFP_KERNEL
     } else if flags.contains(GFP_ATOMIC) {
         bindings::GFP_ATOMIC
     } else {
         bindings::GFP_NOWAIT
-    }
+    };
+    gfp | bindings::__GFP_NOWARN
 }
 
 /// Lays a message out as C wants it, and calls `f` with it.
@@ -430,7 +441,7 @@ fn with_cn_msg<R>(
     if let Some(bytes) = lay_out(header, data, &mut on_stack.0) {
         return Ok(f(NonNull::from(bytes).cast()));
     }
-    let mut allocated = KVec::with_capacity(Header::SIZE + data.len(), flags)?;
+    let mut allocated = KVec::with_capacity(Header::SIZE + data.len(), flags | __GFP_NOWARN)?;
     let room = allocated.spare_capacity_mut();
     let bytes = lay_out(header, data, room).ok_or(SendError::NoMemory)?;
     Ok(f(NonNull::from(bytes).cast()))

@@ -2,18 +2,28 @@
 
 //! Who sent a message, and answering it.
 
-use core::num::NonZero;
+use core::{
+    cell::OnceCell,
+    marker::PhantomData,
+    num::NonZero,
+    ptr::NonNull, //
+};
 
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    task::Kuid, //
+};
 
 use crate::{
     bindings,
+    in_place,
     send::{
         self,
         Destination,
         OutMessage, //
     },
-    stats::Stats,
+    service::Running,
+    socket::SocketId,
     Message,
     SendError, //
 };
@@ -40,17 +50,28 @@ impl Capability {
     }
 }
 
-/// Which socket a message came from, or would go to.
+/// A group id, as the kernel has it: without a user namespace it is no number.
 ///
-/// Two of them are equal if they mean the same socket. A handler that keeps one to recognise a
-/// [`Listener`](crate::Listener) must expect that the socket was closed meanwhile, and that
-/// another one took its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SocketId(usize);
+/// C counterpart: `kgid_t`.
+#[derive(Clone, Copy)]
+pub struct Kgid(bindings::kgid_t);
 
-impl SocketId {
-    pub(crate) fn new(socket: *const bindings::sock) -> Self {
-        Self(socket.addr())
+impl Kgid {
+    /// The raw C type: the number in the initial user namespace.
+    pub fn into_raw(self) -> bindings::kgid_t {
+        self.0
+    }
+
+    /// The number that this group has in the user namespace of the current task: in a handler, the
+    /// sender's. A group that it does not know is the overflow group, 65534.
+    ///
+    /// C counterpart: `from_kgid_munged()`.
+    pub fn into_gid_in_current_ns(self) -> u32 {
+        #[cfg(CONFIG_USER_NS)]
+        // SAFETY: The current task's namespace lives as long as the task is in here.
+        return unsafe { bindings::from_kgid_munged(bindings::current_user_ns(), self.0) };
+        #[cfg(not(CONFIG_USER_NS))]
+        self.0.val
     }
 }
 
@@ -63,39 +84,68 @@ impl SocketId {
 ///
 /// # Invariants
 ///
-/// `parms.portid` is not 0: netlink gives a socket a port before it sends.
+/// - `parms` is valid for `'a`, and nothing writes to it unless `kept` has it.
+/// - `parms.portid` is not 0: netlink gives a socket a port before it sends.
 pub struct Sender<'a> {
-    parms: &'a bindings::netlink_skb_parms,
-    stats: &'a Stats,
+    parms: NonNull<bindings::netlink_skb_parms>,
+    /// What `parms` was, once it is not any more.
+    kept: OnceCell<bindings::netlink_skb_parms>,
+    running: &'a Running,
+    _parms: PhantomData<&'a bindings::netlink_skb_parms>,
 }
 
 impl<'a> Sender<'a> {
     /// # Safety
     ///
     /// `parms` must be what the core passed to our callback, which must not have returned at the
-    /// end of `'a`.
+    /// end of `'a`, and must not be written to but after [`Self::keep_parms`].
     #[inline(always)]
     pub(crate) unsafe fn from_raw(
-        parms: *const bindings::netlink_skb_parms,
-        stats: &'a Stats,
+        parms: NonNull<bindings::netlink_skb_parms>,
+        running: &'a Running,
     ) -> Self {
+        // INVARIANT: The core passes a pointer into the control block of an skb that it holds.
         Self {
-            // SAFETY: The core passes a pointer into the control block of an skb that it holds,
-            // and nothing writes to it meanwhile.
-            parms: unsafe { &*parms },
-            stats,
+            parms,
+            kept: OnceCell::new(),
+            running,
+            _parms: PhantomData,
         }
+    }
+
+    #[inline(always)]
+    fn parms(&self) -> &bindings::netlink_skb_parms {
+        match self.kept.get() {
+            Some(kept) => kept,
+            // SAFETY: By the type's invariants. Whoever writes there keeps it before, and has no
+            // such reference.
+            None => unsafe { self.parms.as_ref() },
+        }
+    }
+
+    /// Where the parameters lie, unless they were kept.
+    #[inline(always)]
+    pub(crate) fn unkept_parms(&self) -> Option<*mut bindings::netlink_skb_parms> {
+        self.kept.get().is_none().then_some(self.parms.as_ptr())
+    }
+
+    /// Keeps the parameters as they are: what is written to them in memory from now on is not seen
+    /// here.
+    #[inline(always)]
+    pub(crate) fn keep_parms(&self) {
+        // SAFETY: By the type's invariants `parms` can be read, and all of it is plain data.
+        self.kept.get_or_init(|| unsafe { self.parms.as_ptr().read() });
     }
 
     /// The port id of the socket that sent the message: the address of a reply.
     #[inline]
     pub fn portid(&self) -> u32 {
-        self.parms.portid
+        self.parms().portid
     }
 
     /// The socket that sent the message.
     pub fn socket(&self) -> SocketId {
-        SocketId::new(self.parms.sk)
+        SocketId::new(self.parms().sk)
     }
 
     /// The process id of the sender (its `tgid`), as its own pid namespace numbers it.
@@ -103,19 +153,23 @@ impl<'a> Sender<'a> {
     /// A sender with the right capabilities can set another one (`SCM_CREDENTIALS`).
     #[inline]
     pub fn pid(&self) -> u32 {
-        self.parms.creds.pid
+        self.parms().creds.pid
     }
 
-    /// The user id of the sender, in the initial user namespace.
+    /// The effective user id that the sender **claims**. For display.
+    ///
+    /// A sender with the right capabilities can claim another one than its own
+    /// (`SCM_CREDENTIALS`), and a set-user-id program can be made to send for others: whoever
+    /// decides by this acts for the wrong one. [`Self::capable`] is for that.
     #[inline]
-    pub fn uid(&self) -> u32 {
-        self.parms.creds.uid.val
+    pub fn uid(&self) -> Kuid {
+        Kuid::from_raw(self.parms().creds.uid)
     }
 
-    /// The group id of the sender, in the initial user namespace.
+    /// The effective group id that the sender **claims**. For display, as [`Self::uid`].
     #[inline]
-    pub fn gid(&self) -> u32 {
-        self.parms.creds.gid.val
+    pub fn gid(&self) -> Kgid {
+        Kgid(self.parms().creds.gid)
     }
 
     /// Whether both the process that opened the socket had, and the sending process has, a
@@ -134,7 +188,7 @@ impl<'a> Sender<'a> {
         // points to is open; the initial user namespace lives forever.
         unsafe {
             bindings::__netlink_ns_capable(
-                self.parms,
+                self.parms(),
                 &raw mut bindings::init_user_ns,
                 capability.0,
             )
@@ -144,8 +198,8 @@ impl<'a> Sender<'a> {
     /// Replies to `message`: same id, `seq` and flags, its `ack` plus one, and `data`.
     ///
     /// Never waits for room: a reply that finds none is dropped and counted, and the client is
-    /// told, see [`SendError::Full`]. Where `data` is [`Message::data`] or a beginning of it, the
-    /// reply needs no memory of ours.
+    /// told, see [`SendError::Full`]. The first reply to a message whose `data` is
+    /// [`Message::data`] mostly needs neither memory nor a copy.
     ///
     /// May be called any number of times for a message, and allocates without sleeping.
     ///
@@ -158,32 +212,18 @@ impl<'a> Sender<'a> {
     #[inline]
     pub fn reply(&self, message: &Message<'_>, data: &[u8]) -> Result<(), SendError> {
         let own = message.data();
-        if data.as_ptr() != own.as_ptr() || data.len() > own.len() {
-            self.reply_with(message, data)
-        } else if data.len() == own.len() {
-            self.reply_in_place(message)
+        let in_place = if data.as_ptr() == own.as_ptr() && data.len() == own.len() {
+            in_place::reply(message, self)
         } else {
-            // CAST: The message's own length is 16 bits wide, and larger.
-            // SAFETY: See the condition.
-            unsafe { message.shortened(data.len() as u16, || self.reply_in_place(message)) }
-        }
+            None
+        };
+        let result = in_place.unwrap_or_else(|| self.reply_with_copy(message, data));
+        self.running.count_reply(result)
     }
 
-    /// Replies with the message's own data.
-    fn reply_in_place(&self, message: &Message<'_>) -> Result<(), SendError> {
-        let returned = message.as_reply(|raw, len| {
-            // SAFETY: `raw` has a header that says `len`, and as many bytes of data.
-            unsafe { send::unicast(raw, len, self.portid(), bindings::GFP_NOWAIT) }
-        });
-        self.stats.count_reply(returned)
-    }
-
-    /// Replies with other data.
-    fn reply_with(&self, message: &Message<'_>, data: &[u8]) -> Result<(), SendError> {
+    fn reply_with_copy(&self, message: &Message<'_>, data: &[u8]) -> Result<(), SendError> {
         let reply = OutMessage::reply(&message.header(), data);
-        let portid = NonZero::new(self.portid()).ok_or(SendError::NoSuchPort);
-        let result =
-            portid.and_then(|portid| send::send(&reply, Destination::Port(portid), GFP_NOWAIT));
-        self.stats.count_reply(result)
+        let portid = NonZero::new(self.portid()).ok_or(SendError::NoSuchPort)?;
+        send::send(&reply, Destination::Port(portid), GFP_NOWAIT)
     }
 }

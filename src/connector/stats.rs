@@ -5,7 +5,10 @@
 //! They are relaxed atomics: each is exact, but two of them read one after the other need not
 //! belong to the same instant.
 
-use core::ops::AddAssign;
+use core::ops::{
+    AddAssign,
+    Sub, //
+};
 
 use kernel::sync::atomic::{
     Atomic,
@@ -14,90 +17,99 @@ use kernel::sync::atomic::{
 
 use crate::SendError;
 
-/// What became of the replies to the messages of an id.
-pub(crate) struct Stats {
-    replied: Atomic<u64>,
-    dropped: Dropped<Atomic<u64>>,
-}
-
 /// Replies that did not reach the client, by reason.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Dropped<C> {
-    /// The client's receive buffer was full.
-    pub(crate) full: C,
-    /// The client had closed its socket.
-    pub(crate) gone: C,
-    /// There was no memory.
-    pub(crate) no_memory: C,
-    /// The reply was too large, or netlink refused it.
-    pub(crate) other: C,
+pub(crate) struct Dropped {
+    full: Atomic<u64>,
+    gone: Atomic<u64>,
+    no_memory: Atomic<u64>,
+    other: Atomic<u64>,
 }
 
-/// [`Stats`] as they were at one time.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Snapshot {
-    pub(crate) received: i64,
-    pub(crate) replied: u64,
-    pub(crate) dropped: Dropped<u64>,
-}
-
-impl AddAssign for Snapshot {
-    fn add_assign(&mut self, other: Self) {
-        self.received += other.received;
-        self.replied += other.replied;
-        self.dropped.full += other.dropped.full;
-        self.dropped.gone += other.dropped.gone;
-        self.dropped.no_memory += other.dropped.no_memory;
-        self.dropped.other += other.dropped.other;
-    }
-}
-
-impl Stats {
+impl Dropped {
     pub(crate) const fn new() -> Self {
         Self {
-            replied: Atomic::new(0),
-            dropped: Dropped {
-                full: Atomic::new(0),
-                gone: Atomic::new(0),
-                no_memory: Atomic::new(0),
-                other: Atomic::new(0),
-            },
+            full: Atomic::new(0),
+            gone: Atomic::new(0),
+            no_memory: Atomic::new(0),
+            other: Atomic::new(0),
         }
     }
 
-    /// Counts what became of a reply, and returns it.
-    #[inline(always)]
-    pub(crate) fn count_reply(&self, result: Result<(), SendError>) -> Result<(), SendError> {
-        match result {
-            Ok(()) => self.replied.add(1, Relaxed),
-            Err(error) => self.count_dropped(error),
-        }
-        result
-    }
-
+    /// Counts a reply that was dropped.
     #[cold]
     #[inline(never)]
-    fn count_dropped(&self, error: SendError) {
+    pub(crate) fn count(&self, error: SendError) {
         let counter = match error {
-            SendError::Full => &self.dropped.full,
-            SendError::NoSuchPort => &self.dropped.gone,
-            SendError::NoMemory => &self.dropped.no_memory,
-            _ => &self.dropped.other,
+            SendError::Full => &self.full,
+            SendError::NoSuchPort => &self.gone,
+            SendError::NoMemory => &self.no_memory,
+            _ => &self.other,
         };
         counter.add(1, Relaxed);
     }
 
-    /// The counters as they are now, with what [`Slot`](crate::slot::Slot) counts.
-    pub(crate) fn snapshot(&self, received: i64) -> Snapshot {
+    /// The counters as they are now, with those that are kept elsewhere.
+    pub(crate) fn snapshot(&self, received: u64, replied: u64) -> Snapshot {
         Snapshot {
             received,
-            replied: self.replied.load(Relaxed),
-            dropped: Dropped {
-                full: self.dropped.full.load(Relaxed),
-                gone: self.dropped.gone.load(Relaxed),
-                no_memory: self.dropped.no_memory.load(Relaxed),
-                other: self.dropped.other.load(Relaxed),
-            },
+            replied,
+            full: self.full.load(Relaxed),
+            gone: self.gone.load(Relaxed),
+            no_memory: self.no_memory.load(Relaxed),
+            other: self.other.load(Relaxed),
         }
+    }
+}
+
+/// What became of the messages to an id, or to all ids, by some time.
+#[derive(Clone, Copy)]
+pub(crate) struct Snapshot {
+    /// Messages that the handler was called with.
+    pub(crate) received: u64,
+    /// Replies that were sent.
+    pub(crate) replied: u64,
+    /// Replies that were not: the client's receive buffer was full.
+    pub(crate) full: u64,
+    /// The client had closed its socket.
+    pub(crate) gone: u64,
+    /// There was no memory.
+    pub(crate) no_memory: u64,
+    /// The reply was too large, or netlink refused it.
+    pub(crate) other: u64,
+}
+
+impl Snapshot {
+    pub(crate) const ZERO: Self = Self {
+        received: 0,
+        replied: 0,
+        full: 0,
+        gone: 0,
+        no_memory: 0,
+        other: 0,
+    };
+
+    fn zip(self, other: Self, f: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            received: f(self.received, other.received),
+            replied: f(self.replied, other.replied),
+            full: f(self.full, other.full),
+            gone: f(self.gone, other.gone),
+            no_memory: f(self.no_memory, other.no_memory),
+            other: f(self.other, other.other),
+        }
+    }
+}
+
+impl AddAssign for Snapshot {
+    fn add_assign(&mut self, other: Self) {
+        *self = self.zip(other, u64::wrapping_add);
+    }
+}
+
+impl Sub for Snapshot {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        self.zip(earlier, u64::wrapping_sub)
     }
 }

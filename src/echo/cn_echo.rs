@@ -42,14 +42,12 @@ impl Handler for Echo {
     }
 }
 
-#[pin_data]
 struct CnEcho {
-    #[pin]
-    registration: Registration<Echo>,
+    _echo: Registration<Echo>,
 }
 
-impl kernel::InPlaceModule for CnEcho {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+impl kernel::Module for CnEcho {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
         #[expect(
             clippy::clone_on_copy,
             reason = "value() is a reference before Linux 7.3"
@@ -58,8 +56,8 @@ impl kernel::InPlaceModule for CnEcho {
             idx: module_parameters::idx.value().clone(),
             val: module_parameters::val.value().clone(),
         };
-        try_pin_init!(Self {
-            registration <- Registration::new(module, id, c"cn_echo", Echo),
-        })
+        let echo = Registration::new(id, c"cn_echo", Echo)
+            .inspect_err(|error| pr_err!("cannot register {id}: {error:?}\n"))?;
+        Ok(Self { _echo: echo })
     }
 }

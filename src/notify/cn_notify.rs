@@ -120,27 +120,19 @@ impl Handler for Service {
     }
 }
 
-#[pin_data]
 struct CnNotify {
-    #[pin]
-    registration: Registration<Service>,
+    _service: Registration<Service>,
 }
 
-impl kernel::InPlaceModule for CnNotify {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        pin_init::pin_init_scope(move || {
-            let requests = Arc::pin_init(Requests::new(), GFP_KERNEL)?;
-            if !changes::CAN_SEE_C_MODULES {
-                pr_info!("no kretprobes in this kernel: the ids of C modules are not seen\n");
-            }
-            Ok(try_pin_init!(Self {
-                registration <- Registration::new(
-                    module,
-                    CbId::NOTIFY,
-                    c"cn_notify",
-                    Service::new(module, requests),
-                ),
-            }))
+impl kernel::Module for CnNotify {
+    fn init(module: &'static ThisModule) -> Result<Self> {
+        let requests = Arc::pin_init(Requests::new(), GFP_KERNEL)?;
+        if !changes::CAN_SEE_C_MODULES {
+            pr_info!("no kretprobes in this kernel: the ids of C modules are not seen\n");
+        }
+        let service = Service::new(module, requests);
+        Ok(Self {
+            _service: Registration::new(CbId::NOTIFY, c"cn_notify", service)?,
         })
     }
 }

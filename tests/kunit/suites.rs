@@ -6,12 +6,9 @@
 //! once more, with them; it is never shipped. Loading it runs them. The two cannot be loaded at the
 //! same time.
 
-use core::{
-    mem::{
-        offset_of,
-        size_of, //
-    },
-    ptr::NonNull, //
+use core::mem::{
+    offset_of,
+    size_of, //
 };
 
 use kernel::{
@@ -22,17 +19,17 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
-        Arc,
-        Completion, //
+        Arc, //
     }, //
 };
 
 use crate::{
     bindings,
     registry,
+    c_core::TABLE,
     slot::{
-        Slot,
-        Target, //
+        Lane,
+        Slot, //
     },
     CbId,
     Group,
@@ -208,136 +205,94 @@ mod bounds {
     }
 }
 
-/// What a slot leads to in these tests: nothing is called.
-fn not_called(_: NonNull<()>, _: &Message<'_>, _: &Sender<'_>) {}
+fn slot() -> Result<Arc<Slot>> {
+    Arc::pin_init(Slot::new(), GFP_KERNEL)
+}
 
-fn target(drained: &Completion) -> Target {
-    Target {
-        call: not_called,
-        handler: NonNull::dangling(),
-        drained: NonNull::from(drained),
+/// Leaves a lane of the slot.
+fn leave(slot: &Slot, lane: Option<&Lane>) {
+    assert!(lane.is_some());
+    if let Some(lane) = lane {
+        // SAFETY: Whoever calls this has entered that lane and not left it yet.
+        unsafe { Slot::leave(slot, lane) };
     }
-}
-
-/// Whether a completion is completed; the kernel crate can only wait for it.
-fn is_complete(completion: &Completion) -> bool {
-    // A `Completion` is a `completion` and nothing else.
-    const { assert!(size_of::<Completion>() == size_of::<bindings::completion>()) };
-    let raw = core::ptr::from_ref(completion).cast::<bindings::completion>();
-    // SAFETY: See above.
-    unsafe { (&raw const (*raw).done).read_volatile() != 0 }
-}
-
-fn completion() -> Result<Arc<Completion>> {
-    Arc::pin_init(Completion::new(), GFP_KERNEL)
 }
 
 #[kunit_tests(connector_slot)]
-mod slot {
+mod slots {
     use super::*;
 
     #[test]
-    fn a_new_slot_is_closed() {
-        static SLOT: Slot = Slot::new();
-        assert!(SLOT.enter().is_none());
-        assert_eq!(SLOT.running(), 0);
-        assert_eq!(SLOT.snapshot().received, 0);
-    }
-
-    #[test]
-    fn closing_an_empty_slot_completes_at_once() -> Result {
-        static SLOT: Slot = Slot::new();
-        let drained = completion()?;
-        // SAFETY: Nobody else knows the slot, and `drained` outlives its being open.
-        unsafe { SLOT.open(target(&drained)) };
-        assert!(!is_complete(&drained));
-        // SAFETY: It is open.
-        unsafe { SLOT.close() };
-        assert!(is_complete(&drained));
+    fn closing_an_empty_slot_drains_it_at_once() -> Result {
+        let slot = slot()?;
+        assert!(!slot.is_drained());
+        assert_eq!(slot.close(), 0);
+        assert!(slot.is_drained());
+        slot.wait_until_drained();
         Ok(())
     }
 
     #[test]
-    fn the_last_one_to_leave_completes() -> Result {
-        static SLOT: Slot = Slot::new();
-        let drained = completion()?;
-        // SAFETY: Nobody else knows the slot, and `drained` outlives its being open.
-        unsafe { SLOT.open(target(&drained)) };
-        let first = SLOT.enter();
-        let second = SLOT.enter();
-        assert!(first.is_some() && second.is_some());
-        assert_eq!(SLOT.running(), 2);
-        // SAFETY: It is open.
-        unsafe { SLOT.close() };
-        assert!(!is_complete(&drained));
-        assert_eq!(SLOT.running(), 2);
-        drop(first);
-        assert!(!is_complete(&drained));
-        assert_eq!(SLOT.running(), 1);
-        drop(second);
-        assert!(is_complete(&drained));
-        assert_eq!(SLOT.running(), 0);
+    fn the_last_one_to_leave_drains() -> Result {
+        let slot = slot()?;
+        let first = slot.enter();
+        let second = slot.enter();
+        assert_eq!(slot.running(), 2);
+        assert_eq!(slot.close(), 2);
+        assert!(!slot.is_drained());
+        assert_eq!(slot.running(), 2);
+        leave(&slot, first);
+        assert!(!slot.is_drained());
+        assert_eq!(slot.running(), 1);
+        leave(&slot, second);
+        assert!(slot.is_drained());
+        assert_eq!(slot.running(), 0);
+        slot.wait_until_drained();
         Ok(())
     }
 
     #[test]
-    fn one_who_left_before_the_closing_does_not_complete() -> Result {
-        static SLOT: Slot = Slot::new();
-        let drained = completion()?;
-        // SAFETY: Nobody else knows the slot, and `drained` outlives its being open.
-        unsafe { SLOT.open(target(&drained)) };
-        drop(SLOT.enter());
-        let inside = SLOT.enter();
-        drop(SLOT.enter());
-        assert!(!is_complete(&drained));
-        // SAFETY: It is open.
-        unsafe { SLOT.close() };
-        assert!(!is_complete(&drained));
-        drop(inside);
-        assert!(is_complete(&drained));
-        assert_eq!(SLOT.snapshot().received, 3);
+    fn one_who_left_before_the_closing_does_not_drain() -> Result {
+        let slot = slot()?;
+        leave(&slot, slot.enter());
+        let inside = slot.enter();
+        leave(&slot, slot.enter());
+        assert_eq!(slot.received(), 3);
+        assert_eq!(slot.close(), 3);
+        assert!(!slot.is_drained());
+        leave(&slot, inside);
+        assert!(slot.is_drained());
         Ok(())
     }
 
     #[test]
-    fn who_is_turned_away_neither_counts_nor_completes() -> Result {
-        static SLOT: Slot = Slot::new();
-        let drained = completion()?;
-        // SAFETY: Nobody else knows the slot, and `drained` outlives its being open.
-        unsafe { SLOT.open(target(&drained)) };
-        let inside = SLOT.enter();
-        // SAFETY: It is open.
-        unsafe { SLOT.close() };
+    fn a_visitor_is_waited_for_but_not_counted() -> Result {
+        let slot = slot()?;
+        let visitor = slot.visit();
+        assert_eq!(slot.running(), 0);
+        assert_eq!(slot.received(), 0);
+        assert_eq!(slot.close(), 0);
+        assert!(!slot.is_drained());
+        assert!(slot.visit().is_none());
+        leave(&slot, visitor);
+        assert!(slot.is_drained());
+        Ok(())
+    }
+
+    #[test]
+    fn who_is_turned_away_neither_counts_nor_drains() -> Result {
+        let slot = slot()?;
+        let inside = slot.enter();
+        assert_eq!(slot.close(), 1);
         for _ in 0..1000 {
-            assert!(SLOT.enter().is_none());
+            assert!(slot.enter().is_none());
+            assert!(slot.visit().is_none());
         }
-        assert!(!is_complete(&drained));
-        assert_eq!(SLOT.running(), 1);
-        assert_eq!(SLOT.snapshot().received, 1);
-        drop(inside);
-        assert!(is_complete(&drained));
-        Ok(())
-    }
-
-    #[test]
-    fn a_slot_can_be_opened_again_and_goes_on_counting() -> Result {
-        static SLOT: Slot = Slot::new();
-        for round in 1..=100 {
-            let drained = completion()?;
-            // SAFETY: Nobody is inside, and `drained` outlives the slot's being open.
-            unsafe { SLOT.open(target(&drained)) };
-            let inside = SLOT.enter();
-            drop(SLOT.enter());
-            assert_eq!(SLOT.running(), 1);
-            assert_eq!(SLOT.snapshot().received, 2 * round);
-            // SAFETY: It is open.
-            unsafe { SLOT.close() };
-            assert!(SLOT.enter().is_none());
-            assert!(!is_complete(&drained));
-            drop(inside);
-            assert!(is_complete(&drained));
-            assert_eq!(SLOT.snapshot().received, 2 * round);
-        }
+        assert!(!slot.is_drained());
+        assert_eq!(slot.running(), 1);
+        leave(&slot, inside);
+        assert!(slot.is_drained());
+        assert_eq!(slot.running(), 0);
         Ok(())
     }
 }
@@ -362,26 +317,16 @@ impl Handler for Counted {
     fn handle(&self, _message: &Message<'_>, _sender: &Sender<'_>) {}
 }
 
-fn register(id: CbId, count: &'static Atomic<i32>) -> Result<Pin<KBox<Registration<Counted>>>> {
-    let handler = Counted::new(count);
-    KBox::pin_init(
-        Registration::new(this_module(), id, c"connector_kunit", handler),
-        GFP_KERNEL,
-    )
+fn register(id: CbId, count: &'static Atomic<i32>) -> Result<Registration<Counted>> {
+    Registration::new(id, c"connector_kunit", Counted::new(count))
 }
 
 /// How many ids are registered, and whether `id` is.
 fn registered(id: CbId) -> (usize, bool) {
-    let mut count = 0;
-    let mut found = false;
-    let _: Result<(), ()> = registry::for_each(|listed, _, registered| {
-        if registered.is_some() {
-            count += 1;
-            found |= listed == id;
-        }
-        Ok(())
-    });
-    (count, found)
+    let services = registry::list().map(|(services, _)| services);
+    let services = services.unwrap_or_default();
+    let found = services.iter().any(|(service, _)| service.id() == id);
+    (services.len(), found)
 }
 
 #[kunit_tests(connector_registry)]
@@ -459,22 +404,13 @@ mod registering {
         assert_eq!(COUNT.load(Relaxed), 1000);
         assert_eq!(registered(ID).0, 1000);
         for registration in &registrations {
-            let slot = registry::find(registration.id());
-            assert!(slot.is_some());
             // Nobody else's: entering it is seen in no other.
-            let inside = slot.and_then(Slot::enter);
-            assert!(inside.is_some());
-            let mut running = 0;
-            let mut who = None;
-            let _: Result<(), ()> = registry::for_each(|id, _, registered| {
-                if registered.is_some_and(|registered| registered.running == 1) {
-                    running += 1;
-                    who = Some(id);
-                }
-                Ok(())
-            });
-            assert_eq!(running, 1);
-            assert!(who == Some(registration.id()));
+            let running = TABLE.enter(registration.id());
+            assert!(running.is_some());
+            let (services, _) = registry::list()?;
+            let mut busy = services.iter().filter(|(service, _)| service.running() == 1);
+            assert!(busy.next().is_some_and(|(service, _)| service.id() == registration.id()));
+            assert!(busy.next().is_none());
         }
         drop(registrations);
         assert_eq!(COUNT.load(Relaxed), 0);
@@ -489,15 +425,16 @@ mod registering {
         let other = register(CbId { val: 3, ..ID }, &COUNT)?;
         // SAFETY: The module is this one, which is loaded.
         let module = unsafe { &*this_module().as_ptr().cast::<bindings::module>() };
-        registry::unregister_all_of(module);
+        assert!(registry::unregister_all_of(module));
+        assert!(!registry::unregister_all_of(module));
         assert_eq!(registered(ID).0, 0);
-        assert!(registry::find(ID).is_some_and(|slot| slot.enter().is_none()));
+        assert!(TABLE.enter(ID).is_none());
         // To drop them afterwards does no harm, even if somebody else has the id by then.
         let successor = register(ID, &COUNT)?;
         drop(left);
         drop(other);
         assert!(registered(ID) == (1, true));
-        assert!(registry::find(ID).is_some_and(|slot| slot.enter().is_some()));
+        assert!(TABLE.enter(ID).is_some());
         drop(successor);
         assert_eq!(COUNT.load(Relaxed), 0);
         Ok(())
@@ -505,8 +442,8 @@ mod registering {
 
     #[test]
     fn an_id_that_nobody_registered_is_not_found() {
-        assert!(registry::find(CbId { idx: 9, val: 9 }).is_none());
-        assert!(registry::find(CbId { idx: 0, val: 0 }).is_none());
-        assert!(registry::find(CbId::NOTIFY).is_none());
+        assert!(TABLE.enter(CbId { idx: 9, val: 9 }).is_none());
+        assert!(TABLE.enter(CbId { idx: 0, val: 0 }).is_none());
+        assert!(TABLE.enter(CbId::NOTIFY).is_none());
     }
 }

@@ -95,26 +95,19 @@ impl Handler for Opener {
     }
 }
 
-#[pin_data]
 struct Module {
     // Dropped in this order.
-    #[pin]
-    waiter: Registration<Waiter>,
-    #[pin]
-    opener: Registration<Opener>,
+    _waiter: Registration<Waiter>,
+    _opener: Registration<Opener>,
 }
 
-impl kernel::InPlaceModule for Module {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        let register = move |gate: Arc<Gate>| {
-            let opener = Opener(gate.clone());
-            try_pin_init!(Self {
-                waiter <- Registration::new(
-                    module, CbId { idx: 30, val: 1 }, c"ct_gate waiter", Waiter(gate)),
-                opener <- Registration::new(
-                    module, CbId { idx: 30, val: 2 }, c"ct_gate opener", opener),
-            })
-        };
-        pin_init::pin_init_scope(move || Ok(register(Arc::pin_init(Gate::new(), GFP_KERNEL)?)))
+impl kernel::Module for Module {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let gate = Arc::pin_init(Gate::new(), GFP_KERNEL)?;
+        let opener = Opener(gate.clone());
+        Ok(Self {
+            _waiter: Registration::new(CbId { idx: 30, val: 1 }, c"ct_gate waiter", Waiter(gate))?,
+            _opener: Registration::new(CbId { idx: 30, val: 2 }, c"ct_gate opener", opener)?,
+        })
     }
 }

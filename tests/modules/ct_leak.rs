@@ -59,13 +59,10 @@ impl kernel::Module for Module {
         clippy::clone_on_copy,
         reason = "value() is a reference before Linux 7.3"
     )]
-    fn init(module: &'static ThisModule) -> Result<Self> {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
         let leak = module_parameters::leak.value().clone() != 0;
         let fail = module_parameters::fail.value().clone() != 0;
-        let registration = KBox::pin_init(
-            Registration::new(module, CbId { idx: 30, val: 3 }, c"ct_leak", Napper),
-            GFP_KERNEL,
-        )?;
+        let registration = Registration::new(CbId { idx: 30, val: 3 }, c"ct_leak", Napper)?;
         if leak {
             forget(registration);
         }

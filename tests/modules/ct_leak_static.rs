@@ -13,7 +13,6 @@ use connector::{
     Sender, //
 };
 use kernel::prelude::*;
-use pin_init::Wrapper;
 
 module! {
     type: Module,
@@ -38,33 +37,26 @@ impl Handler for Holder {
     }
 }
 
-/// The module's static data. A [`MaybeUninit`] does not drop what is in it: this is how safe code
-/// leaks a registration that is not in memory of its own.
-#[pin_data]
+/// The module's static data. A [`MaybeUninit`] does not drop what is in it.
 struct Module {
-    #[pin]
-    leaked: MaybeUninit<Registration<Holder>>,
+    _leaked: MaybeUninit<Registration<Holder>>,
 }
 
-impl kernel::InPlaceModule for Module {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+impl kernel::Module for Module {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
         #[expect(
             clippy::clone_on_copy,
             reason = "value() is a reference before Linux 7.3"
         )]
         let fail = module_parameters::fail.value().clone() != 0;
-        try_pin_init!(Self {
-            leaked <- MaybeUninit::pin_init(Registration::new(
-                module,
-                CbId { idx: 30, val: 4 },
-                c"ct_leak_static",
-                Holder(*b"the handler's 16"),
-            )),
-            _: {
-                if fail {
-                    return Err(ENXIO);
-                }
-            },
-        })
+        let leaked = MaybeUninit::new(Registration::new(
+            CbId { idx: 30, val: 4 },
+            c"ct_leak_static",
+            Holder(*b"the handler's 16"),
+        )?);
+        if fail {
+            return Err(ENXIO);
+        }
+        Ok(Self { _leaked: leaked })
     }
 }

@@ -83,21 +83,16 @@ impl Handler for Strings {
     }
 }
 
-#[pin_data]
 struct Module {
-    #[pin]
-    puppet: Registration<Puppet>,
-    #[pin]
-    strings: Registration<Strings>,
+    _puppet: Registration<Puppet>,
+    _strings: Registration<Strings>,
 }
 
-impl kernel::InPlaceModule for Module {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            puppet <- Registration::new(
-                module, CbId { idx: 30, val: 8 }, c"ct_puppet", Puppet),
-            strings <- Registration::new(
-                module, CbId { idx: 30, val: 9 }, c"ct_puppet strings", Strings),
+impl kernel::Module for Module {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self {
+            _puppet: Registration::new(CbId { idx: 30, val: 8 }, c"ct_puppet", Puppet)?,
+            _strings: Registration::new(CbId { idx: 30, val: 9 }, c"ct_puppet strings", Strings)?,
         })
     }
 }

@@ -130,17 +130,14 @@ fn copy(message: &Message<'_>) -> Result<(Header, KVec<u8>)> {
     Ok((message.header(), data))
 }
 
-#[pin_data]
 struct Module {
-    #[pin]
-    registration: Registration<Replier>,
+    _replier: Registration<Replier>,
 }
 
-impl kernel::InPlaceModule for Module {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            registration <- Registration::new(
-                module, CbId { idx: 30, val: 6 }, c"ct_reply", Replier),
+impl kernel::Module for Module {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self {
+            _replier: Registration::new(CbId { idx: 30, val: 6 }, c"ct_reply", Replier)?,
         })
     }
 }

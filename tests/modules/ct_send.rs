@@ -272,17 +272,14 @@ impl Handler for Postman {
     }
 }
 
-#[pin_data]
 struct Module {
-    #[pin]
-    registration: Registration<Postman>,
+    _postman: Registration<Postman>,
 }
 
-impl kernel::InPlaceModule for Module {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            registration <- Registration::new(
-                module, CbId { idx: 30, val: 7 }, c"ct_send", Postman::new()),
+impl kernel::Module for Module {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self {
+            _postman: Registration::new(CbId { idx: 30, val: 7 }, c"ct_send", Postman::new())?,
         })
     }
 }

@@ -30,8 +30,8 @@ impl Handler for Introducer {
         let facts = [
             sender.portid(),
             sender.pid(),
-            sender.uid(),
-            sender.gid(),
+            sender.uid().into_raw().val,
+            sender.gid().into_raw().val,
             sender.capable(Capability::NET_ADMIN).into(),
             sender.capable(Capability::SYS_ADMIN).into(),
         ];
@@ -43,17 +43,14 @@ impl Handler for Introducer {
     }
 }
 
-#[pin_data]
 struct Module {
-    #[pin]
-    registration: Registration<Introducer>,
+    _introducer: Registration<Introducer>,
 }
 
-impl kernel::InPlaceModule for Module {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            registration <- Registration::new(
-                module, CbId { idx: 30, val: 5 }, c"ct_sender", Introducer),
+impl kernel::Module for Module {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        Ok(Self {
+            _introducer: Registration::new(CbId { idx: 30, val: 5 }, c"ct_sender", Introducer)?,
         })
     }
 }

@@ -8,7 +8,13 @@
 #include <linux/gfp.h>
 #include <linux/kprobes.h>
 #include <linux/netlink.h>
+#include <linux/skbuff.h>
 #include <linux/user_namespace.h>
 
 /* bindgen cannot evaluate the macro. */
 const gfp_t RUST_CONST_HELPER___GFP_DIRECT_RECLAIM = __GFP_DIRECT_RECLAIM;
+
+/* Inline functions, as they are in helpers.c. */
+struct sk_buff *connector_helper_skb_get(struct sk_buff *skb);
+void connector_helper_skb_orphan(struct sk_buff *skb);
+int connector_helper_skb_tailroom(const struct sk_buff *skb);

@@ -58,7 +58,6 @@ impl Handler for Echo {
 
 /// Takes a request and does what it says.
 struct Control {
-    module: &'static ThisModule,
     group: Group,
 }
 
@@ -116,10 +115,9 @@ impl Control {
         Ok(())
     }
 
-    fn register(&self, request: &Request) -> Result {
+    fn register(request: &Request) -> Result {
         for _ in 0..request.count {
-            let guest = Registration::new(self.module, GUEST, c"guest", Sink);
-            drop(KBox::pin_init(guest, GFP_KERNEL)?);
+            drop(Registration::new(GUEST, c"guest", Sink)?);
         }
         Ok(())
     }
@@ -134,23 +132,21 @@ impl Handler for Control {
         match request.op {
             1 => self.broadcast(&request),
             2 => drop(Self::batch(&request, sender)),
-            3 => drop(self.register(&request)),
+            3 => drop(Self::register(&request)),
             _ => {}
         }
     }
 }
 
-type Registered<T> = Pin<KBox<Registration<T>>>;
-
 /// Held for their `drop`.
 #[expect(dead_code)]
 enum RustBench {
-    Requests(Registered<Control>, Registered<Sink>),
-    Many(KVec<Registered<Echo>>),
+    Requests(Registration<Control>, Registration<Sink>),
+    Many(KVec<Registration<Echo>>),
 }
 
 impl kernel::Module for RustBench {
-    fn init(module: &'static ThisModule) -> Result<Self> {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
         #[expect(
             clippy::clone_on_copy,
             reason = "value() is a reference before Linux 7.3"
@@ -158,21 +154,16 @@ impl kernel::Module for RustBench {
         let ids = module_parameters::ids.value().clone();
         if ids == 0 {
             let group = Group::new(GROUP).ok_or(EINVAL)?;
-            let control = Control { module, group };
             return Ok(Self::Requests(
-                KBox::pin_init(
-                    Registration::new(module, CONTROL, c"control", control),
-                    GFP_KERNEL,
-                )?,
-                KBox::pin_init(Registration::new(module, SINK, c"sink", Sink), GFP_KERNEL)?,
+                Registration::new(CONTROL, c"control", Control { group })?,
+                Registration::new(SINK, c"sink", Sink)?,
             ));
         }
         // CAST: `u32` to `usize` loses nothing.
         let mut many = KVec::with_capacity(ids as usize, GFP_KERNEL)?;
         for val in 1..=ids {
             let id = CbId { idx: MANY_IDX, val };
-            let echo = Registration::new(module, id, c"many", Echo);
-            many.push(KBox::pin_init(echo, GFP_KERNEL)?, GFP_KERNEL)?;
+            many.push(Registration::new(id, c"many", Echo)?, GFP_KERNEL)?;
         }
         Ok(Self::Many(many))
     }

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Inline functions of C that the crate `connector` calls and the kernel's own rust/helpers lack.
+ * They hold no code of ours.
+ */
+
+#include <linux/skbuff.h>
+
+#include "bindings/bindings_helper.h"
+
+struct sk_buff *connector_helper_skb_get(struct sk_buff *skb)
+{
+	return skb_get(skb);
+}
+
+void connector_helper_skb_orphan(struct sk_buff *skb)
+{
+	skb_orphan(skb);
+}
+
+int connector_helper_skb_tailroom(const struct sk_buff *skb)
+{
+	return skb_tailroom(skb);
+}
