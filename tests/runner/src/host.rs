@@ -211,11 +211,7 @@ fn named_test(line: &str) -> Option<Test> {
         "ignored" => Outcome::Skipped(reason.to_owned()),
         _ => return None,
     };
-    Some(Test {
-        name: name.to_owned(),
-        outcome,
-        log: Vec::new(),
-    })
+    Some(Test::new(name, outcome))
 }
 
 /// libtest says `x - should panic ... FAILED`, and then `---- x stdout ----`.

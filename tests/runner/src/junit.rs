@@ -111,9 +111,8 @@ mod tests {
 
     fn test(name: &str, outcome: Outcome, log: &[&str]) -> Test {
         Test {
-            name: name.to_owned(),
-            outcome,
             log: log.iter().map(|&line| line.to_owned()).collect(),
+            ..Test::new(name, outcome)
         }
     }
 

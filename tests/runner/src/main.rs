@@ -8,6 +8,7 @@ mod accel;
 mod host;
 mod junit;
 mod klog;
+mod line;
 mod results;
 mod screen;
 mod suites;

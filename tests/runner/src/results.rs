@@ -161,13 +161,12 @@ mod tests {
     use super::*;
 
     fn suite(name: &str, failed: usize, seconds: u64) -> Suite {
-        let test = |number| Test {
-            name: format!("test {number}"),
-            outcome: match number < failed {
+        let test = |number| {
+            let outcome = match number < failed {
                 true => Outcome::Failed,
                 false => Outcome::Passed,
-            },
-            log: Vec::new(),
+            };
+            Test::new(format!("test {number}"), outcome)
         };
         Suite {
             place: "vm",
