@@ -127,7 +127,8 @@ impl Results {
         total
     }
 
-    fn failed(&self) -> impl Iterator<Item = (&Suite, &Test)> {
+    /// What failed, suite by suite.
+    pub fn failed(&self) -> impl Iterator<Item = (&Suite, &Test)> {
         self.suites.iter().flat_map(|suite| {
             let failed = |test: &&Test| test.outcome == Outcome::Failed;
             suite
