@@ -9,6 +9,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::line::{Directive, Line, Told, understand};
 
 /// What a program that is skipped as a whole has for a test.
@@ -63,7 +65,7 @@ pub struct Report {
 }
 
 /// How many passed, failed, were skipped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     /// Passed.
     pub passed: usize,
