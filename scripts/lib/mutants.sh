@@ -33,7 +33,7 @@ mutant_build() {
 
 # Runs these suites on what was built; says what came of them.
 mutant_vm() {
-	local keep=$1 programs=$2 suite build=$mutants/tree/build
+	local keep=$1 programs=$2 suite flavor build=$mutants/tree/build
 	local -a only=() of_kernel
 	shift 2
 	for suite in "$@"; do

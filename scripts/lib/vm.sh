@@ -88,17 +88,17 @@ step_list() {
 	"$build/host/runner" list --selftests "$build/selftests" --sources "$top/tests/selftests" || exit
 }
 
-# What a run has to know of its kernel. Sets of_kernel.
+# What a run has to know of its kernel. Sets of_kernel and flavor.
 test_of_kernel() {
-	local flavor=${FLAVOR:-base}
+	flavor=${FLAVOR:-base}
 	[[ ! ${KDIR:-} ]] || flavor=own
 	[[ ! $(stock_wanted) ]] || flavor=stock
 	of_kernel=(--skips "$top/tests/skips.tsv" --config "$kdir/.config" --kernel-id "$kernel_id" --flavor "$flavor")
 }
 
-# The folder of this run, for $kernel_id; build/test is the last one. Sets keep.
+# The folder of this run, for this kernel; build/test is the last one. Sets keep.
 test_folder() {
-	keep=$build/runs/$kernel_id
+	keep=$build/runs/${kernel_id%-*}-$flavor-${kernel_id##*-}
 	[[ ! ${KEEP:-} ]] || keep+=-$(date -u +%Y%m%d-%H%M%S)
 	mkdir -p "$keep"
 	[[ -L $build/test ]] || rm -rf "$build/test"
@@ -108,7 +108,7 @@ test_folder() {
 # The host's tests come first: they are quick, and a broken parser or layout
 # makes the VM's answers worthless.
 step_vm_test() {
-	local patience=1 slowness=1 keep
+	local patience=1 slowness=1 keep flavor
 	local -a of_kernel rerun=()
 	# Checkers cost much. What a test does very often it does less often then, and what hangs
 	# still ends.
@@ -129,8 +129,8 @@ step_vm_test() {
 		compile_examples >"$build/log/examples.log" 2>&1 || true
 	fi
 	[[ ! ${RERUN:-} ]] || rerun=(--rerun "$(realpath "$build/test")/summary.json")
-	test_folder
 	test_of_kernel
+	test_folder
 	say "host, then VM"
 	say_gdb
 	CARGO=$cargo RUSTC=$rustc runner test "$keep" --selftests "$build/selftests" \

@@ -85,7 +85,7 @@ fn tests_of(program: &Path) -> Result<Vec<String>> {
 fn is_root() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    capabilities.is_none_or(|set| set.trim().trim_matches('0') != "")
+    capabilities.is_none_or(|set| !set.trim().trim_matches('0').is_empty())
 }
 
 #[cfg(test)]

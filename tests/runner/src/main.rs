@@ -379,6 +379,14 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
     let _ = fs::remove_dir_all(&common.keep);
     fs::create_dir_all(&common.keep)?;
     let all = host && vm && picks.is_empty();
+    let gone = skips
+        .suites()
+        .find(|suite| all && !names.iter().any(|name| name == suite));
+    ensure!(
+        gone.is_none(),
+        "tests/skips.tsv: there is no test program {}",
+        gone.unwrap_or_default()
+    );
     let plan = Plan {
         kernel: asked.kernel_id.clone(),
         flavor: asked.flavor.clone(),
