@@ -96,15 +96,6 @@ test_of_kernel() {
 	of_kernel=(--skips "$top/tests/skips.tsv" --config "$kdir/.config" --kernel-id "$kernel_id" --flavor "$flavor")
 }
 
-# The folder of this run, for this kernel; build/test is the last one. Sets keep.
-test_folder() {
-	keep=$build/runs/${kernel_id%-*}-$flavor-${kernel_id##*-}
-	[[ ! ${KEEP:-} ]] || keep+=-$(date -u +%Y%m%d-%H%M%S)
-	mkdir -p "$keep"
-	[[ -L $build/test ]] || rm -rf "$build/test"
-	ln -sfn "runs/$(basename "$keep")" "$build/test"
-}
-
 # The host's tests come first: they are quick, and a broken parser or layout
 # makes the VM's answers worthless.
 step_vm_test() {
@@ -130,10 +121,12 @@ step_vm_test() {
 	fi
 	[[ ! ${RERUN:-} ]] || rerun=(--rerun "$(realpath "$build/test")/summary.json")
 	test_of_kernel
-	test_folder
+	# One for each kernel; build/test is the last one.
+	keep=$build/runs/${kernel_id%-*}-$flavor-${kernel_id##*-}
+	[[ ! ${KEEP:-} ]] || keep+=-$(date -u +%Y%m%d-%H%M%S)
 	say "host, then VM"
 	say_gdb
-	CARGO=$cargo RUSTC=$rustc runner test "$keep" --selftests "$build/selftests" \
+	CARGO=$cargo RUSTC=$rustc runner test "$keep" --link "$build/test" --selftests "$build/selftests" \
 		--examples "$build/log/examples.log" --patience "$patience" --slowness "$slowness" \
 		"${of_kernel[@]}" "${machine[@]}" "${only[@]}" "${rerun[@]}" ${REPEAT:+--repeat "$REPEAT"} \
 		${SEED:+--seed "$SEED"} ${V:+--verbose} || exit

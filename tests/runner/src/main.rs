@@ -22,6 +22,8 @@ mod total;
 mod vm;
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -112,6 +114,9 @@ struct Asked {
     /// host tests
     #[arg(long)]
     only: Vec<String>,
+    /// Link to make to the folder for the logs
+    #[arg(long)]
+    link: Option<PathBuf>,
     /// Only what failed by this summary.json
     #[arg(long, conflicts_with = "only")]
     rerun: Option<PathBuf>,
@@ -173,7 +178,7 @@ enum Mode {
         #[command(flatten)]
         common: Common,
         #[command(flatten)]
-        asked: Asked,
+        asked: Box<Asked>,
         #[command(flatten)]
         how: How,
         /// Show everything that programs print
@@ -378,6 +383,10 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
     }
     let _ = fs::remove_dir_all(&common.keep);
     fs::create_dir_all(&common.keep)?;
+    if let Some(link) = &asked.link {
+        let linked = link_to(&common.keep, link);
+        linked.with_context(|| format!("cannot make the link {}", link.display()))?;
+    }
     let all = host && vm && picks.is_empty();
     let gone = skips
         .suites()
@@ -425,6 +434,19 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
     Ok(total.failed == 0)
 }
 
+/// Makes a link to a folder that is beside it or further down; whatever had its name goes.
+fn link_to(folder: &Path, link: &Path) -> io::Result<()> {
+    if link.is_dir() && !link.is_symlink() {
+        fs::remove_dir_all(link)?;
+    }
+    let beside = link.parent().unwrap_or(Path::new("."));
+    let target = folder.strip_prefix(beside).unwrap_or(folder);
+    let new = link.with_extension("new");
+    let _ = fs::remove_file(&new);
+    symlink(target, &new)?;
+    fs::rename(new, link)
+}
+
 fn list(selftests: &Path, sources: &Path) -> Result<bool> {
     let names = suites::names(selftests, &[])?;
     list::show(selftests, &names, sources, &Screen::new(false))?;
@@ -447,4 +469,27 @@ fn shell(common: &Common) -> Result<bool> {
         .status()
         .context("cannot start qemu-system-x86_64")?;
     Ok(status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_takes_the_place_of_what_was_there() {
+        let build = std::env::temp_dir().join(format!("runner-{}-link", std::process::id()));
+        let link = build.join("test");
+        fs::create_dir_all(&link).expect("there is room for a folder");
+        for run in ["one", "two"] {
+            let folder = build.join("runs").join(run);
+            fs::create_dir_all(&folder).expect("there is room for a folder");
+            fs::write(folder.join("name"), run).expect("there is room for a file");
+            link_to(&folder, &link).expect("there is room for a link");
+            let name = fs::read_to_string(link.join("name"));
+            assert_eq!(name.expect("it leads there"), run);
+        }
+        // A clone may be moved.
+        assert!(fs::read_link(&link).is_ok_and(|target| target.is_relative()));
+        let _ = fs::remove_dir_all(build);
+    }
 }

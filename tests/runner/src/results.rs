@@ -20,9 +20,10 @@ const SLOWEST: usize = 5;
 const SLOW: Duration = Duration::from_secs(1);
 
 /// What there may be in the folder that keeps it all.
-const KEPT: [(&str, &str); 5] = [
+const KEPT: [(&str, &str); 6] = [
     ("console.log", "console.log (the kernel's)"),
-    ("", "a .tap of every program in the VM"),
+    ("console.log", "a .tap of every program in the VM"),
+    ("run-1", "run-1 and so on, which have the logs of each time"),
     ("host.log", "host.log"),
     ("summary.json", "summary.json"),
     ("junit.xml", "junit.xml"),

@@ -143,11 +143,12 @@ impl Skips {
                 .find(|need| !self.given.has(need));
             match (&test.outcome, lacks) {
                 (Outcome::Skipped(reason), None) => {
-                    test.log.push(format!("# skipped: {reason}"));
-                    test.log.push(match is_known {
-                        true => format!("# here is all that it needs: {TABLE}"),
-                        false => format!("# nobody expects that: {TABLE}"),
-                    });
+                    let why = match is_known {
+                        true => "though here is all that it needs by",
+                        false => "which is not expected by",
+                    };
+                    test.log
+                        .push(format!("# it was skipped, {why} {TABLE}: {reason}"));
                     test.outcome = Outcome::Failed;
                 }
                 (Outcome::Passed, Some(need)) => report.fail(format!(
