@@ -314,10 +314,14 @@ mod tests {
     #[test]
     fn what_is_no_summary_is_refused() {
         in_folder("none", |folder| {
-            for text in ["", "{}", "{\"format\": 2}", "[1"] {
+            for text in ["", "{}", "[1"] {
                 fs::write(folder.join(FILE), text).expect("there is room for a file");
                 Summary::read(&folder.join(FILE)).expect_err(text);
             }
+            let mut other = summary();
+            other.format += 1;
+            other.write(folder).expect("there is room for a file");
+            Summary::read(&folder.join(FILE)).expect_err("it may mean something else");
         });
     }
 }
