@@ -72,6 +72,8 @@ test_check() {
 	test_only
 	[[ ${RERUN:-failed} = failed ]] || die "RERUN=$RERUN: expected RERUN=failed"
 	[[ ${REPEAT:-1} =~ ^[1-9][0-9]{0,5}$ ]] || die "REPEAT=$REPEAT: expected a number as in REPEAT=20"
+	[[ ${VMS:-1} =~ ^[1-9]$ ]] || die "VMS=$VMS: expected a number as in VMS=1"
+	[[ ! ${VMS:-} || ! ${T:-}${RERUN:-} ]] || die "VMS= is for all tests, and T= and RERUN= take one VM: leave it out"
 	[[ ${KEEP:-1} = 1 ]] || die "KEEP=$KEEP: expected KEEP=1"
 	[[ ! ${SEED:-} || $SEED =~ ^[0-9]{1,19}$ ]] || die "SEED=$SEED: expected a number, as a failed test prints it"
 	[[ ! ${RERUN:-} || ! ${T:-} ]] || die "RERUN=failed says what to run, and so does T=: leave out one"
@@ -129,6 +131,7 @@ step_vm_test() {
 	CARGO=$cargo RUSTC=$rustc runner test "$keep" --link "$build/test" --selftests "$build/selftests" \
 		--examples "$build/log/examples.log" --patience "$patience" --slowness "$slowness" \
 		"${of_kernel[@]}" "${machine[@]}" "${only[@]}" "${rerun[@]}" ${REPEAT:+--repeat "$REPEAT"} \
+		${VMS:+--vms "$VMS"} \
 		${SEED:+--seed "$SEED"} ${V:+--verbose} || exit
 }
 

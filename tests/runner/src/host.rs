@@ -339,9 +339,9 @@ mod tests {
     }
 
     fn failed(results: &Results) -> Vec<String> {
-        let failed = results.failed();
+        let failed = results.failed().into_iter();
         failed
-            .map(|(suite, test)| format!("{}: {}", suite.name, test.name))
+            .map(|(suite, test)| format!("{suite}: {test}"))
             .collect()
     }
 

@@ -15,6 +15,7 @@ mod pick;
 mod results;
 mod screen;
 mod skips;
+mod split;
 mod suites;
 mod summary;
 mod tap;
@@ -24,8 +25,10 @@ mod vm;
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -37,6 +40,7 @@ use pick::Picks;
 use results::{Plan, Results};
 use screen::Screen;
 use skips::{Given, Skips};
+use split::Times;
 use suites::How;
 use summary::Summary;
 use total::Step;
@@ -114,6 +118,9 @@ struct Asked {
     /// host tests
     #[arg(long)]
     only: Vec<String>,
+    /// How many VMs to run at a time, if all tests are to run [default: what the host is good for]
+    #[arg(long)]
+    vms: Option<usize>,
     /// Link to make to the folder for the logs
     #[arg(long)]
     link: Option<PathBuf>,
@@ -381,6 +388,9 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
     if let Some(tests) = picks.environment() {
         machine.append(&format!("TESTS=\"{tests}\""));
     }
+    // Without one, all suites take the same.
+    let times = Summary::read(&common.keep.join(summary::FILE));
+    let times = times.map_or(Times::default(), |last| Times::of(&last));
     let _ = fs::remove_dir_all(&common.keep);
     fs::create_dir_all(&common.keep)?;
     if let Some(link) = &asked.link {
@@ -403,35 +413,55 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
         picks,
     };
     let mut results = Results::of(plan, Some(&common.keep));
-    if host {
-        host::run(&common.keep, &mut results, &screen)?;
-        host::read(&asked.examples, &mut results, &screen)?;
-    }
     let image = common.image_on(machine);
-    if vm {
-        screen.progress("vm    looking at KVM");
-        let accel = common.accel()?;
-        for iteration in 1..=asked.repeat {
+    screen.progress("vm    looking at KVM");
+    let accel = common.accel()?;
+    let usual = suites::Vm {
+        image: &image,
+        accel,
+        keep: &common.keep,
+        screen: &screen,
+    };
+    if all {
+        // Beside the suites, which leave a CPU idle now and then.
+        let mut part = results.part();
+        let others = || -> Result<()> {
+            host::run(&common.keep, &mut part, &screen)?;
+            host::read(&asked.examples, &mut part, &screen)?;
+            suites::self_check(&usual, &mut part)
+        };
+        let good = || split::vms(accel, cpus_of_host(), common.machine.cpus() as usize);
+        let vms = (asked.vms.unwrap_or_else(good), &times);
+        thread::scope(|scope| -> Result<()> {
+            let others = scope.spawn(others);
+            split::run(&usual, &names, vms, how, &results)?;
+            others.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })?;
+    } else {
+        if host {
+            host::run(&common.keep, &mut results, &screen)?;
+            host::read(&asked.examples, &mut results, &screen)?;
+        }
+        for iteration in (1..=asked.repeat).filter(|_| vm) {
             let mut keep = common.keep.clone();
             if asked.repeat > 1 {
                 results.iterate(iteration);
                 keep.push(format!("run-{iteration}"));
             }
             let vm = suites::Vm {
-                image: &image,
-                accel,
                 keep: &keep,
-                screen: &screen,
+                ..usual
             };
             suites::run(&vm, &names, how, &mut results)?;
-            if all {
-                suites::self_check(&vm, &mut results)?;
-            }
         }
     }
     results.finish()?;
     let total = results.show(&common.keep, &screen);
     Ok(total.failed == 0)
+}
+
+fn cpus_of_host() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Makes a link to a folder that is beside it or further down; whatever had its name goes.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
@@ -20,9 +21,13 @@ const SLOWEST: usize = 5;
 const SLOW: Duration = Duration::from_secs(1);
 
 /// What there may be in the folder that keeps it all.
-const KEPT: [(&str, &str); 6] = [
+const KEPT: [(&str, &str); 7] = [
     ("console.log", "console.log (the kernel's)"),
     ("console.log", "a .tap of every program in the VM"),
+    (
+        "vm-1",
+        "vm-1, vm-2 and so on, which have the logs of each VM",
+    ),
     ("run-1", "run-1 and so on, which have the logs of each time"),
     ("host.log", "host.log"),
     ("summary.json", "summary.json"),
@@ -62,16 +67,22 @@ pub struct Plan {
     pub picks: Picks,
 }
 
-/// What all of them came to.
+/// What all of them came to. Several threads can add to it, each with a [`Results::part`].
 #[derive(Debug)]
 pub struct Results {
+    all: Arc<Mutex<All>>,
+    /// Which time the suites run.
+    iteration: Option<u32>,
+}
+
+/// What they share.
+#[derive(Debug)]
+struct All {
     since: Instant,
     plan: Plan,
     /// Where it is kept, while it grows.
     keep: Option<PathBuf>,
     summary: Summary,
-    /// Which time the suites run.
-    iteration: Option<u32>,
 }
 
 impl Results {
@@ -89,13 +100,29 @@ impl Results {
             flavor: plan.flavor.clone(),
             started: started.to_string(),
         };
-        Self {
+        let all = All {
             since: Instant::now(),
             plan,
             keep: keep.map(Path::to_owned),
             summary: Summary::new(run),
+        };
+        Self {
+            all: Arc::new(Mutex::new(all)),
             iteration: None,
         }
+    }
+
+    /// The same, for another thread.
+    pub fn part(&self) -> Self {
+        Self {
+            all: Arc::clone(&self.all),
+            iteration: self.iteration,
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, All> {
+        // Who panicked while adding left what was there before.
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// From now on suites run for the nth time.
@@ -105,8 +132,10 @@ impl Results {
 
     /// Shows a suite's result, and adds it.
     pub fn add(&mut self, mut suite: Suite, screen: &Screen) {
-        let all = self.plan.picks.has_all(&suite.name);
-        self.plan.skips.check(&suite.name, &mut suite.tests, all);
+        // Held while it is shown, so that nobody's lines get into it.
+        let mut all = self.all();
+        let whole = all.plan.picks.has_all(&suite.name);
+        all.plan.skips.check(&suite.name, &mut suite.tests, whole);
         let told = summary::Suite {
             step: None,
             place: suite.place.to_owned(),
@@ -118,19 +147,45 @@ impl Results {
         };
         screen.suite(suite.place, &told.full_name(), suite.count(), suite.took);
         screen.tests(&suite.tests);
-        if self.plan.picks.ran_others(&suite.name, &suite.tests) {
+        if all.plan.picks.ran_others(&suite.name, &suite.tests) {
             screen.note("it cannot be asked for a part of its tests, so all of them ran");
         }
-        self.summary.add(told);
+        all.summary.add(told);
         // Of a run that is killed one has what there is; at its end an error is told.
-        let _ = self.write();
+        let _ = all.write();
     }
 
     /// Counts all tests.
+    #[cfg(test)]
     pub fn count(&self) -> Count {
-        self.summary.count
+        self.all().summary.count
     }
 
+    /// That was all: writes the files.
+    pub fn finish(&mut self) -> Result<()> {
+        let mut all = self.all();
+        all.summary.complete = true;
+        all.write()
+    }
+
+    /// Shows the end: what failed, what took long, where everything is, and the verdict as the very
+    /// last line.
+    pub fn show(&self, keep: &Path, screen: &Screen) -> Count {
+        self.all().show(self.iteration, keep, screen)
+    }
+
+    /// What failed, each with its suite.
+    #[cfg(test)]
+    pub fn failed(&self) -> Vec<(String, String)> {
+        let all = self.all();
+        let failed = all.summary.failed();
+        failed
+            .map(|(suite, case)| (suite.name.clone(), case.name.clone()))
+            .collect()
+    }
+}
+
+impl All {
     fn write(&mut self) -> Result<()> {
         self.summary.seconds = summary::seconds(self.since.elapsed());
         self.keep
@@ -138,16 +193,8 @@ impl Results {
             .map_or(Ok(()), |keep| self.summary.write(keep))
     }
 
-    /// That was all: writes the files.
-    pub fn finish(&mut self) -> Result<()> {
-        self.summary.complete = true;
-        self.write()
-    }
-
-    /// Shows the end: what failed, what took long, where everything is, and the verdict as the very
-    /// last line.
-    pub fn show(&self, keep: &Path, screen: &Screen) -> Count {
-        let total = self.count();
+    fn show(&self, times: Option<u32>, keep: &Path, screen: &Screen) -> Count {
+        let total = self.summary.count;
         let took = self.since.elapsed();
         screen.plain("");
         if total.failed > 0 {
@@ -168,7 +215,7 @@ impl Results {
             several => format!("{several} suites"),
         };
         screen.plain(&format!("{suites} in {}", length(took)));
-        if let Some(times) = self.iteration {
+        if let Some(times) = times {
             let failed = self.failed_iterations();
             let which: Vec<String> = failed.iter().map(|n| format!(" #{n}")).collect();
             let colon = if failed.is_empty() { "" } else { ":" };
@@ -186,12 +233,6 @@ impl Results {
         screen.plain("");
         screen.verdict(total.failed == 0, &total.to_string());
         total
-    }
-
-    /// What failed, suite by suite.
-    #[cfg(test)]
-    pub fn failed(&self) -> impl Iterator<Item = (&summary::Suite, &Case)> {
-        self.summary.failed()
     }
 
     /// Which of the runs had a failure.
@@ -251,12 +292,8 @@ mod tests {
 
     #[test]
     fn what_failed_is_told_again() {
-        let results = results();
-        let failed: Vec<_> = results
-            .failed()
-            .map(|(suite, test)| format!("{} {}", suite.name, test.name))
-            .collect();
-        assert_eq!(failed, ["b test 0", "b test 1"]);
+        let failed = ["test 0", "test 1"].map(|test| ("b".to_owned(), test.to_owned()));
+        assert_eq!(results().failed(), failed);
     }
 
     #[test]
@@ -276,16 +313,29 @@ mod tests {
             results.add(suite("a", failed, 1), &Screen::dark());
             results.add(suite("b", failed, 1), &Screen::dark());
         }
-        assert_eq!(results.failed_iterations(), BTreeSet::from([2, 4]));
+        assert_eq!(results.all().failed_iterations(), BTreeSet::from([2, 4]));
+    }
+
+    #[test]
+    fn threads_add_to_the_same() {
+        let results = results();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                let mut part = results.part();
+                scope.spawn(move || part.add(suite("d", 1, 0), &Screen::dark()));
+            }
+        });
+        assert_eq!(
+            results.count().to_string(),
+            "23 passed, 10 failed, 0 skipped"
+        );
     }
 
     #[test]
     fn what_took_long_comes_first() {
         let results = results();
-        let names: Vec<_> = results
-            .slowest()
-            .map(|(suite, _)| &suite.name[..])
-            .collect();
+        let all = results.all();
+        let names: Vec<_> = all.slowest().map(|(suite, _)| &suite.name[..]).collect();
         assert_eq!(names, ["c", "a"]);
     }
 }
