@@ -11,7 +11,7 @@ goals := modules modules_install run test test-all test-readme mutants selftests
 
 # Only what the user gave: an empty variable means "the default".
 export KDIR KERNEL FLAVOR TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC BINDGEN INSTALL_MOD_PATH
-export CLOCK BASE LIMIT UPDATE CONFIGS SEED INSTALL_PACKAGES
+export CLOCK BASE LIMIT UPDATE CONFIGS SEED INSTALL_PACKAGES RERUN REPEAT KEEP APPEND MEM CPUS GDB VMS
 
 # One at a time, whatever -j says: the steps themselves use all CPUs.
 .NOTPARALLEL:

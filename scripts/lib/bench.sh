@@ -17,6 +17,8 @@ bench_check() {
 	wall) clock=wall ;;
 	*) die "CLOCK=$CLOCK: expected instructions or wall" ;;
 	esac
+	[[ ! ${MEM:-}${CPUS:-}${APPEND:-}${GDB:-} ]] ||
+		die "figures of another machine compare with none: leave out MEM=, CPUS=, APPEND= and GDB="
 	[[ -z ${BASE:-} || -r $BASE ]] || die "BASE=$BASE: no such file"
 	[[ -z ${LIMIT:-} || ${BASE:-} ]] || die "LIMIT=$LIMIT of what? BASE= names the figures to compare with"
 }

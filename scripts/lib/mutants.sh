@@ -33,13 +33,15 @@ mutant_build() {
 
 # Runs these suites on what was built; says what came of them.
 mutant_vm() {
-	local keep=$1 programs=$2 suite build=$mutants/tree/build
-	local -a only=()
+	local keep=$1 programs=$2 suite flavor build=$mutants/tree/build
+	local -a only=() of_kernel
 	shift 2
 	for suite in "$@"; do
 		only+=(--only "$suite")
 	done
-	runner test "$keep" --selftests "$programs" --examples /dev/null --limit "$mutant_limit" "${only[@]}"
+	test_of_kernel
+	runner test "$keep" --selftests "$programs" --examples /dev/null --limit "$mutant_limit" \
+		"${of_kernel[@]}" "${only[@]}"
 }
 
 # Both.
@@ -57,10 +59,10 @@ mutant_run() {
 	return "$status"
 }
 
-# The first failure in a log, and how many more there are.
+# The first failure in a run's folder, and how many more there are.
 mutant_caught_by() {
-	awk '/^  (vm|host) +[^ ]+: / { if (!n++) { sub(/^  (vm|host) +/, ""); first = $0 } }
-		END { if (n) print first (n > 1 ? " (and " n - 1 " more)" : "") }' "$1"
+	"$build/host/runner" failures "$1/summary.json" |
+		awk 'NR == 1 { first = $0 } END { if (NR) print first (NR > 1 ? " (and " NR - 1 " more)" : "") }'
 }
 
 step_vm_mutants() {
@@ -80,7 +82,7 @@ step_vm_mutants() {
 	mutants_copy
 	progress "without any"
 	mutant_run none "${all_suites[@]}" ||
-		die "these tests fail without any mutant, too" "$(mutant_caught_by "$mutants/none.log")" "log: $mutants/none.log"
+		die "these tests fail without any mutant, too" "$(mutant_caught_by "$mutants/none")" "log: $mutants/none.log"
 	say "without any, all of these pass: ${all_suites[*]}"
 	printf '\n%s%-18s %6s  %s%s\n' "$c_bold" mutant time "caught by" "$c_off"
 	for name in "${names[@]}"; do
@@ -90,7 +92,7 @@ step_vm_mutants() {
 		(cd "$mutants/tree" && patch -p1 -F0 -s --no-backup-if-mismatch) <"$patch" >"$mutants/$name.build" 2>&1 ||
 			die "tests/mutants/$name.patch does not apply any more" "$(cat "$mutants/$name.build")" "make it anew for the code as it is"
 		since=$SECONDS caught=
-		mutant_run "$name" "${suites[@]}" || caught=$(mutant_caught_by "$mutants/$name.log")
+		mutant_run "$name" "${suites[@]}" || caught=$(mutant_caught_by "$mutants/$name")
 		took=$((SECONDS - since))
 		[[ $caught ]] || survived=$((survived + 1))
 		[[ -z $ui_tty ]] || printf '\r\e[K' >&7

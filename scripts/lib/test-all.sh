@@ -21,6 +21,7 @@ test_all_one() {
 	local -a variables=()
 	[[ $settings = default ]] || IFS=, read -ra variables <<<"$settings"
 	mkdir -p "$keep"
+	# A link to the last run: what is there afterwards is of this one.
 	rm -rf "$build/test"
 	for what in lint test; do
 		env -u KERNEL -u FLAVOR "${variables[@]}" "$top/scripts/harness" "$what" 2>&1 ||
@@ -31,37 +32,23 @@ test_all_one() {
 }
 
 test_all() {
-	local settings name keep last since took status counts failures=0
-	local -a configs rows=() sum=(0 0 0)
+	local settings name since status
+	local -a configs steps=()
 	read -ra configs <<<"${CONFIGS:-${test_all_configs[*]}}"
-	[[ -z ${T:-}${KDIR:-} ]] || die "make test-all runs every test on the project's own kernels" "leave out T= and KDIR="
-	rm -rf "$build/test-all"
+	[[ -z ${T:-}${KDIR:-}${RERUN:-}${REPEAT:-}${GDB:-} ]] ||
+		die "make test-all runs every test on the project's own kernels" "leave out T=, KDIR=, RERUN=, REPEAT= and GDB="
+	test_check
 	for settings in "${configs[@]}"; do
-		[[ $settings =~ ^(default|((KERNEL|FLAVOR|TOOLCHAIN)=[^,]+,?)+)$ ]] ||
+		[[ $settings =~ ^(default|((KERNEL|FLAVOR|TOOLCHAIN)=[^,:]+,?)+)$ ]] ||
 			die "CONFIGS: '$settings' is none" "as in CONFIGS=\"default FLAVOR=rt KERNEL=7.2,FLAVOR=debug\""
 	done
+	rm -rf "$build/test-all"
 	for settings in "${configs[@]}"; do
 		name=$(test_all_name "$settings")
-		keep=$build/test-all/$name
 		printf '\n%s=== %s ===%s\n' "$c_bold" "$name" "$c_off"
 		since=$SECONDS status=0
-		test_all_one "$settings" "$keep" || status=$?
-		took=$(duration $((SECONDS - since)))
-		last=$(sed 's/\x1b\[[0-9;]*m//g' "$keep/output.log" | tail -n 1)
-		if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
-			counts=("${BASH_REMATCH[@]:1}")
-			rows+=("$name" "${counts[@]}" "$took")
-		else
-			# It never came to the tests, which nobody should take for a pass.
-			counts=(0 1 0)
-			rows+=("$name" - - - "$took: it broke off, see build/test-all/$name/output.log")
-			status=1
-		fi
-		sum=($((sum[0] + counts[0])) $((sum[1] + counts[1])) $((sum[2] + counts[2])))
-		((status == 0)) || failures=$((failures + 1))
+		test_all_one "$settings" "$build/test-all/$name" || status=$?
+		steps+=("tests:$name:$status:$((SECONDS - since))")
 	done
-	printf '\n%s%-14s%10s%10s%10s  %s%s\n' "$c_bold" kernel passed failed skipped time "$c_off"
-	printf '%-14s%10s%10s%10s  %s\n' "${rows[@]}"
-	printf '\n%d passed, %d failed, %d skipped\n' "${sum[@]}"
-	((failures == 0))
+	total "$build/test-all" "${steps[@]}"
 }

@@ -11,35 +11,98 @@ runner() {
 		--keep "$keep" --verdicts "$cache/accel" "$@"
 }
 
+# A bad value is told of before minutes of building. Sets machine.
+vm_check() {
+	machine=()
+	[[ ${MEM:-1G} =~ ^[1-9][0-9]*[MG]$ ]] || die "MEM=$MEM: expected a size as in MEM=2G or MEM=512M"
+	[[ ${CPUS:-2} =~ ^[1-9][0-9]?$ ]] || die "CPUS=$CPUS: expected a number as in CPUS=4"
+	[[ ${GDB:-1} = 1 ]] || die "GDB=$GDB: expected GDB=1"
+	[[ ${APPEND:-} != *$'\n'* ]] || die "APPEND= has several lines: expected words as in APPEND=\"slub_debug=FZ loglevel=8\""
+	[[ ! ${MEM:-} ]] || machine+=(--memory "$MEM")
+	[[ ! ${CPUS:-} ]] || machine+=(--cpus "$CPUS")
+	[[ ! ${APPEND:-} ]] || machine+=(--append "$APPEND")
+	[[ ! ${GDB:-} ]] || machine+=(--gdb)
+}
+
+# What to type on another terminal.
+say_gdb() {
+	[[ ! ${GDB:-} ]] || say "the VM waits: gdb $kdir/vmlinux -ex 'target remote localhost:1234', then continue"
+}
+
 step_vm_run() {
 	step "VM"
 	say "booting in QEMU"
-	runner run "$build/run" || exit
+	say_gdb
+	runner run "$build/run" "${machine[@]}" || exit
 }
 
 step_vm_shell() {
 	step "VM"
 	say "booting in QEMU"
-	runner shell "$build/shell" || exit
+	say_gdb
+	runner shell "$build/shell" "${machine[@]}" || exit
 }
 
-# A mistyped T= is told of before minutes of building.
-test_check() {
-	local name file known=()
+# T= takes suites and globs of them, each with a glob of its tests or without. Sets only.
+test_only() {
+	local word file name suite found known=()
+	only=()
 	for file in "$top"/tests/selftests/src/bin/*.rs "$top"/tests/selftests/*.sh; do
 		name=$(basename "$file" .rs)
 		[[ $name = run.sh ]] || known+=("$name")
 	done
-	for name in ${T:-}; do
-		[[ " ${known[*]} " = *" $name "* ]] ||
-			die "T=$name: there is no such test program" "there are: ${known[*]}"
+	local -a words
+	read -ra words <<<"${T:-}"
+	for word in "${words[@]}"; do
+		suite=${word%%:*} found=
+		[[ $word != *: && ${word#"$suite"} != *[\"\'\\]* ]] ||
+			die "T=$word: expected a glob of test names as in T='echo:*size?20*', with ? for spaces and quotes"
+		for name in "${known[@]}"; do
+			# shellcheck disable=SC2053 # it is a glob
+			[[ $name = $suite ]] || continue
+			only+=(--only "$name${word#"$suite"}") found=1
+		done
+		[[ $found ]] || die "T=$word: there is no such test program" "there are: ${known[*]}" \
+			"what each is about, and its tests: make test T=list"
 	done
+}
+
+test_check() {
+	vm_check
+	test_only
+	[[ ${RERUN:-failed} = failed ]] || die "RERUN=$RERUN: expected RERUN=failed"
+	[[ ${REPEAT:-1} =~ ^[1-9][0-9]{0,5}$ ]] || die "REPEAT=$REPEAT: expected a number as in REPEAT=20"
+	[[ ${VMS:-1} =~ ^[1-9]$ ]] || die "VMS=$VMS: expected a number as in VMS=1"
+	[[ ! ${VMS:-} || ! ${T:-}${RERUN:-} ]] || die "VMS= is for all tests, and T= and RERUN= take one VM: leave it out"
+	[[ ${KEEP:-1} = 1 ]] || die "KEEP=$KEEP: expected KEEP=1"
+	[[ ! ${SEED:-} || $SEED =~ ^[0-9]{1,19}$ ]] || die "SEED=$SEED: expected a number, as a failed test prints it"
+	[[ ! ${RERUN:-} || ! ${T:-} ]] || die "RERUN=failed says what to run, and so does T=: leave out one"
+	[[ ! ${RERUN:-} || -e $build/test/summary.json ]] ||
+		die "RERUN=failed: there is no earlier run in this clone" "run all tests: make test"
+	[[ ! ${REPEAT:-} || ${T:-}${RERUN:-} ]] || die "REPEAT=$REPEAT of what? T= names suites, as in T=\"echo unload\" REPEAT=$REPEAT"
+	[[ ! ${GDB:-} || ${T:-}${RERUN:-} ]] || die "GDB=1 stops one VM, and all tests boot several: T= names suites, as in T=echo GDB=1"
+}
+
+# The suites and their tests: takes the programs, and neither a kernel nor a VM.
+step_list() {
+	step "tests"
+	say "T='suite suite:test*' runs some of them"
+	"$build/host/runner" list --selftests "$build/selftests" --sources "$top/tests/selftests" || exit
+}
+
+# What a run has to know of its kernel. Sets of_kernel and flavor.
+test_of_kernel() {
+	flavor=${FLAVOR:-base}
+	[[ ! ${KDIR:-} ]] || flavor=own
+	[[ ! $(stock_wanted) ]] || flavor=stock
+	of_kernel=(--skips "$top/tests/skips.tsv" --config "$kdir/.config" --kernel-id "$kernel_id" --flavor "$flavor")
 }
 
 # The host's tests come first: they are quick, and a broken parser or layout
 # makes the VM's answers worthless.
 step_vm_test() {
-	local only=() name patience=1 slowness=1
+	local patience=1 slowness=1 keep flavor
+	local -a of_kernel rerun=()
 	# Checkers cost much. What a test does very often it does less often then, and what hangs
 	# still ends.
 	case ${FLAVOR:-base} in
@@ -48,10 +111,9 @@ step_vm_test() {
 	debug) patience=4 slowness=20 ;;
 	*) patience=4 slowness=2 ;;
 	esac
+	# Who is at a debugger has time.
+	[[ ! ${GDB:-} ]] || patience=1000
 	step "tests"
-	for name in ${T:-}; do
-		only+=(--only "$name")
-	done
 	kbuild_setup
 	mkdir -p "$build/log"
 	if [[ -z ${T:-} ]]; then
@@ -59,8 +121,27 @@ step_vm_test() {
 		# What it says is counted with the rest.
 		compile_examples >"$build/log/examples.log" 2>&1 || true
 	fi
+	[[ ! ${RERUN:-} ]] || rerun=(--rerun "$(realpath "$build/test")/summary.json")
+	test_of_kernel
+	# One for each kernel; build/test is the last one.
+	keep=$build/runs/${kernel_id%-*}-$flavor-${kernel_id##*-}
+	[[ ! ${KEEP:-} ]] || keep+=-$(date -u +%Y%m%d-%H%M%S)
 	say "host, then VM"
-	CARGO=$cargo RUSTC=$rustc runner test "$build/test" --selftests "$build/selftests" \
-		--examples "$build/log/examples.log" --patience "$patience" --slowness "$slowness" "${only[@]}" \
+	say_gdb
+	CARGO=$cargo RUSTC=$rustc runner test "$keep" --link "$build/test" --selftests "$build/selftests" \
+		--examples "$build/log/examples.log" --patience "$patience" --slowness "$slowness" \
+		"${of_kernel[@]}" "${machine[@]}" "${only[@]}" "${rerun[@]}" ${REPEAT:+--repeat "$REPEAT"} \
+		${VMS:+--vms "$VMS"} \
 		${SEED:+--seed "$SEED"} ${V:+--verbose} || exit
+}
+
+# total FOLDER STEP...: the results of several steps as one (tests/runner/src/total.rs). Where there
+# is no runner, none of them came to a test.
+total() {
+	if [[ -x $build/host/runner ]]; then
+		"$build/host/runner" total "$@"
+	else
+		printf '\n0 passed, %d failed, 0 skipped\n' $(($# - 1))
+		return 1
+	fi
 }

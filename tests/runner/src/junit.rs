@@ -4,24 +4,21 @@
 //! with `failure` or `skipped` in it.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use quick_xml::Writer;
 use quick_xml::events::BytesText;
 
-use crate::results::Suite;
-use crate::tap::{Count, Outcome, Test};
+use crate::summary::{Case, Suite, Summary, Verdict};
+use crate::tap::Count;
 
 /// Writes the document.
-pub fn write(to: &mut impl Write, suites: &[Suite], took: Duration) -> io::Result<()> {
-    let mut total = Count::default();
-    for suite in suites {
-        total.add(suite.count());
-    }
+pub fn write(to: &mut impl Write, summary: &Summary) -> io::Result<()> {
     to.write_all(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")?;
     let mut xml = Writer::new_with_indent(&mut *to, b' ', 2);
+    let suites = &summary.suites;
+    let attributes = attributes("rust_connector", summary.count, Some(summary.seconds));
     xml.create_element("testsuites")
-        .with_attributes(attributes("rust_connector", total, Some(took)).borrowed())
+        .with_attributes(attributes.borrowed())
         .write_inner_content(|xml| suites.iter().try_for_each(|suite| one_suite(xml, suite)))?;
     to.write_all(b"\n")
 }
@@ -29,7 +26,7 @@ pub fn write(to: &mut impl Write, suites: &[Suite], took: Duration) -> io::Resul
 fn one_suite<W: Write>(xml: &mut Writer<W>, suite: &Suite) -> io::Result<()> {
     let name = full_name(suite);
     xml.create_element("testsuite")
-        .with_attributes(attributes(&name, suite.count(), suite.took).borrowed())
+        .with_attributes(attributes(&name, suite.count, suite.seconds).borrowed())
         .write_inner_content(|xml| {
             suite
                 .tests
@@ -39,20 +36,23 @@ fn one_suite<W: Write>(xml: &mut Writer<W>, suite: &Suite) -> io::Result<()> {
     Ok(())
 }
 
-fn one_test<W: Write>(xml: &mut Writer<W>, suite: &str, test: &Test) -> io::Result<()> {
+fn one_test<W: Write>(xml: &mut Writer<W>, suite: &str, test: &Case) -> io::Result<()> {
     let name = legal(&test.name);
-    let case = xml
+    let mut case = xml
         .create_element("testcase")
         .with_attributes([("classname", suite), ("name", &name)]);
-    match &test.outcome {
-        Outcome::Passed => case.write_empty()?,
-        Outcome::Skipped(reason) => case.write_inner_content(|xml| {
+    if let Some(seconds) = test.seconds {
+        case = case.with_attribute(("time", &format!("{seconds:.3}")[..]));
+    }
+    match test.outcome {
+        Verdict::Passed => case.write_empty()?,
+        Verdict::Skipped => case.write_inner_content(|xml| {
             xml.create_element("skipped")
-                .with_attribute(("message", &legal(reason)[..]))
+                .with_attribute(("message", &legal(test.reason.as_deref().unwrap_or(""))[..]))
                 .write_empty()?;
             Ok::<(), io::Error>(())
         })?,
-        Outcome::Failed => case.write_inner_content(|xml| {
+        Verdict::Failed => case.write_inner_content(|xml| {
             xml.create_element("failure")
                 .with_attribute(("message", &name[..]))
                 .write_text_content(BytesText::new(&legal(&test.log.join("\n"))))?;
@@ -71,7 +71,7 @@ impl Attributes {
     }
 }
 
-fn attributes(name: &str, count: Count, took: Option<Duration>) -> Attributes {
+fn attributes(name: &str, count: Count, seconds: Option<f64>) -> Attributes {
     let Count {
         passed,
         failed,
@@ -82,15 +82,19 @@ fn attributes(name: &str, count: Count, took: Option<Duration>) -> Attributes {
         ("tests", (passed + failed + skipped).to_string()),
         ("failures", failed.to_string()),
         ("skipped", skipped.to_string()),
-        (
-            "time",
-            format!("{:.3}", took.unwrap_or_default().as_secs_f64()),
-        ),
+        ("time", format!("{:.3}", seconds.unwrap_or_default())),
     ])
 }
 
+/// `vm.echo`, `debug.vm.echo`.
 fn full_name(suite: &Suite) -> String {
-    legal(&format!("{}.{}", suite.place, suite.name))
+    let step = suite.step.iter().map(|step| format!("{step}."));
+    legal(&format!(
+        "{}{}.{}",
+        step.collect::<String>(),
+        suite.place,
+        suite.full_name()
+    ))
 }
 
 /// XML has no way to say most control characters, which programs may print all the same.
@@ -109,39 +113,60 @@ fn legal(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn test(name: &str, outcome: Outcome, log: &[&str]) -> Test {
-        Test {
-            name: name.to_owned(),
-            outcome,
+    fn case(name: &str, outcome: Verdict, log: &[&str]) -> Case {
+        Case {
             log: log.iter().map(|&line| line.to_owned()).collect(),
+            ..Case::new(name, outcome)
         }
     }
 
-    fn document() -> String {
-        let suites = [
-            Suite {
-                place: "host",
-                name: "a <b> & \"c\"".to_owned(),
-                tests: vec![test("one", Outcome::Passed, &[])],
-                took: Some(Duration::from_millis(1500)),
-            },
-            Suite {
-                place: "vm",
-                name: "echo".to_owned(),
-                tests: vec![
-                    test("two", Outcome::Skipped("no <KVM>".to_owned()), &[]),
-                    test(
-                        "three",
-                        Outcome::Failed,
-                        &["left: ]]> \u{1b}[31m\0", "\u{ffff} right & ä"],
-                    ),
-                ],
-                took: None,
-            },
-        ];
+    fn count(passed: usize, failed: usize, skipped: usize) -> Count {
+        Count {
+            passed,
+            failed,
+            skipped,
+        }
+    }
+
+    fn text(summary: &Summary) -> String {
         let mut bytes = Vec::new();
-        write(&mut bytes, &suites, Duration::from_secs(2)).expect("memory takes everything");
+        write(&mut bytes, summary).expect("memory takes everything");
         String::from_utf8(bytes).expect("it is UTF-8")
+    }
+
+    fn document() -> String {
+        let mut summary = Summary::default();
+        summary.add(Suite {
+            place: "host".to_owned(),
+            name: "a <b> & \"c\"".to_owned(),
+            count: count(1, 0, 0),
+            tests: vec![Case {
+                seconds: Some(0.25),
+                ..case("one", Verdict::Passed, &[])
+            }],
+            seconds: Some(1.5),
+            ..Suite::default()
+        });
+        summary.add(Suite {
+            step: Some("debug".to_owned()),
+            place: "vm".to_owned(),
+            name: "echo".to_owned(),
+            iteration: Some(3),
+            count: count(0, 1, 1),
+            tests: vec![
+                Case {
+                    reason: Some("no <KVM>".to_owned()),
+                    ..case("two", Verdict::Skipped, &[])
+                },
+                case(
+                    "three",
+                    Verdict::Failed,
+                    &["left: ]]> \u{1b}[31m\0", "\u{ffff} right & ä"],
+                ),
+            ],
+            ..Suite::default()
+        });
+        text(&summary)
     }
 
     #[test]
@@ -158,6 +183,11 @@ mod tests {
         assert_eq!(suites.len(), 2);
         assert_eq!(suites[0].attribute("name"), Some("host.a <b> & \"c\""));
         assert_eq!(suites[0].attribute("time"), Some("1.500"));
+        let time = |node: &roxmltree::Node<'_, '_>| node.attribute("time").map(str::to_owned);
+        let first = |at: usize| suites[at].first_element_child().expect("there is a test");
+        assert_eq!(time(&first(0)).as_deref(), Some("0.250"));
+        assert_eq!(time(&first(1)), None);
+        assert_eq!(suites[1].attribute("name"), Some("debug.vm.echo #3"));
     }
 
     #[test]
@@ -180,9 +210,7 @@ mod tests {
 
     #[test]
     fn no_suite_at_all_is_a_document_too() {
-        let mut bytes = Vec::new();
-        write(&mut bytes, &[], Duration::ZERO).expect("memory takes everything");
-        let text = String::from_utf8(bytes).expect("it is UTF-8");
+        let text = text(&Summary::default());
         assert!(roxmltree::Document::parse(&text).is_ok(), "{text}");
     }
 }

@@ -8,24 +8,42 @@ mod accel;
 mod host;
 mod junit;
 mod klog;
+mod line;
+mod list;
+mod machine;
+mod pick;
 mod results;
 mod screen;
+mod skips;
+mod split;
 mod suites;
+mod summary;
 mod tap;
+mod total;
 mod vm;
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
 use accel::Accel;
-use results::Results;
+use machine::Machine;
+use pick::Picks;
+use results::{Plan, Results};
 use screen::Screen;
+use skips::{Given, Skips};
+use split::Times;
 use suites::How;
+use summary::Summary;
+use total::Step;
 use vm::{Boot, Event, Image};
 
 #[derive(Parser)]
@@ -49,20 +67,109 @@ struct Common {
     /// Folder for the verdict on KVM
     #[arg(long)]
     verdicts: PathBuf,
+    #[command(flatten)]
+    machine: Machine,
 }
 
 impl Common {
     fn image(&self) -> Image {
+        self.image_on(self.machine.clone())
+    }
+
+    fn image_on(&self, machine: Machine) -> Image {
         Image {
             kernel: self.kernel.clone(),
             initrd: self.initrd.clone(),
+            machine,
         }
     }
 
     fn accel(&self) -> Result<Accel> {
         fs::create_dir_all(&self.keep)
             .with_context(|| format!("cannot make {}", self.keep.display()))?;
-        Accel::choose(&self.image(), &self.verdicts, &self.keep)
+        // What KVM is good for has nothing to do with the user's wishes.
+        let image = self.image_on(Machine::default());
+        Accel::choose(&image, &self.verdicts, &self.keep)
+    }
+}
+
+/// What `make test` asks for.
+#[derive(Args)]
+struct Asked {
+    /// Folder of the test programs that are in the initramfs
+    #[arg(long)]
+    selftests: PathBuf,
+    /// What compiling the examples of the kernel side said, as libtest says it
+    #[arg(long)]
+    examples: PathBuf,
+    /// The tests that are skipped where something is lacking (tests/skips.tsv)
+    #[arg(long)]
+    skips: PathBuf,
+    /// The kernel's configuration
+    #[arg(long)]
+    config: PathBuf,
+    /// What tells the kernel from others
+    #[arg(long)]
+    kernel_id: String,
+    /// What kind of kernel it is
+    #[arg(long)]
+    flavor: String,
+    /// Only this test program, as `name`, or tests of it, as `name:test*` (repeat for more); and no
+    /// host tests
+    #[arg(long)]
+    only: Vec<String>,
+    /// How many VMs to run at a time, if all tests are to run [default: what the host is good for]
+    #[arg(long)]
+    vms: Option<usize>,
+    /// Link to make to the folder for the logs
+    #[arg(long)]
+    link: Option<PathBuf>,
+    /// Only what failed by this summary.json
+    #[arg(long, conflicts_with = "only")]
+    rerun: Option<PathBuf>,
+    /// How often
+    #[arg(long, default_value_t = 1)]
+    repeat: u32,
+}
+
+/// What of it runs.
+struct Wanted {
+    picks: Picks,
+    host: bool,
+    vm: bool,
+}
+
+impl Asked {
+    fn wanted(&self, screen: &Screen) -> Result<Wanted> {
+        let Some(file) = &self.rerun else {
+            let picks = Picks::of(&self.only)?;
+            return Ok(Wanted {
+                host: picks.is_empty(),
+                vm: true,
+                picks,
+            });
+        };
+        let last = Summary::read(file)?;
+        ensure!(
+            last.run.kernel == self.kernel_id,
+            "the last run was on {}, and this is {}: RERUN=failed takes the same KERNEL=, FLAVOR= and KDIR=",
+            last.run.kernel,
+            self.kernel_id
+        );
+        ensure!(
+            last.count.failed > 0,
+            "nothing failed in the last run: {}",
+            last.count
+        );
+        if !last.complete {
+            screen.note("the last run was broken off; what it did not come to is left out");
+        }
+        let picks = Picks::failed_in(&last, &suites::names(&self.selftests, &[])?);
+        Ok(Wanted {
+            host: last.failed().any(|(suite, _)| suite.place == "host"),
+            vm: !picks.is_empty(),
+            picks,
+        })
     }
 }
 
@@ -77,15 +184,8 @@ enum Mode {
     Test {
         #[command(flatten)]
         common: Common,
-        /// Folder of the test programs that are in the initramfs
-        #[arg(long)]
-        selftests: PathBuf,
-        /// What compiling the examples of the kernel side said, as libtest says it
-        #[arg(long)]
-        examples: PathBuf,
-        /// Only this test program (repeat for more), and no host tests
-        #[arg(long)]
-        only: Vec<String>,
+        #[command(flatten)]
+        asked: Box<Asked>,
         #[command(flatten)]
         how: How,
         /// Show everything that programs print
@@ -105,6 +205,27 @@ enum Mode {
         /// File for what it prints
         #[arg(long)]
         out: PathBuf,
+    },
+    /// What test programs there are
+    List {
+        /// Folder of the test programs
+        #[arg(long)]
+        selftests: PathBuf,
+        /// Folder of their sources
+        #[arg(long)]
+        sources: PathBuf,
+    },
+    /// What failed by a summary.json, a line a test
+    Failures {
+        /// The summary.json
+        file: PathBuf,
+    },
+    /// One result of several steps
+    Total {
+        /// Folder that has what each step left, in a folder of its name
+        folder: PathBuf,
+        /// Each step: step:NAME:STATUS:SECONDS, or tests:NAME:STATUS:SECONDS if it ran tests
+        steps: Vec<Step>,
     },
     /// A shell
     Shell {
@@ -127,12 +248,13 @@ fn main() -> ExitCode {
         Mode::Run { common } => run(&common),
         Mode::Test {
             common,
-            selftests,
-            examples,
-            only,
+            asked,
             how,
             verbose,
-        } => test(&common, &selftests, &examples, &only, &how, verbose),
+        } => test(&common, &asked, &how, verbose),
+        Mode::List { selftests, sources } => list(&selftests, &sources),
+        Mode::Failures { file } => failures(&file),
+        Mode::Total { folder, steps } => total::show(&folder, &steps, &Screen::new(false)),
         Mode::Bench {
             common,
             clock,
@@ -168,8 +290,8 @@ fn run(common: &Common) -> Result<bool> {
         },
         keep: &common.keep,
         console: "console.log",
-        silence: Duration::from_secs(60),
-        limit: Duration::from_secs(300),
+        silence: common.machine.patience(Duration::from_secs(60)),
+        limit: common.machine.patience(Duration::from_secs(300)),
     };
     let show = |line: &str| screen.plain(format!("  {line}").trim_end());
     let done = one_program(&screen, &boot, "the demonstration", show)?;
@@ -254,39 +376,119 @@ fn one_program(
     Ok(false)
 }
 
-fn test(
-    common: &Common,
-    selftests: &Path,
-    examples: &Path,
-    only: &[String],
-    how: &How,
-    verbose: bool,
-) -> Result<bool> {
+fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool> {
     let screen = Screen::new(verbose);
-    let names = suites::names(selftests, only)?;
+    // The folder of the last run, which this may read, may be that of this one.
+    let Wanted { picks, host, vm } = asked.wanted(&screen)?;
+    let names = suites::names(&asked.selftests, &picks.suites())?;
+    let config = fs::read_to_string(&asked.config)
+        .with_context(|| format!("cannot read {}", asked.config.display()))?;
+    let skips = Skips::read(&asked.skips, Given::new(&config, common.machine.cpus()))?;
+    let mut machine = common.machine.clone();
+    if let Some(tests) = picks.environment() {
+        machine.append(&format!("TESTS=\"{tests}\""));
+    }
+    // Without one, all suites take the same.
+    let times = Summary::read(&common.keep.join(summary::FILE));
+    let times = times.map_or(Times::default(), |last| Times::of(&last));
     let _ = fs::remove_dir_all(&common.keep);
     fs::create_dir_all(&common.keep)?;
-    let mut results = Results::new();
-    let all = only.is_empty();
-    if all {
-        host::run(&common.keep, &mut results, &screen)?;
-        host::read(examples, &mut results, &screen)?;
+    if let Some(link) = &asked.link {
+        let linked = link_to(&common.keep, link);
+        linked.with_context(|| format!("cannot make the link {}", link.display()))?;
     }
-    let image = common.image();
+    let all = host && vm && picks.is_empty();
+    let gone = skips
+        .suites()
+        .find(|suite| all && !names.iter().any(|name| name == suite));
+    ensure!(
+        gone.is_none(),
+        "tests/skips.tsv: there is no test program {}",
+        gone.unwrap_or_default()
+    );
+    let plan = Plan {
+        kernel: asked.kernel_id.clone(),
+        flavor: asked.flavor.clone(),
+        skips,
+        picks,
+    };
+    let mut results = Results::of(plan, Some(&common.keep));
+    let image = common.image_on(machine);
     screen.progress("vm    looking at KVM");
-    let vm = suites::Vm {
+    let accel = common.accel()?;
+    let usual = suites::Vm {
         image: &image,
-        accel: common.accel()?,
+        accel,
         keep: &common.keep,
         screen: &screen,
     };
-    suites::run(&vm, &names, how, &mut results)?;
     if all {
-        suites::self_check(&vm, &mut results)?;
+        // Beside the suites, which leave a CPU idle now and then.
+        let mut part = results.part();
+        let others = || -> Result<()> {
+            host::run(&common.keep, &mut part, &screen)?;
+            host::read(&asked.examples, &mut part, &screen)?;
+            suites::self_check(&usual, &mut part)
+        };
+        let good = || split::vms(accel, cpus_of_host(), common.machine.cpus() as usize);
+        let vms = (asked.vms.unwrap_or_else(good), &times);
+        thread::scope(|scope| -> Result<()> {
+            let others = scope.spawn(others);
+            split::run(&usual, &names, vms, how, &results)?;
+            others.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })?;
+    } else {
+        if host {
+            host::run(&common.keep, &mut results, &screen)?;
+            host::read(&asked.examples, &mut results, &screen)?;
+        }
+        for iteration in (1..=asked.repeat).filter(|_| vm) {
+            let mut keep = common.keep.clone();
+            if asked.repeat > 1 {
+                results.iterate(iteration);
+                keep.push(format!("run-{iteration}"));
+            }
+            let vm = suites::Vm {
+                keep: &keep,
+                ..usual
+            };
+            suites::run(&vm, &names, how, &mut results)?;
+        }
     }
-    results.write(&common.keep)?;
+    results.finish()?;
     let total = results.show(&common.keep, &screen);
     Ok(total.failed == 0)
+}
+
+fn cpus_of_host() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Makes a link to a folder that is beside it or further down; whatever had its name goes.
+fn link_to(folder: &Path, link: &Path) -> io::Result<()> {
+    if link.is_dir() && !link.is_symlink() {
+        fs::remove_dir_all(link)?;
+    }
+    let beside = link.parent().unwrap_or(Path::new("."));
+    let target = folder.strip_prefix(beside).unwrap_or(folder);
+    let new = link.with_extension("new");
+    let _ = fs::remove_file(&new);
+    symlink(target, &new)?;
+    fs::rename(new, link)
+}
+
+fn list(selftests: &Path, sources: &Path) -> Result<bool> {
+    let names = suites::names(selftests, &[])?;
+    list::show(selftests, &names, sources, &Screen::new(false))?;
+    Ok(true)
+}
+
+fn failures(file: &Path) -> Result<bool> {
+    let summary = Summary::read(file)?;
+    for (suite, case) in summary.failed() {
+        println!("{}: {}", suite.full_name(), case.name);
+    }
+    Ok(true)
 }
 
 fn shell(common: &Common) -> Result<bool> {
@@ -297,4 +499,27 @@ fn shell(common: &Common) -> Result<bool> {
         .status()
         .context("cannot start qemu-system-x86_64")?;
     Ok(status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_takes_the_place_of_what_was_there() {
+        let build = std::env::temp_dir().join(format!("runner-{}-link", std::process::id()));
+        let link = build.join("test");
+        fs::create_dir_all(&link).expect("there is room for a folder");
+        for run in ["one", "two"] {
+            let folder = build.join("runs").join(run);
+            fs::create_dir_all(&folder).expect("there is room for a folder");
+            fs::write(folder.join("name"), run).expect("there is room for a file");
+            link_to(&folder, &link).expect("there is room for a link");
+            let name = fs::read_to_string(link.join("name"));
+            assert_eq!(name.expect("it leads there"), run);
+        }
+        // A clone may be moved.
+        assert!(fs::read_link(&link).is_ok_and(|target| target.is_relative()));
+        let _ = fs::remove_dir_all(build);
+    }
 }

@@ -5,6 +5,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
+use crate::summary;
 use crate::tap::{Count, Outcome, Test};
 
 /// Standard output, with or without colour and lines that replace each other.
@@ -117,6 +118,15 @@ impl Screen {
                 }
             }
         }
+    }
+
+    /// Once more, in one line and another one that says why, what failed before.
+    pub fn failure(&self, suite: &summary::Suite, case: &summary::Case) {
+        let step = suite.step.as_deref().unwrap_or_default();
+        let place = format!("{step} {}", suite.place);
+        let name = suite.full_name();
+        self.line(&format!("  {:<5} {name}: {}", place.trim(), case.name));
+        self.quote(case.reason.as_slice());
     }
 
     fn test(&self, what: &str, name: &str) {

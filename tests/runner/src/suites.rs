@@ -28,6 +28,8 @@ const TROUBLE_LINES: usize = 40;
 #[derive(Debug, Default)]
 struct Suite {
     output: String,
+    /// When each line came, after the beginning.
+    came: Vec<Duration>,
     status: Option<i32>,
     took: Option<Duration>,
 }
@@ -137,6 +139,7 @@ pub fn run(vm: &Vm<'_>, names: &[String], how: &How, results: &mut Results) -> R
                 let suite = suites.entry(name.clone()).or_default();
                 suite.output.push_str(line);
                 suite.output.push('\n');
+                suite.came.push(since.elapsed());
                 let done = suite.output.matches("\nok ").count();
                 screen.progress(&format!(
                     "vm    {name}: {done} passed, {} s",
@@ -208,7 +211,7 @@ fn outside(log: &str) -> String {
 
 /// Judges one program: its results, its status, and the kernel's log meanwhile.
 fn judge(suite: &Suite, log: &str) -> Report {
-    let mut report = tap::parse(&suite.output);
+    let mut report = tap::parse_timed(&suite.output, &suite.came);
     let count = report.count();
     match suite.status {
         None if suite.took.is_none() && suite.output.is_empty() => report.fail("it did not run"),
@@ -342,11 +345,7 @@ pub fn self_check(vm: &Vm<'_>, results: &mut Results) -> Result<()> {
             _ => ending == Ending::Died && !klog::troubles(&log, TROUBLE_LINES).is_empty(),
         };
         if up && noticed {
-            report.tests.push(Test {
-                name: name.to_owned(),
-                outcome: Outcome::Passed,
-                log: Vec::new(),
-            });
+            report.tests.push(Test::new(name, Outcome::Passed));
         } else {
             report.rest = tail(&log, 30);
             report.fail(format!("{name}: booted {up}, ended {ending:?}"));
@@ -369,6 +368,7 @@ mod tests {
     fn suite(output: &str, status: Option<i32>) -> Suite {
         Suite {
             output: output.to_owned(),
+            came: Vec::new(),
             status,
             took: Some(Duration::from_secs(1)),
         }

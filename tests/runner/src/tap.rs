@@ -4,9 +4,17 @@
 //!
 //! Trusts nothing that is not said: a plan that is missing or not kept, a number
 //! left out or given twice, a parent that passes although a subtest failed are
-//! failures of their own.
+//! failures of their own. So is whatever can be read in two ways.
 
 use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::line::{Directive, Line, Told, understand};
+
+/// What a program that is skipped as a whole has for a test.
+pub const WHOLE: &str = "everything";
 
 /// How one test ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +23,7 @@ pub enum Outcome {
     Passed,
     /// `not ok`, or a rule of the protocol that was broken.
     Failed,
-    /// `# SKIP`, with the reason given; or an expected failure (`# TODO`).
+    /// `# SKIP`, with the reason given; or a failure that the program calls known (`# XFAIL`, `# TODO`).
     Skipped(String),
 }
 
@@ -28,6 +36,23 @@ pub struct Test {
     pub outcome: Outcome,
     /// What was printed since the test before it.
     pub log: Vec<String>,
+    /// From the result before it to its own, if somebody looked at a clock.
+    pub took: Option<Duration>,
+    /// It is no test that the program has, but something that is wrong with what it said or did.
+    pub complaint: bool,
+}
+
+impl Test {
+    /// A test of which nothing more is known.
+    pub fn new(name: impl Into<String>, outcome: Outcome) -> Self {
+        Self {
+            name: name.into(),
+            outcome,
+            log: Vec::new(),
+            took: None,
+            complaint: false,
+        }
+    }
 }
 
 /// Everything that a program reported.
@@ -40,7 +65,7 @@ pub struct Report {
 }
 
 /// How many passed, failed, were skipped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     /// Passed.
     pub passed: usize,
@@ -92,9 +117,9 @@ impl Report {
     /// Adds a failure that no result line reports.
     pub fn fail(&mut self, why: impl Into<String>) {
         self.tests.push(Test {
-            name: why.into(),
-            outcome: Outcome::Failed,
             log: std::mem::take(&mut self.rest),
+            complaint: true,
+            ..Test::new(why, Outcome::Failed)
         });
     }
 }
@@ -104,6 +129,8 @@ impl Report {
 struct Level {
     indent: usize,
     plan: Option<usize>,
+    /// How many results there were when the plan came: it may come first or last.
+    before_plan: usize,
     /// The plan's `# SKIP`, which stands for all tests.
     skip_all: Option<String>,
     results: usize,
@@ -111,240 +138,234 @@ struct Level {
     first: usize,
 }
 
-/// One line, understood.
-enum Line<'a> {
-    Version,
-    Plan(usize, Option<&'a str>),
-    Result {
-        ok: bool,
-        number: Option<usize>,
-        name: &'a str,
-        directive: Option<(&'a str, &'a str)>,
-    },
-    BailOut(&'a str),
-    Other,
-}
-
-/// Splits `name # DIRECTIVE reason`; a `#` that is followed by no known directive
-/// is only a remark.
-fn split_directive(text: &str) -> (&str, Option<(&str, &str)>) {
-    let Some((name, after)) = text.split_once(" #").or_else(|| {
-        // No name at all: "ok 1 # SKIP reason".
-        text.strip_prefix('#').map(|after| ("", after))
-    }) else {
-        return (text.trim(), None);
-    };
-    let after = after.trim();
-    let (word, reason) = after.split_once(char::is_whitespace).unwrap_or((after, ""));
-    let known = ["SKIP", "TODO", "XFAIL", "TIMEOUT", "ERROR"]
-        .iter()
-        .any(|known| word.eq_ignore_ascii_case(known));
-    let directive = known.then(|| (word, reason.trim()));
-    (name.trim(), directive)
-}
-
-fn understand(line: &str) -> Line<'_> {
-    if line.starts_with("TAP version ") || line.starts_with("KTAP version ") {
-        return Line::Version;
-    }
-    if let Some(reason) = line.strip_prefix("Bail out!") {
-        return Line::BailOut(reason.trim());
-    }
-    if let Some(rest) = line.strip_prefix("1..") {
-        let (number, directive) = match rest.split_once('#') {
-            Some((number, _)) => (number, split_directive(&rest[number.len()..]).1),
-            None => (rest, None),
-        };
-        if let Ok(number) = number.trim().parse() {
-            let reason = directive
-                .filter(|(word, _)| word.eq_ignore_ascii_case("SKIP"))
-                .map(|(_, reason)| reason);
-            return Line::Plan(number, reason);
-        }
-    }
-    let (ok, rest) = if let Some(rest) = line.strip_prefix("not ok") {
-        (false, rest)
-    } else if let Some(rest) = line.strip_prefix("ok") {
-        (true, rest)
-    } else {
-        return Line::Other;
-    };
-    if !rest.is_empty() && !rest.starts_with(' ') {
-        return Line::Other; // "okay", "ok:"
-    }
-    let rest = rest.trim_start();
-    let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let number = rest[..digits].parse().ok();
-    let rest = rest[digits..].trim_start();
-    let (name, directive) = split_directive(rest);
-    let name = name.strip_prefix("- ").unwrap_or(name);
-    Line::Result {
-        ok,
-        number,
-        name,
-        directive,
-    }
-}
-
 /// Reads a whole stream.
+#[cfg(test)]
 pub fn parse(text: &str) -> Report {
-    let mut report = Report::default();
-    let mut levels: Vec<Level> = Vec::new();
-    let mut log: Vec<String> = Vec::new();
-    let mut bailed = false;
+    parse_timed(text, &[])
+}
 
-    for raw in text.lines() {
+/// Reads a whole stream, of whose lines one knows when they came.
+pub fn parse_timed(text: &str, came: &[Duration]) -> Report {
+    let mut reader = Reader::default();
+    for (at, line) in text.lines().enumerate() {
+        reader.line(line, came.get(at).copied());
+    }
+    reader.end()
+}
+
+#[derive(Default)]
+struct Reader {
+    report: Report,
+    levels: Vec<Level>,
+    log: Vec<String>,
+    bailed: bool,
+    /// When the result before this came.
+    last: Duration,
+}
+
+impl Reader {
+    fn line(&mut self, raw: &str, came: Option<Duration>) {
         let raw = raw.trim_end_matches('\r');
         let line = raw.trim_start_matches(' ');
         let indent = raw.len() - line.len();
         let known = understand(line);
-        if !matches!(known, Line::Other) {
+        if !matches!(known, Line::Other | Line::Result(_)) {
             // A line further left ends the levels to its right, results or not.
-            while levels.last().is_some_and(|level| level.indent > indent)
-                && !matches!(known, Line::Result { .. })
+            while self
+                .levels
+                .last()
+                .is_some_and(|level| level.indent > indent)
             {
-                let level = levels.pop().expect("it was just seen");
-                close(&mut report, level, None);
+                self.close(None);
             }
         }
         match known {
             Line::Version => {
-                if levels.last().is_some_and(|level| level.indent == indent) {
-                    let level = levels.pop().expect("it was just seen");
-                    close(&mut report, level, None);
+                if self
+                    .levels
+                    .last()
+                    .is_some_and(|level| level.indent == indent)
+                {
+                    self.close(None);
+                    if indent == 0 {
+                        self.report.fail("a second stream");
+                    }
                 }
-                levels.push(Level {
-                    indent,
-                    first: report.tests.len(),
-                    ..Level::default()
-                });
+                self.level_at(indent);
             }
             Line::Plan(number, skip) => {
-                let level = level_at(&mut levels, indent, &report);
+                let level = self.level_at(indent);
                 if level.plan.is_some() {
-                    report.fail("a second plan line");
+                    self.report.fail("a second plan line");
                 } else {
                     level.plan = Some(number);
+                    level.before_plan = level.results;
                     level.skip_all = skip.map(str::to_owned);
                 }
             }
+            Line::BadPlan => self
+                .report
+                .fail(format!("a plan that cannot be read: {line}")),
             Line::BailOut(reason) => {
-                report.rest = std::mem::take(&mut log);
-                report.fail(format!("bailed out: {reason}"));
-                bailed = true;
+                self.report.rest = std::mem::take(&mut self.log);
+                self.report.fail(format!("bailed out: {reason}"));
+                self.bailed = true;
             }
-            Line::Result {
-                ok,
-                number,
-                name,
-                directive,
-            } => {
-                // Levels to the right are this test's subtests.
-                let mut subtests = None;
-                while levels.last().is_some_and(|level| level.indent > indent) {
-                    let level = levels.pop().expect("it was just seen");
-                    subtests = Some(level.first);
-                    close(&mut report, level, Some(name));
-                }
-                let level = level_at(&mut levels, indent, &report);
-                level.results += 1;
-                let expected = level.results;
-                let outcome = outcome(ok, directive);
-                let title = if name.is_empty() {
-                    format!("test {expected}")
-                } else {
-                    name.to_owned()
+            Line::Result(told) => self.result(&told, indent, came),
+            Line::Other => self.log.push(raw.to_owned()),
+        }
+    }
+
+    fn result(&mut self, told: &Told<'_>, indent: usize, came: Option<Duration>) {
+        // Levels to the right are this test's subtests.
+        let mut subtests = None;
+        while self
+            .levels
+            .last()
+            .is_some_and(|level| level.indent > indent)
+        {
+            subtests = self.levels.last().map(|level| level.first);
+            self.close(Some(told.name));
+        }
+        let level = self.level_at(indent);
+        level.results += 1;
+        let number = level.results;
+        let late = level.plan.is_some() && level.before_plan > 0;
+        let title = match told.name {
+            "" => format!("test {number}"),
+            name => name.to_owned(),
+        };
+        let outcome = outcome(told);
+        let took = came.map(|came| came.saturating_sub(std::mem::replace(&mut self.last, came)));
+        match subtests {
+            // The subtests are what counts, the parent only sums them up.
+            Some(first) if self.report.tests.len() > first => self.parent(&title, &outcome, first),
+            _ => {
+                let mut test = Test {
+                    log: std::mem::take(&mut self.log),
+                    took,
+                    ..Test::new(&title[..], outcome)
                 };
-                match subtests {
-                    // The subtests are what counts, the parent only sums them up.
-                    Some(first) if report.tests.len() > first => {
-                        let any_failed = report.tests[first..]
-                            .iter()
-                            .any(|test| test.outcome == Outcome::Failed);
-                        if outcome == Outcome::Failed && !any_failed {
-                            report.rest = std::mem::take(&mut log);
-                            report.fail(format!("{title} failed, though none of its subtests did"));
-                        } else if outcome == Outcome::Passed && any_failed {
-                            report.fail(format!("{title} says it passed, though a subtest failed"));
-                        }
-                    }
-                    _ => {
-                        let mut test = Test {
-                            name: title.clone(),
-                            outcome,
-                            log: std::mem::take(&mut log),
-                        };
-                        if let Some((word, reason)) = directive {
-                            if test.outcome == Outcome::Failed {
-                                test.log.push(format!("# {word} {reason}"));
-                            }
-                        }
-                        report.tests.push(test);
-                    }
+                if let (Outcome::Failed, Some((directive, reason))) =
+                    (&test.outcome, told.directive)
+                {
+                    test.log.push(format!("# {} {reason}", directive.word()));
                 }
-                if number.is_some_and(|number| number != expected) {
-                    let number = number.unwrap_or_default();
-                    report.fail(format!("{title} has number {number}, expected {expected}"));
-                }
+                self.report.tests.push(test);
             }
-            Line::Other => log.push(raw.to_owned()),
+        }
+        if told.unclear {
+            self.report.fail(format!(
+                "{title}: is this a directive, or a `#` in the text?"
+            ));
+        }
+        if late {
+            self.report.fail(format!(
+                "{title} comes after the plan, as others came before it"
+            ));
+        }
+        match told.number {
+            Some(told) if told == number => {}
+            Some(told) => self
+                .report
+                .fail(format!("{title} has number {told}, expected {number}")),
+            None => self
+                .report
+                .fail(format!("{title} has no number, expected {number}")),
         }
     }
-    report.rest = log;
-    while let Some(level) = levels.pop() {
-        // Who bails out need not keep the plan.
-        if !bailed {
-            close(&mut report, level, None);
+
+    /// What a parent says has to agree with its subtests, which begin at `first`.
+    fn parent(&mut self, title: &str, outcome: &Outcome, first: usize) {
+        let subtests = &self.report.tests[first..];
+        let any_failed = subtests.iter().any(|test| test.outcome == Outcome::Failed);
+        let all_skipped = subtests
+            .iter()
+            .all(|test| matches!(test.outcome, Outcome::Skipped(_)));
+        match outcome {
+            Outcome::Failed if !any_failed => {
+                self.report.rest = std::mem::take(&mut self.log);
+                self.report
+                    .fail(format!("{title} failed, though none of its subtests did"));
+            }
+            Outcome::Passed if any_failed => {
+                self.report
+                    .fail(format!("{title} says it passed, though a subtest failed"));
+            }
+            Outcome::Skipped(_) if !all_skipped => {
+                self.report.fail(format!(
+                    "{title} says it was skipped, though a subtest was not"
+                ));
+            }
+            _ => {}
         }
     }
-    report
+
+    /// The level for a line with this indentation, opened if no version line did.
+    fn level_at(&mut self, indent: usize) -> &mut Level {
+        let levels = &mut self.levels;
+        if levels.last().is_none_or(|level| level.indent < indent) {
+            levels.push(Level {
+                indent,
+                first: self.report.tests.len(),
+                ..Level::default()
+            });
+        }
+        levels.last_mut().expect("one was just pushed")
+    }
+
+    /// The innermost level is over: was its plan kept? Its tests get their parent's name.
+    fn close(&mut self, parent: Option<&str>) {
+        let Some(level) = self.levels.pop() else {
+            return;
+        };
+        let report = &mut self.report;
+        match (level.plan, level.skip_all) {
+            (Some(0), Some(reason)) if level.results == 0 => report.tests.push(Test {
+                log: std::mem::take(&mut report.rest),
+                ..Test::new(WHOLE, Outcome::Skipped(reason))
+            }),
+            (Some(plan), _) if plan != level.results => {
+                report.fail(format!("{plan} tests planned, {} reported", level.results));
+            }
+            (Some(0), None) => report.fail("an empty plan without a reason"),
+            (None, _) => report.fail("no plan line (1..N)"),
+            _ if parent.is_none() && level.indent > 0 => report.fail("subtests of no test"),
+            _ => {}
+        }
+        if let Some(parent) = parent {
+            for test in &mut report.tests[level.first..] {
+                test.name = format!("{parent} / {}", test.name);
+            }
+        }
+    }
+
+    fn end(mut self) -> Report {
+        self.report.rest = std::mem::take(&mut self.log);
+        while !self.levels.is_empty() {
+            // Who bails out need not keep the plan.
+            if self.bailed {
+                self.levels.clear();
+            }
+            self.close(None);
+        }
+        self.report
+    }
 }
 
-/// The level for a line with this indentation, opened if no version line did.
-fn level_at<'a>(levels: &'a mut Vec<Level>, indent: usize, report: &Report) -> &'a mut Level {
-    if levels.is_empty() || levels.last().is_some_and(|level| level.indent < indent) {
-        levels.push(Level {
-            indent,
-            first: report.tests.len(),
-            ..Level::default()
-        });
-    }
-    levels.last_mut().expect("one was just pushed")
-}
-
-fn outcome(ok: bool, directive: Option<(&str, &str)>) -> Outcome {
-    let is = |word: &str| directive.is_some_and(|(w, _)| w.eq_ignore_ascii_case(word));
-    let reason = directive.map_or(String::new(), |(_, reason)| reason.to_owned());
-    if is("SKIP") {
-        Outcome::Skipped(reason)
-    } else if is("TODO") && !ok {
-        Outcome::Skipped(format!("known to fail: {reason}"))
-    } else if ok && !is("TIMEOUT") && !is("ERROR") {
-        Outcome::Passed
-    } else {
-        Outcome::Failed
-    }
-}
-
-/// The level is over: was its plan kept? Its tests get their parent's name.
-fn close(report: &mut Report, level: Level, parent: Option<&str>) {
-    match (level.plan, level.skip_all) {
-        (Some(0), Some(reason)) if level.results == 0 => report.tests.push(Test {
-            name: "everything".to_owned(),
-            outcome: Outcome::Skipped(reason),
-            log: std::mem::take(&mut report.rest),
-        }),
-        (Some(plan), _) if plan != level.results => {
-            report.fail(format!("{plan} tests planned, {} reported", level.results));
+fn outcome(told: &Told<'_>) -> Outcome {
+    match told.directive {
+        _ if told.unclear => Outcome::Failed,
+        Some((Directive::Skip, reason)) => Outcome::Skipped(reason.to_owned()),
+        // kselftest says `ok` of what fails as expected; of what passes in spite of it nobody is
+        // told, so that `ok` with TODO, which is TAP's, is a surprise.
+        Some((Directive::Xfail, reason)) => Outcome::Skipped(format!("known to fail: {reason}")),
+        Some((Directive::Todo, reason)) if !told.ok => {
+            Outcome::Skipped(format!("known to fail: {reason}"))
         }
-        (Some(0), None) => report.fail("an empty plan without a reason"),
-        (None, _) => report.fail("no plan line (1..N)"),
-        _ => {}
-    }
-    if let Some(parent) = parent {
-        for test in &mut report.tests[level.first..] {
-            test.name = format!("{parent} / {}", test.name);
-        }
+        Some((Directive::Todo | Directive::Timeout | Directive::Error, _)) => Outcome::Failed,
+        None if told.ok => Outcome::Passed,
+        None => Outcome::Failed,
     }
 }
 
@@ -402,21 +423,84 @@ mod tests {
     #[test]
     fn an_expected_failure_is_no_failure() {
         assert_eq!(
-            count("1..2\nnot ok 1 a # TODO later\nok 2 b # XFAIL c\n"),
-            (1, 0, 1)
+            count("1..3\nnot ok 1 a # TODO later\nok 2 b # XFAIL c\nnot ok 3 c # XFAIL\n"),
+            (0, 0, 3)
         );
+    }
+
+    #[test]
+    fn an_expected_failure_that_passes_fails() {
+        assert_eq!(failures("1..1\nok 1 a # TODO later\n"), ["a"]);
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_fails() {
+        assert_eq!(
+            failures("1..2\nok 1 a # SKIP: no such thing\nok 2 issue #5 works # SKIP\n"),
+            ["a", "a: is this a directive, or a `#` in the text?"]
+        );
+    }
+
+    #[test]
+    fn a_result_needs_its_number() {
+        assert_eq!(
+            failures("1..2\nok a\nok 2222222222222222222222 b\n"),
+            [
+                "a has no number, expected 1",
+                "2222222222222222222222 b has no number, expected 2"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_plan_that_cannot_be_read_fails() {
+        assert_eq!(
+            failures("1..1x\nok 1 a\n"),
+            ["a plan that cannot be read: 1..1x", "no plan line (1..N)"]
+        );
+    }
+
+    #[test]
+    fn a_plan_in_the_middle_fails() {
+        assert_eq!(
+            failures("ok 1 a\n1..2\nok 2 b\n"),
+            ["b comes after the plan, as others came before it"]
+        );
+    }
+
+    #[test]
+    fn two_streams_fail() {
+        assert_eq!(
+            failures("TAP version 13\n1..1\nok 1 a\nTAP version 13\n1..1\nok 1 b\n"),
+            ["a second stream"]
+        );
+    }
+
+    #[test]
+    fn subtests_need_a_test() {
+        assert_eq!(failures("  1..1\n  ok 1 a\n"), ["subtests of no test"]);
+    }
+
+    #[test]
+    fn a_skipped_parent_hides_no_subtest() {
+        assert_eq!(
+            failures("1..1\n  1..1\n  ok 1 x\nok 1 p # SKIP\n"),
+            ["p says it was skipped, though a subtest was not"]
+        );
+    }
+
+    #[test]
+    fn a_test_takes_from_the_result_before_it() {
+        let came = [0, 0, 30, 40, 90].map(Duration::from_millis);
+        let report = parse_timed("TAP version 13\n1..2\nok 1 a\n# x\nok 2 b\n", &came);
+        let took: Vec<_> = report.tests.iter().map(|test| test.took).collect();
+        assert_eq!(took, [30, 60].map(|ms| Some(Duration::from_millis(ms))));
+        assert_eq!(parse("1..1\nok 1 a\n").tests[0].took, None);
     }
 
     #[test]
     fn a_time_out_fails() {
         assert_eq!(count("1..1\nnot ok 1 a # TIMEOUT 45 seconds\n"), (0, 1, 0));
-    }
-
-    #[test]
-    fn a_remark_is_no_directive() {
-        let report = parse("1..1\nok 1 check return code # rcode=0\n");
-        assert_eq!(report.tests[0].name, "check return code");
-        assert_eq!(report.tests[0].outcome, Outcome::Passed);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::accel::Accel;
+use crate::machine::Machine;
 
 /// While it boots, a guest may be silent for this long: emulation on a busy host is slow.
 const BOOT_SILENCE: Duration = Duration::from_secs(60);
@@ -25,6 +26,8 @@ pub struct Image {
     pub kernel: PathBuf,
     /// The initramfs that scripts/lib/initramfs.sh packs.
     pub initrd: PathBuf,
+    /// On what.
+    pub machine: Machine,
 }
 
 /// One boot.
@@ -112,6 +115,7 @@ pub fn qemu(image: &Image, accel: Accel, append: &str) -> Command {
         .args(["-nodefaults", "-no-user-config", "-display", "none"])
         .args(["-m", "1G", "-no-reboot"])
         .args(accel.qemu_args())
+        .args(image.machine.qemu_args())
         .arg("-kernel")
         .arg(&image.kernel)
         .arg("-initrd")
@@ -119,9 +123,9 @@ pub fn qemu(image: &Image, accel: Accel, append: &str) -> Command {
         .arg("-append")
         // no_timer_check: on a busy host an emulated timer can miss the moment in which the kernel
         // looks whether it works, and the kernel panics.
-        .arg(format!(
+        .arg(image.machine.command_line(&format!(
             "console=ttyS0 panic=-1 oops=panic no_timer_check {append}"
-        ));
+        )));
     command
 }
 

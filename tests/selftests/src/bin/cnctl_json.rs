@@ -15,7 +15,7 @@ use selftests::{
     CbId, ECHO, Header, Module, Suite,
     program::{Ended, Running, json, run, tool},
     puppet::{PUPPET, Puppet, To},
-    skip, wait_for,
+    wait_for,
 };
 use serde_json::{Value, json as value};
 
@@ -268,9 +268,7 @@ fn proc() -> Result<()> {
 
 fn watch() -> Result<()> {
     let connector = Module::load("rust_connector", "")?;
-    let Some(notify) = Module::load_if_there_is("cn_notify", "")? else {
-        return skip("there is no cn_notify");
-    };
+    let notify = Module::load("cn_notify", "")?;
     let mut watching = Running::start(&mut cnctl(&["watch", "--json"]))?;
     let present = watching.lines_until(|line| line.contains("4294967295:4294967295"))?;
     for line in &present {
@@ -304,9 +302,7 @@ fn watch() -> Result<()> {
 /// follow from the one before, what really is registered is looked up.
 fn watch_with_a_gap() -> Result<()> {
     let puppet = Puppet::load()?;
-    let Some(notify) = Module::load_if_there_is("cn_notify", "")? else {
-        return skip("there is no cn_notify");
-    };
+    let notify = Module::load("cn_notify", "")?;
     let mut watching = Running::start(&mut cnctl(&["watch", "--json"]))?;
     watching.lines_until(|line| line.contains("4294967295:4294967295"))?;
     let echo = Module::load("cn_echo", "")?;

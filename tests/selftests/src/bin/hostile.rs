@@ -494,6 +494,7 @@ fn main() -> ExitCode {
         check(expected)
     };
     Suite::new()
+        .in_sequence()
         .test("a million hostile datagrams are taken", || {
             let seed = seed()?;
             let datagrams = u64::from(times(DATAGRAMS));

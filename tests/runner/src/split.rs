@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Runs all suites in several VMs at a time, where the host has CPUs that one VM leaves idle. Each VM
+//! gets about the same share by the times of the run before.
+
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::thread;
+
+use anyhow::Result;
+
+use crate::accel::Accel;
+use crate::results::Results;
+use crate::suites::{self, How, Vm};
+use crate::summary::Summary;
+
+/// What looks for traces of the suites before it: it runs in every VM.
+const EVERYWHERE: &str = "kmemleak";
+/// A suite that never ran takes so many seconds, it is assumed.
+const UNKNOWN: f64 = 3.0;
+/// More VMs than this have too few suites each to be worth a boot and 1 GB.
+const MOST: usize = 4;
+
+/// How many VMs with so many CPUs keep so many CPUs of the host busy.
+pub fn vms(accel: Accel, host: usize, guest: usize) -> usize {
+    let one = match accel {
+        // All of its CPUs are one thread.
+        Accel::TcgInTurns => 1,
+        Accel::Kvm | Accel::Tcg => guest.max(1),
+        Accel::Counting => return 1,
+    };
+    (host / one).clamp(1, MOST)
+}
+
+/// How long suites took in the VM, in seconds, by name.
+#[derive(Debug, Default)]
+pub struct Times(BTreeMap<String, f64>);
+
+impl Times {
+    /// By an earlier run.
+    pub fn of(summary: &Summary) -> Self {
+        let suites = summary.suites.iter().filter(|suite| suite.place == "vm");
+        let timed = suites.filter_map(|suite| Some((suite.name.clone(), suite.seconds?)));
+        Self(timed.collect())
+    }
+
+    fn of_suite(&self, name: &str) -> f64 {
+        self.0.get(name).copied().unwrap_or(UNKNOWN)
+    }
+
+    /// Divides suites into so many groups that take about as long: the longest first, each to the
+    /// group that has the least to do. In a group they keep their order.
+    fn divide(&self, names: &[String], groups: usize) -> Vec<Vec<String>> {
+        let mut longest: Vec<&String> = names.iter().filter(|&name| name != EVERYWHERE).collect();
+        longest.sort_by(|a, b| self.of_suite(b).total_cmp(&self.of_suite(a)));
+        let mut divided = vec![(0.0_f64, Vec::new()); groups.clamp(1, longest.len().max(1))];
+        for name in longest {
+            let least = divided.iter_mut().min_by(|(a, _), (b, _)| a.total_cmp(b));
+            let (seconds, group) = least.expect("there is a group");
+            *seconds += self.of_suite(name);
+            group.push(name.clone());
+        }
+        let everywhere = names.iter().filter(|&name| name == EVERYWHERE);
+        let groups = divided.into_iter().map(|(_, mut group)| {
+            group.extend(everywhere.clone().cloned());
+            group.sort_by_key(|name| names.iter().position(|other| other == name));
+            group
+        });
+        groups.collect()
+    }
+}
+
+/// Runs these suites, in so many VMs at a time. What they leave is in a folder for each VM.
+pub fn run(
+    vm: &Vm<'_>,
+    names: &[String],
+    (vms, times): (usize, &Times),
+    how: &How,
+    results: &Results,
+) -> Result<()> {
+    let groups = times.divide(names, vms);
+    if groups.len() == 1 {
+        return suites::run(vm, names, how, &mut results.part());
+    }
+    thread::scope(|scope| {
+        let mut running = Vec::new();
+        for (number, group) in (1..).zip(&groups) {
+            let keep = vm.keep.join(format!("vm-{number}"));
+            let mut results = results.part();
+            running.push(scope.spawn(move || {
+                let vm = Vm { keep: &keep, ..*vm };
+                suites::run(&vm, group, how, &mut results)
+            }));
+        }
+        for one in running {
+            one.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+        }
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn divided(times: &[(&str, f64)], names: &[&str], groups: usize) -> Vec<String> {
+        let times = times
+            .iter()
+            .map(|&(name, seconds)| (name.to_owned(), seconds));
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let divided = Times(times.collect()).divide(&names, groups);
+        divided.iter().map(|group| group.join(" ")).collect()
+    }
+
+    #[test]
+    fn groups_take_about_as_long() {
+        let times = [("a", 1.0), ("b", 9.0), ("c", 4.0), ("d", 5.0)];
+        assert_eq!(divided(&times, &["a", "b", "c", "d"], 2), ["a b", "c d"]);
+        assert_eq!(divided(&times, &["a", "b", "c", "d"], 3), ["b", "d", "a c"]);
+    }
+
+    #[test]
+    fn every_suite_runs_once() {
+        let names = ["a", "b", "c", "d", "e"];
+        for groups in 0..9 {
+            let divided = divided(&[("b", 90.0)], &names, groups).join(" ");
+            let mut all: Vec<&str> = divided.split(' ').collect();
+            all.sort_unstable();
+            assert_eq!(all, names, "{groups}");
+        }
+    }
+
+    #[test]
+    fn what_looks_for_traces_runs_in_every_vm() {
+        let names = ["a", "kmemleak", "b"];
+        assert_eq!(divided(&[], &names, 2), ["a kmemleak", "kmemleak b"]);
+        assert_eq!(divided(&[], &["kmemleak"], 2), ["kmemleak"]);
+    }
+
+    #[test]
+    fn as_many_vms_as_keep_the_host_busy() {
+        assert_eq!(vms(Accel::TcgInTurns, 2, 2), 2);
+        assert_eq!(vms(Accel::Tcg, 2, 2), 1);
+        assert_eq!(vms(Accel::Kvm, 8, 2), 4);
+        assert_eq!(vms(Accel::Kvm, 64, 2), MOST);
+        assert_eq!(vms(Accel::Kvm, 1, 2), 1);
+        assert_eq!(vms(Accel::Counting, 64, 1), 1);
+    }
+}

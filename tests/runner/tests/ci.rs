@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The last line of .ci/run is the truth about all that it ran. It runs here in a folder of its own,
+//! with a `make` that does nothing but end as it is told.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A `make` whose goals end with what the file of that name says, and of which `test` leaves what
+/// is in the folder `left`, or in `left-debug`.
+const MAKE: &str = r#"#!/bin/sh
+case $* in
+*FLAVOR=debug*) left=left-debug ;;
+*) left=left ;;
+esac
+if [ "$1" = test ] && [ -e "$left" ]; then
+	mkdir -p build
+	cp -r "$left" build/test
+fi
+read -r status 2>/dev/null <"status-$1" || status=0
+exit "$status"
+"#;
+
+struct Clone(PathBuf);
+
+impl Clone {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("ci-{}-{name}", std::process::id()));
+        let clone = Self(folder);
+        for folder in [".ci", "bin", "build/host"] {
+            fs::create_dir_all(clone.path(folder)).expect("there is room for folders");
+        }
+        let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.ci/run");
+        fs::copy(run, clone.path(".ci/run")).expect("it can be copied");
+        clone.write("bin/make", MAKE);
+        let executable = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(clone.path("bin/make"), executable).expect("it is ours");
+        symlink(
+            env!("CARGO_BIN_EXE_runner"),
+            clone.path("build/host/runner"),
+        )
+        .expect("a link");
+        clone
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("there is room for a file");
+    }
+
+    /// Has a run of the tests leave these numbers.
+    fn leave(&self, folder: &str, passed: u32, failed: u32, skipped: u32) {
+        fs::create_dir_all(self.path(folder)).expect("there is room for a folder");
+        let counts = format!(r#""passed":{passed},"failed":{failed},"skipped":{skipped}"#);
+        let suite = format!(r#"{{"place":"vm","name":"echo","seconds":1,{counts},"tests":[]}}"#);
+        let run = r#""format":1,"kernel":"k","flavor":"base","started":"then","complete":true"#;
+        let text = format!(r#"{{{run},"seconds":1,{counts},"suites":[{suite}]}}"#);
+        self.write(&format!("{folder}/summary.json"), &text);
+    }
+
+    /// Runs it; returns its last line and whether it succeeded.
+    fn run(&self) -> (String, bool) {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{path}", self.path("bin").display());
+        let output = Command::new(self.path(".ci/run"))
+            .env("PATH", path)
+            .output()
+            .expect("it runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let last = text.lines().last().unwrap_or_default().to_owned();
+        (last, output.status.success())
+    }
+}
+
+impl Drop for Clone {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn all_is_well() {
+    let clone = Clone::new("well");
+    clone.leave("left", 10, 0, 2);
+    clone.leave("left-debug", 20, 0, 1);
+    // Three steps have no tests.
+    assert_eq!(
+        clone.run(),
+        ("33 passed, 0 failed, 3 skipped".to_owned(), true)
+    );
+    assert!(clone.path("build/ci/junit.xml").exists());
+    assert!(clone.path("build/ci/default/summary.json").exists());
+}
+
+#[test]
+fn a_benchmark_that_failed_is_a_failure() {
+    let clone = Clone::new("bench");
+    clone.leave("left", 10, 0, 0);
+    clone.leave("left-debug", 20, 0, 0);
+    clone.write("status-bench", "2\n");
+    assert_eq!(
+        clone.run(),
+        ("32 passed, 1 failed, 0 skipped".to_owned(), false)
+    );
+}
+
+#[test]
+fn a_flavor_that_was_not_built_is_a_failure() {
+    let clone = Clone::new("flavor");
+    clone.leave("left", 10, 0, 0);
+    clone.write("status-test", "2\n");
+    // The one left results that do not go with its status, the other one none.
+    assert_eq!(
+        clone.run(),
+        ("13 passed, 2 failed, 0 skipped".to_owned(), false)
+    );
+}
+
+#[test]
+fn tests_that_failed_are_failures() {
+    let clone = Clone::new("tests");
+    clone.leave("left", 10, 3, 0);
+    clone.leave("left-debug", 20, 1, 0);
+    clone.write("status-test", "1\n");
+    assert_eq!(
+        clone.run(),
+        ("33 passed, 4 failed, 0 skipped".to_owned(), false)
+    );
+}
+
+#[test]
+fn nothing_at_all_is_a_failure() {
+    let clone = Clone::new("nothing");
+    fs::remove_file(clone.path("build/host/runner")).expect("it is there");
+    assert_eq!(
+        clone.run(),
+        ("0 passed, 5 failed, 0 skipped".to_owned(), false)
+    );
+}
