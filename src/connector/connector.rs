@@ -64,6 +64,7 @@
 #![cfg_attr(doctest, no_std)]
 
 mod bindings;
+mod c_core;
 pub mod changes;
 mod debugfs;
 mod dispatch;
@@ -80,6 +81,7 @@ mod stats;
 #[cfg(connector_kunit)]
 #[path = "../../tests/kunit/suites.rs"]
 mod suites;
+mod unload;
 
 use core::ptr::{
     self,
@@ -199,11 +201,6 @@ fn module_holds(
     code: &[usize],
     data: NonNull<()>,
 ) -> bool {
-    let contains = |&address: &usize| {
-        module
-            .mem
-            .iter()
-            .any(|memory| address.wrapping_sub(memory.base.addr()) < memory.size as usize)
-    };
+    let contains = |&address: &usize| unload::holds(module, address);
     ptr::eq(owner, module) || code.iter().any(contains) || contains(&data.as_ptr().addr())
 }

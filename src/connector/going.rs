@@ -75,7 +75,9 @@ unsafe extern "C" fn notify(
         // SAFETY: The kernel passes the module, whose memory it frees only after this returned.
         let module = unsafe { &*module.cast::<bindings::module>() };
         registry::unregister_all_of(module);
-        changes::stop_all_of(module);
+        while changes::stop_all_of(module) {
+            registry::unregister_all_of(module);
+        }
     }
     // `NOTIFY_DONE`: not our concern whether others are told.
     0

@@ -87,6 +87,11 @@ pub trait Handler: Send + Sync + 'static {
         let _ = f;
         Ok(())
     }
+
+    /// A connector socket of the initial network namespace with this port id was closed.
+    fn closed(&self, portid: u32) {
+        let _ = portid;
+    }
 }
 
 /// A registered id, and the handler that gets its messages.

@@ -40,6 +40,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    c_core,
     changes,
     dispatch::dispatch,
     name::Name,
@@ -321,14 +322,13 @@ pub(crate) unsafe fn register(
         //
         // SAFETY: The core copies the id and the name. `dispatch` may be called until this module
         // is gone, which `Stragglers::drop` sees to.
-        let added = to_result(unsafe {
+        let added = to_result(c_core::calling(|| unsafe {
             bindings::cn_add_callback(&raw_id(id), name.as_char_ptr(), Some(dispatch))
-        });
+        }));
         let entry = Entry { node, drained };
         match added {
             Ok(()) => {
-                // SAFETY: The lock is held.
-                unsafe { changes::note_own(id, Change::Registered) };
+                changes::note(id, Change::Registered);
                 Ok(entry)
             }
             Err(error) => {
@@ -362,10 +362,9 @@ pub(crate) unsafe fn register(
 pub(crate) fn unregister(entry: &Entry) {
     let mut writers = WRITERS.lock();
     if entry.leave(&mut writers) {
+        changes::note(entry.id(), Change::Unregistered);
         // SAFETY: The id is ours, since it had a tenant of ours.
-        unsafe { bindings::cn_del_callback(&raw_id(entry.id())) };
-        // SAFETY: The lock is held.
-        unsafe { changes::note_own(entry.id(), Change::Unregistered) };
+        c_core::calling(|| unsafe { bindings::cn_del_callback(&raw_id(entry.id())) });
     }
     drop(writers);
     entry.wait_until_left();
@@ -404,13 +403,6 @@ pub(crate) fn unregister_all_of(module: &bindings::module) {
     while let Some(entry) = left_behind() {
         unregister(&entry);
     }
-}
-
-/// Waits until nobody is registering or unregistering who was when this was called.
-///
-/// May sleep.
-pub(crate) fn wait_for_writers() {
-    drop(WRITERS.lock());
 }
 
 /// An id that is registered, while registering and unregistering wait.
