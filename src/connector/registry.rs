@@ -173,11 +173,6 @@ pub(crate) fn list() -> Result<(KVec<(Arc<Service>, Snapshot)>, Snapshot)> {
     Ok((services, *registry))
 }
 
-// TEMPORARY for the old changes.rs
-pub(crate) fn wait_for_writers() {
-    drop(REGISTRY.lock());
-}
-
 /// Tells the services that want to know that a socket was closed.
 ///
 /// May sleep.

@@ -16,15 +16,28 @@
 //! | `EPERM` | the sender lacks `CAP_NET_ADMIN` in the initial user namespace |
 //! | `EINVAL` | sizes do not agree, a range wraps, or there is no such group |
 //! | `E2BIG` | more ranges than [`requests::MAX_RANGES`] |
-//! | `ENOSPC` | more requests than [`requests::MAX_REQUESTS`], or more who hold one than fit |
-//! | `ENOENT` | nothing to take back |
-//! | `ENOMEM`, `EBUSY` | no memory; somebody else watches ids already |
+//! | `ENOSPC` | more requests than [`requests::MAX_REQUESTS`], or more who hold one than [`requests::MAX_HOLDERS`] |
+//! | `ENOENT` | this socket holds no request with these ranges |
+//! | `ENOMEM` | no memory |
+//!
+//! # Who holds a request
+//!
+//! A request belongs to the sockets that sent it, and ends when each of them has taken it back or
+//! was closed.
 //!
 //! # When an answer comes
 //!
 //! Changes that were complete before a request came are announced before its answer. So a client
 //! that sends the same request again, which changes nothing, gets to know that it has seen all that
 //! happened before.
+//!
+//! # What cannot be announced
+//!
+//! Changes can be lost, when there are too many at once, and those of C modules' ids are not seen
+//! while somebody has switched the kernel's probes off. Then, and when they are seen again, every
+//! request's group gets two notifications that repeat what is known, that `cn_notify`'s own id is
+//! registered, with a gap in `seq` between them: see [`connector::wire::notify`]. So a client finds
+//! out at once, and whatever it heard before, that it has to look again at what is registered.
 
 mod requests;
 
@@ -63,17 +76,16 @@ module! {
 /// Takes requests.
 #[pin_data]
 struct Service {
-    module: &'static ThisModule,
     requests: Arc<Requests>,
-    /// Watches ids while there is a request. Held while a request is carried out.
+    /// Watches ids while there is a request. Held while a request is carried out, which waits for
+    /// the observer: that must not take it.
     #[pin]
     watch: Mutex<Option<Watch<Requests>>>,
 }
 
 impl Service {
-    fn new(module: &'static ThisModule, requests: Arc<Requests>) -> impl PinInit<Self> {
+    fn new(requests: Arc<Requests>) -> impl PinInit<Self> {
         pin_init!(Self {
-            module,
             requests,
             watch <- new_mutex!(None),
         })
@@ -91,7 +103,11 @@ impl Service {
             // What was before concerns only the requests that were before.
             Some(watch) => watch.flush(),
             None if control.group.is_some() => {
-                *watch = Some(Watch::new(self.module, self.requests.clone())?);
+                let new = Watch::new(self.requests.clone())?;
+                if changes::CAN_SEE_C_MODULES && !new.sees_c_modules() {
+                    self.requests.cannot_see_c_modules();
+                }
+                *watch = Some(new);
             }
             None => {}
         }
@@ -107,6 +123,8 @@ impl Service {
 }
 
 impl Handler for Service {
+    const WANTS_CLOSED: bool = true;
+
     fn handle(&self, message: &Message<'_>, sender: &Sender<'_>) {
         let result = self.control(message, sender);
         self.requests.count(&result);
@@ -118,6 +136,18 @@ impl Handler for Service {
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.requests.show(f)
     }
+
+    fn closed(&self, portid: u32) {
+        // Most sockets hold nothing, and need not wait for a request that is being carried out.
+        if !self.requests.are_held_by(portid) {
+            return;
+        }
+        let mut watch = self.watch.lock();
+        self.requests.remove_all_of(portid);
+        if self.requests.is_empty() {
+            *watch = None;
+        }
+    }
 }
 
 struct CnNotify {
@@ -125,12 +155,12 @@ struct CnNotify {
 }
 
 impl kernel::Module for CnNotify {
-    fn init(module: &'static ThisModule) -> Result<Self> {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
         let requests = Arc::pin_init(Requests::new(), GFP_KERNEL)?;
         if !changes::CAN_SEE_C_MODULES {
             pr_info!("no kretprobes in this kernel: the ids of C modules are not seen\n");
         }
-        let service = Service::new(module, requests);
+        let service = Service::new(requests);
         Ok(Self {
             _service: Registration::new(CbId::NOTIFY, c"cn_notify", service)?,
         })

@@ -34,7 +34,7 @@ pub(crate) const MAX_REQUESTS: usize = 128;
 pub(crate) const MAX_RANGES: usize = 64;
 
 /// How many sockets hold a request at most.
-const MAX_HOLDERS: usize = 64;
+pub(crate) const MAX_HOLDERS: usize = 64;
 
 /// A request.
 struct Request {
@@ -43,7 +43,8 @@ struct Request {
     group: Group,
     /// The sequence number of its next notification.
     seq: u32,
-    /// The ports of those who asked for it. It is there until all of them took it back.
+    /// The ports of the open sockets that asked for it. It is there until all of them took it back
+    /// or were closed.
     holders: KVec<u32>,
 }
 
@@ -88,7 +89,12 @@ impl Request {
         Ok(self.holders.push(portid, GFP_KERNEL)?)
     }
 
-    /// Takes the request back for one who holds it. Returns whether somebody holds it still.
+    fn is_held_by(&self, portid: u32) -> bool {
+        self.holders.contains(&portid)
+    }
+
+    /// Takes the request back for a port, whether that holds it or not. Returns whether somebody
+    /// holds it still.
     fn take_back(&mut self, portid: u32) -> bool {
         self.holders.retain(|holder| *holder != portid);
         !self.holders.is_empty()
@@ -117,9 +123,17 @@ pub(crate) struct Requests {
     announced: Atomic<u64>,
     unheard: Atomic<u64>,
     lost: Atomic<u64>,
+    /// How often the ids of C modules ceased to be seen.
+    unseen: Atomic<u64>,
+    /// Whether the service's own id is gone.
+    is_gone: Atomic<bool>,
 }
 
 impl Requests {
+    /// The largest gap that whoever listens takes for one: beyond half of all numbers it would look
+    /// as if they began anew.
+    const LARGEST_GAP: u32 = u32::MAX / 2 - 1;
+
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             list <- new_mutex!(KVec::new()),
@@ -128,6 +142,8 @@ impl Requests {
             announced: Atomic::new(0),
             unheard: Atomic::new(0),
             lost: Atomic::new(0),
+            unseen: Atomic::new(0),
+            is_gone: Atomic::new(false),
         })
     }
 
@@ -147,22 +163,30 @@ impl Requests {
         Ok(list.push(request, GFP_KERNEL)?)
     }
 
-    /// Takes back the requests with these ranges, whatever their group: for `portid` if it holds
-    /// one of them, altogether if it holds none.
+    /// Takes back the requests with these ranges that `portid` holds, whatever their group.
     pub(crate) fn remove(&self, control: &Control<'_>, portid: u32) -> Result {
-        let mut list = self.list.lock();
-        let holds_one = list
-            .iter()
-            .any(|request| request.holders.contains(&portid) && request.has_ranges_of(control));
         let mut found = false;
-        list.retain(|request| {
-            if !request.has_ranges_of(control) {
+        self.list.lock().retain(|request| {
+            if !request.is_held_by(portid) || !request.has_ranges_of(control) {
                 return true;
             }
             found = true;
-            holds_one && request.take_back(portid)
+            request.take_back(portid)
         });
         found.then_some(()).ok_or(ENOENT)
+    }
+
+    /// Whether `portid` holds a request.
+    pub(crate) fn are_held_by(&self, portid: u32) -> bool {
+        self.list
+            .lock()
+            .iter()
+            .any(|request| request.is_held_by(portid))
+    }
+
+    /// Takes back all requests that `portid` holds.
+    pub(crate) fn remove_all_of(&self, portid: u32) {
+        self.list.lock().retain(|request| request.take_back(portid));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -187,39 +211,82 @@ impl Requests {
             announced,
             unheard,
             lost,
+            unseen,
+            is_gone: _,
         } = self;
         f.write_fmt(fmt!(
-            "stored {}\naccepted {}\nrefused {}\nannounced {}\nunheard {}\nlost {}\n",
+            "stored {}\naccepted {}\nrefused {}\nannounced {}\nunheard {}\nlost {}\nunseen {}\n",
             list.lock().len(),
             accepted.load(Relaxed),
             refused.load(Relaxed),
             announced.load(Relaxed),
             unheard.load(Relaxed),
-            lost.load(Relaxed)
+            lost.load(Relaxed),
+            unseen.load(Relaxed),
         ))
+    }
+
+    /// Has a request announce that `id` has changed, and counts whether anybody heard.
+    fn announce(&self, request: &mut Request, id: CbId, change: Change) {
+        let counter = match request.announce(id, change) {
+            Ok(()) => &self.announced,
+            // Nobody has joined the group, or nobody in it has room.
+            Err(_) => &self.unheard,
+        };
+        counter.add(1, Relaxed);
+    }
+
+    /// Announces that notifications are missing, of which nobody knows what they would have said.
+    ///
+    /// A gap shows between two notifications. Which ids are registered is not known; that this
+    /// service's own is, is the one thing that can be said to all.
+    fn announce_gap(&self, missing: u32) {
+        let own = match self.is_gone.load(Relaxed) {
+            false => Change::Registered,
+            true => Change::Unregistered,
+        };
+        for request in self.list.lock().iter_mut() {
+            self.announce(request, CbId::NOTIFY, own);
+            request.seq = request.seq.wrapping_add(missing);
+            self.announce(request, CbId::NOTIFY, own);
+        }
+    }
+
+    /// Notes that the ids of C modules are not seen, be it from the beginning.
+    pub(crate) fn cannot_see_c_modules(&self) {
+        pr_warn!(
+            "ids of C modules are not seen: see /sys/kernel/debug/kprobes/enabled, which may be 0\n"
+        );
+        self.unseen.add(1, Relaxed);
     }
 }
 
 impl Observer for Requests {
     fn changed(&self, id: CbId, change: Change) {
+        if id == CbId::NOTIFY {
+            self.is_gone.store(change == Change::Unregistered, Relaxed);
+        }
         for request in self.list.lock().iter_mut() {
             if request.matches(id) {
-                let counter = match request.announce(id, change) {
-                    Ok(()) => &self.announced,
-                    // Nobody has joined the group, or nobody in it has room.
-                    Err(_) => &self.unheard,
-                };
-                counter.add(1, Relaxed);
+                self.announce(request, id, change);
             }
         }
     }
 
     fn lost(&self, count: u64) {
-        pr_warn!("{count} changes came too fast to be announced\n");
+        pr_warn!("{count} changes could not be announced\n");
         self.lost.add(count, Relaxed);
-        for request in self.list.lock().iter_mut() {
-            // Whoever listens sees a gap.
-            request.seq = request.seq.wrapping_add(count as u32);
+        // CAST: A gap of that size says that no notification before it counts.
+        self.announce_gap(count.min(u64::from(Self::LARGEST_GAP)) as u32);
+    }
+
+    fn sees_c_modules(&self, seen: bool) {
+        if seen {
+            pr_info!("ids of C modules are seen again\n");
+        } else {
+            self.cannot_see_c_modules();
         }
+        // Nobody knows how many, if any.
+        self.announce_gap(1);
     }
 }

@@ -1,29 +1,63 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The probes on the core's two functions.
+//! The probes on the two functions of the C core that nobody else tells of.
+//!
+//! An id is gone when `cn_del_callback()` is entered: from then on nobody can count on it, and once
+//! the core has taken it from its list somebody else may have registered it before the function
+//! returns. It has come when `cn_add_callback()` returns. So whatever tasks do to one id, its
+//! changes are noted in the order in which they happen.
+//!
+//! Probes can be switched off behind our back (`/sys/kernel/debug/kprobes/enabled`), and the kernel
+//! can leave a hit out. The first is found out by [`Probes::fire`], the second is counted by
+//! [`Probes::missed`].
+
+use crate::{
+    wire::notify::Change,
+    CbId, //
+};
 
 #[cfg(all(CONFIG_KRETPROBES, target_arch = "x86_64"))]
 pub(super) use kretprobes::Probes;
 #[cfg(not(all(CONFIG_KRETPROBES, target_arch = "x86_64")))]
 pub(super) use none::Probes;
 
+/// Whether this kernel has what [`Probes`] take.
+pub(super) const AVAILABLE: bool = cfg!(all(CONFIG_KRETPROBES, target_arch = "x86_64"));
+
+/// Where probes report to.
+///
+/// # Context
+///
+/// Preemption is off.
+pub(super) trait Sink {
+    /// A module other than this one has changed an id. May run as if in an NMI: must take no lock.
+    fn note(id: CbId, change: Change);
+
+    /// What was noted can be told. Not in an NMI.
+    fn wake();
+}
+
 #[cfg(all(CONFIG_KRETPROBES, target_arch = "x86_64"))]
 mod kretprobes {
-    use core::pin::Pin;
+    use core::{
+        marker::PhantomData,
+        pin::Pin, //
+    };
 
     use kernel::{
         error::to_result,
         prelude::*,
-        sync::{
-            new_mutex,
-            Mutex, //
+        sync::atomic::{
+            Atomic,
+            Relaxed, //
         },
         types::Opaque, //
     };
 
+    use super::Sink;
     use crate::{
         bindings,
-        changes::note_probed,
+        c_core,
         wire::notify::Change,
         CbId, //
     };
@@ -31,28 +65,53 @@ mod kretprobes {
     /// How many tasks can be in a probed function at once; what exceeds it is missed, and counted.
     const MAX_ACTIVE: c_int = 128;
 
-    /// The probes, registered until [`Self::unregister`] or until dropped.
-    pub(in crate::changes) struct Probes {
+    /// An id that is never registered: its `idx` belongs to nobody, and there is no group 0. The
+    /// probe recognises it by its address, and so whatever others unregister.
+    static CANARY: bindings::cb_id = bindings::cb_id {
+        idx: 0,
+        val: u32::MAX,
+    };
+
+    /// How often the probe has seen [`CANARY`].
+    static SEEN: Atomic<u64> = Atomic::new(0);
+
+    /// The probes, registered until this is dropped, which may sleep.
+    ///
+    /// When that has returned, none of them runs any more.
+    pub(in crate::changes) struct Probes<S> {
         add: Pin<KBox<Probe>>,
         del: Pin<KBox<Probe>>,
+        sink: PhantomData<S>,
     }
 
-    impl Probes {
+    impl<S: Sink> Probes<S> {
         /// Registers the probes. May sleep.
         pub(in crate::changes) fn register() -> Result<Self> {
             Ok(Self {
-                add: Probe::register(bindings::cn_add_callback as *mut u8, after_add)?,
-                del: Probe::register(bindings::cn_del_callback as *mut u8, after_del)?,
+                add: Probe::register(
+                    bindings::cn_add_callback as *mut u8,
+                    enter_add,
+                    leave_add::<S>,
+                )?,
+                del: Probe::register(
+                    bindings::cn_del_callback as *mut u8,
+                    enter_del::<S>,
+                    leave_del::<S>,
+                )?,
+                sink: PhantomData,
             })
         }
 
-        /// Unregisters them, and waits until none of them runs any more. May sleep.
-        pub(in crate::changes) fn unregister(&self) {
-            self.add.unregister();
-            self.del.unregister();
+        /// Whether the probes are hit now. May sleep.
+        pub(in crate::changes) fn fire(&self) -> bool {
+            let before = SEEN.load(Relaxed);
+            // SAFETY: The id is valid. That nobody has registered it is no error.
+            unsafe { bindings::cn_del_callback(&CANARY) };
+            SEEN.load(Relaxed) != before
         }
 
-        /// How many calls were missed.
+        /// How many calls were missed since the probes were registered, at most: the kernel does
+        /// not say which.
         pub(in crate::changes) fn missed(&self) -> u64 {
             self.add.missed() + self.del.missed()
         }
@@ -61,17 +120,15 @@ mod kretprobes {
     type Handler =
         unsafe extern "C" fn(*mut bindings::kretprobe_instance, *mut bindings::pt_regs) -> c_int;
 
-    /// A probe on the return of a function whose first argument is a `struct cb_id *`.
+    /// A probe on entry to and return from a function whose first argument is a `struct cb_id *`.
     ///
     /// # Invariants
     ///
-    /// `raw` is registered while `registered` is true.
+    /// `raw` is registered.
     #[pin_data(PinnedDrop)]
     struct Probe {
         #[pin]
         raw: Opaque<bindings::kretprobe>,
-        #[pin]
-        registered: Mutex<bool>,
     }
 
     // SAFETY: The kernel synchronises what it does with `raw`.
@@ -80,91 +137,94 @@ mod kretprobes {
     unsafe impl Sync for Probe {}
 
     impl Probe {
-        fn register(function: *mut u8, handler: Handler) -> Result<Pin<KBox<Self>>> {
+        fn register(function: *mut u8, enter: Handler, leave: Handler) -> Result<Pin<KBox<Self>>> {
             KBox::pin_init(
                 try_pin_init!(Self {
+                    // INVARIANT: Registered, or initialising fails.
                     raw <- Opaque::try_ffi_init(|raw: *mut bindings::kretprobe| {
                         // SAFETY: `raw` is valid for writes, and all zeroes is a `kretprobe` that
                         // asks for nothing. It is pinned, and unregistered before it goes.
                         to_result(unsafe {
                             raw.write_bytes(0, 1);
                             (*raw).kp.addr = function;
-                            (*raw).entry_handler = Some(before);
-                            (*raw).handler = Some(handler);
+                            (*raw).entry_handler = Some(enter);
+                            (*raw).handler = Some(leave);
                             (*raw).maxactive = MAX_ACTIVE;
                             (*raw).data_size = size_of::<CbId>();
                             bindings::register_kretprobe(raw)
                         })
                     }),
-                    // INVARIANT: Registered, or we did not get here.
-                    registered <- new_mutex!(true),
                 }),
                 GFP_KERNEL,
             )
         }
 
-        fn unregister(&self) {
-            let mut registered = self.registered.lock();
-            if core::mem::take(&mut *registered) {
-                // SAFETY: By the type's invariants it is registered.
-                unsafe { bindings::unregister_kretprobe(self.raw.get()) };
-            }
-        }
-
         fn missed(&self) -> u64 {
-            // SAFETY: `raw` is initialised; the kernel counts up whenever it likes.
-            let missed = unsafe { (&raw const (*self.raw.get()).nmissed).read_volatile() };
-            u64::try_from(missed).unwrap_or(0)
+            let raw = self.raw.get();
+            // SAFETY: `raw` is initialised; the kernel counts up whenever it likes. The first
+            // number is of calls that found too many others under way, the second of calls that
+            // were made in the handler of another probe.
+            let (returns, hits) = unsafe {
+                (
+                    (&raw const (*raw).nmissed).read_volatile(),
+                    (&raw const (*raw).kp.nmissed).read_volatile(),
+                )
+            };
+            u64::try_from(returns).unwrap_or(0) + hits as u64
         }
     }
 
     #[pinned_drop]
     impl PinnedDrop for Probe {
         fn drop(self: Pin<&mut Self>) {
-            self.unregister();
+            // SAFETY: By the type's invariants it is registered.
+            unsafe { bindings::unregister_kretprobe(self.raw.get()) };
         }
     }
 
-    /// Called on entry: keeps the id, which the caller may overwrite before we are called again.
+    /// What an `enter_*` returns to have the `leave_*` called, too.
+    const HOOK: c_int = 0;
+    /// What it returns not to.
+    const LET_GO: c_int = 1;
+
+    /// The first argument of a function that is being entered.
+    ///
+    /// # Safety
+    ///
+    /// `regs` must be the registers on entry to a function.
+    unsafe fn first_argument(regs: *const bindings::pt_regs) -> *const CbId {
+        // SAFETY: By this function's contract; `di` has the first argument.
+        unsafe { (*regs).di as *const CbId }
+    }
+
+    /// Called on entry to `cn_add_callback()`: keeps the id, which the caller may overwrite.
     ///
     /// # Safety
     ///
     /// Only the kernel may call this, as the entry handler of a [`Probe`].
-    unsafe extern "C" fn before(
+    unsafe extern "C" fn enter_add(
         instance: *mut bindings::kretprobe_instance,
         regs: *mut bindings::pt_regs,
     ) -> c_int {
-        // SAFETY: The kernel passes the registers on entry to a function whose first argument,
-        // which is in `di`, points to a `cb_id`; and an instance with room for `data_size` bytes.
+        if c_core::called_by_us() {
+            return LET_GO;
+        }
+        // SAFETY: The kernel passes the registers on entry to a function whose first argument
+        // points to a `cb_id`; and an instance with room for `data_size` bytes.
         unsafe {
-            let id = ((*regs).di as *const CbId).read();
             (&raw mut (*instance).data)
                 .cast::<CbId>()
-                .write_unaligned(id);
+                .write_unaligned(*first_argument(regs));
         }
-        0
-    }
-
-    /// # Safety
-    ///
-    /// Must be called in the handler of a [`Probe`], with its instance.
-    unsafe fn note(instance: *mut bindings::kretprobe_instance, change: Change) {
-        // SAFETY: `before` has put the id there.
-        let id = unsafe {
-            (&raw const (*instance).data)
-                .cast::<CbId>()
-                .read_unaligned()
-        };
-        // SAFETY: By this function's contract.
-        unsafe { note_probed(id, change) };
+        HOOK
     }
 
     /// Called when `cn_add_callback()` returns.
     ///
     /// # Safety
     ///
-    /// Only the kernel may call this, as the handler of a [`Probe`].
-    unsafe extern "C" fn after_add(
+    /// Only the kernel may call this, as the handler of a [`Probe`] with [`enter_add`].
+    unsafe extern "C" fn leave_add<S: Sink>(
         instance: *mut bindings::kretprobe_instance,
         regs: *mut bindings::pt_regs,
     ) -> c_int {
@@ -172,23 +232,51 @@ mod kretprobes {
         // which is in `ax`.
         let returned = unsafe { (*regs).ax } as c_int;
         if returned == 0 {
-            // SAFETY: We are in the handler, and this is its instance.
-            unsafe { note(instance, Change::Registered) };
+            // SAFETY: `enter_add` has put the id there.
+            let id = unsafe {
+                (&raw const (*instance).data)
+                    .cast::<CbId>()
+                    .read_unaligned()
+            };
+            S::note(id, Change::Registered);
+            S::wake();
         }
         0
     }
 
-    /// Called when `cn_del_callback()` returns.
+    /// Called on entry to `cn_del_callback()`.
+    ///
+    /// # Safety
+    ///
+    /// Only the kernel may call this, as the entry handler of a [`Probe`].
+    unsafe extern "C" fn enter_del<S: Sink>(
+        _instance: *mut bindings::kretprobe_instance,
+        regs: *mut bindings::pt_regs,
+    ) -> c_int {
+        // SAFETY: The kernel passes the registers on entry to a function ...
+        let id = unsafe { first_argument(regs) };
+        if id.cast() == &raw const CANARY {
+            SEEN.add(1, Relaxed);
+            return LET_GO;
+        }
+        if c_core::called_by_us() {
+            return LET_GO;
+        }
+        // SAFETY: ... whose first argument points to a `cb_id`.
+        S::note(unsafe { *id }, Change::Unregistered);
+        HOOK
+    }
+
+    /// Called when `cn_del_callback()` returns: here, and not on entry, locks may be taken.
     ///
     /// # Safety
     ///
     /// Only the kernel may call this, as the handler of a [`Probe`].
-    unsafe extern "C" fn after_del(
-        instance: *mut bindings::kretprobe_instance,
+    unsafe extern "C" fn leave_del<S: Sink>(
+        _instance: *mut bindings::kretprobe_instance,
         _regs: *mut bindings::pt_regs,
     ) -> c_int {
-        // SAFETY: We are in the handler, and this is its instance.
-        unsafe { note(instance, Change::Unregistered) };
+        S::wake();
         0
     }
 }
@@ -196,21 +284,29 @@ mod kretprobes {
 /// Where there are no kretprobes, or nobody taught us where arguments are.
 #[cfg(not(all(CONFIG_KRETPROBES, target_arch = "x86_64")))]
 mod none {
+    use core::{
+        convert::Infallible,
+        marker::PhantomData, //
+    };
+
     use kernel::prelude::*;
 
-    pub(in crate::changes) enum Probes {}
+    pub(in crate::changes) struct Probes<S> {
+        never: Infallible,
+        sink: PhantomData<S>,
+    }
 
-    impl Probes {
+    impl<S: super::Sink> Probes<S> {
         pub(in crate::changes) fn register() -> Result<Self> {
             Err(ENOTSUPP)
         }
 
-        pub(in crate::changes) fn unregister(&self) {
-            match *self {}
+        pub(in crate::changes) fn fire(&self) -> bool {
+            match self.never {}
         }
 
         pub(in crate::changes) fn missed(&self) -> u64 {
-            match *self {}
+            match self.never {}
         }
     }
 }

@@ -2,9 +2,9 @@
 
 //! A queue of changes that can be filled anywhere.
 //!
-//! Probes fill it, on any CPU and with preemption off, where even a spinlock may be too much on
-//! some kernels; one task at a time empties it. It has a fixed size. Changes that find it full are
-//! counted.
+//! Probes fill it, on any CPU and as if in an NMI, where no lock may be taken; one task at a time
+//! empties it. Neither waits for the other: a change that finds the ring full is counted and left
+//! out, and who takes out stops at an entry that is still being written, see [`Ring::pop`].
 
 use kernel::{
     prelude::*,
@@ -15,10 +15,6 @@ use kernel::{
         Relaxed,
         Release, //
     },
-    time::{
-        delay::fsleep,
-        Delta, //
-    },
 };
 
 use crate::{
@@ -26,60 +22,71 @@ use crate::{
     CbId, //
 };
 
-/// A place for a change.
-struct Place {
+/// Room for a change.
+struct Entry {
     /// The id, in one piece.
     id: Atomic<u64>,
     /// Which change it is, counted from 1 and doubled, plus 1 if the id went. Written last, and
-    /// thereby says that the place is filled.
+    /// thereby says that the entry is filled.
     stamp: Atomic<u64>,
 }
 
-pub(super) struct Ring {
-    places: KVec<Place>,
-    /// How many changes were put in.
+/// A ring of changes, of a fixed size.
+///
+/// Positions count all changes since the ring was made. The entry of a position belongs to whoever
+/// moved `head` past it, until its stamp says that it is filled, and then to who takes out, until
+/// `tail` has passed it.
+pub(crate) struct Ring {
+    entries: KVec<Entry>,
+    /// The position of the next change to be put in.
     head: Atomic<u64>,
-    /// How many were taken out.
+    /// The position of the next change to be taken out.
     tail: Atomic<u64>,
     lost: Atomic<u64>,
 }
 
 impl Ring {
-    /// More than modules come and go while the work item waits for a CPU.
-    const SIZE: u64 = 1024;
+    /// How many changes there is room for: more than modules come and go while the work item waits
+    /// for a CPU.
+    pub(crate) const SIZE: u64 = 1024;
 
-    pub(super) fn new() -> Result<Self> {
-        let mut places = KVec::with_capacity(Self::SIZE as usize, GFP_KERNEL)?;
+    pub(crate) fn new() -> Result<Self> {
+        let mut entries = KVec::with_capacity(Self::SIZE as usize, GFP_KERNEL)?;
         for _ in 0..Self::SIZE {
-            let place = Place {
+            let entry = Entry {
                 id: Atomic::new(0),
                 stamp: Atomic::new(0),
             };
-            places.push_within_capacity(place)?;
+            entries.push_within_capacity(entry)?;
         }
         Ok(Self {
-            places,
+            entries,
             head: Atomic::new(0),
             tail: Atomic::new(0),
             lost: Atomic::new(0),
         })
     }
 
-    fn place(&self, position: u64) -> Option<&Place> {
-        self.places.get((position % Self::SIZE) as usize)
+    fn entry(&self, position: u64) -> Option<&Entry> {
+        self.entries.get((position % Self::SIZE) as usize)
     }
 
-    /// Puts a change in. Neither sleeps nor waits for who takes out.
-    pub(super) fn push(&self, id: CbId, change: Change) {
+    /// Puts a change in, or counts it as lost if there is no room. May be called anywhere.
+    pub(crate) fn push(&self, id: CbId, change: Change) {
+        match self.reserve() {
+            Some(position) => self.fill(position, id, change),
+            None => self.lost.add(1, Relaxed),
+        }
+    }
+
+    /// Reserves the next position. It has to be filled soon: what is behind it waits for that.
+    pub(crate) fn reserve(&self) -> Option<u64> {
         let mut position = self.head.load(Relaxed);
         loop {
-            // The place is free once `tail` has passed it.
+            // The entry is free once `tail` has passed it.
             match position.checked_sub(self.tail.load(Acquire)) {
                 Some(filled) if filled < Self::SIZE => {}
-                Some(_) => {
-                    self.lost.add(1, Relaxed);
-                    return;
-                }
+                Some(_) => return None,
                 // Others have put changes in since we looked, which were taken out already.
                 None => {
                     position = self.head.load(Relaxed);
@@ -87,14 +94,18 @@ impl Ring {
                 }
             }
             match self.head.cmpxchg(position, position + 1, Full) {
-                Ok(_) => break,
+                Ok(_) => return Some(position),
                 Err(other) => position = other,
             }
         }
-        if let Some(place) = self.place(position) {
+    }
+
+    /// Fills the entry of a position that the caller has reserved.
+    pub(crate) fn fill(&self, position: u64, id: CbId, change: Change) {
+        if let Some(entry) = self.entry(position) {
             let id = u64::from(id.idx) << 32 | u64::from(id.val);
-            place.id.store(id, Relaxed);
-            place.stamp.store(Self::stamp(position, change), Release);
+            entry.id.store(id, Relaxed);
+            entry.stamp.store(Self::stamp(position, change), Release);
         }
     }
 
@@ -102,40 +113,40 @@ impl Ring {
         (position + 1) << 1 | u64::from(change == Change::Unregistered)
     }
 
-    /// Takes all changes out that are in by now. One caller at a time; may sleep.
-    pub(super) fn take_all(&self, mut f: impl FnMut(CbId, Change)) {
-        let end = self.head.load(Acquire);
-        let mut position = self.tail.load(Relaxed);
-        while position < end {
-            let Some(place) = self.place(position) else {
-                return;
-            };
-            let change = match place.stamp.load(Acquire) {
-                stamp if stamp == Self::stamp(position, Change::Registered) => Change::Registered,
-                stamp if stamp == Self::stamp(position, Change::Unregistered) => {
-                    Change::Unregistered
-                }
-                // It is about to be written. Those behind it may be complete, and have to be told
-                // before this returns.
-                _ => {
-                    fsleep(Delta::from_micros(1));
-                    continue;
-                }
-            };
-            let id = place.id.load(Relaxed);
-            position += 1;
-            self.tail.store(position, Release);
-            // CAST: Takes the number apart.
-            let id = CbId {
-                idx: (id >> 32) as u32,
-                val: id as u32,
-            };
-            f(id, change);
-        }
+    /// Takes the next change out, if there is one and it is complete. One caller at a time.
+    ///
+    /// An entry that was reserved and is not filled yet is not waited for. Who is filling it has
+    /// the observer told of it afterwards.
+    pub(crate) fn pop(&self) -> Option<(CbId, Change)> {
+        let position = self.tail.load(Relaxed);
+        let entry = self.entry(position)?;
+        let change = match entry.stamp.load(Acquire) {
+            stamp if stamp == Self::stamp(position, Change::Registered) => Change::Registered,
+            stamp if stamp == Self::stamp(position, Change::Unregistered) => Change::Unregistered,
+            _ => return None,
+        };
+        let id = entry.id.load(Relaxed);
+        self.tail.store(position + 1, Release);
+        // CAST: Takes the number apart.
+        let id = CbId {
+            idx: (id >> 32) as u32,
+            val: id as u32,
+        };
+        Some((id, change))
     }
 
-    /// How many changes found no place, ever.
-    pub(super) fn lost(&self) -> u64 {
+    /// How many changes were put in, ever, complete or not.
+    pub(crate) fn head(&self) -> u64 {
+        self.head.load(Acquire)
+    }
+
+    /// How many changes were taken out, ever.
+    pub(crate) fn tail(&self) -> u64 {
+        self.tail.load(Acquire)
+    }
+
+    /// How many changes found no room, ever.
+    pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Relaxed)
     }
 }

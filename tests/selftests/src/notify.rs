@@ -273,8 +273,10 @@ pub struct NotifyStats {
     pub announced: u64,
     /// Notifications that nobody got.
     pub unheard: u64,
-    /// Changes that came too fast.
+    /// Changes that could not be announced.
     pub lost: u64,
+    /// How often the ids of C modules ceased to be seen.
+    pub unseen: u64,
 }
 
 impl NotifyStats {
@@ -296,6 +298,7 @@ impl NotifyStats {
             announced: value("announced")?,
             unheard: value("unheard")?,
             lost: value("lost")?,
+            unseen: value("unseen")?,
         })
     }
 }

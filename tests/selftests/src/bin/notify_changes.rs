@@ -36,6 +36,9 @@ fn load_notify() -> Result<(Module, Module)> {
     Module::load_with_connector("cn_notify", "")
 }
 
+/// What is announced before and after a gap: that `cn_notify` is there, which is no change.
+const REPEATED: Change = Change::Came(NOTIFY);
+
 /// Asks for every change; again, it is a barrier.
 fn ask_for_every(client: &Client) -> Result<()> {
     expect_done(client, &Ids::every(), GROUP)
@@ -259,10 +262,8 @@ fn too_fast() -> Result<()> {
     listener.expect(&[Change::Came(BLINK), Change::Went(BLINK)])?;
     blink(BLINK, TIMES)?;
     ask_for_every(&client)?;
-    let last = CbId { idx: 42, val: 7 };
-    blink(last, 1)?;
-    ask_for_every(&client)?;
 
+    // Nothing else happens: the gap shows at once.
     let (mut changes, missing) = listener.changes_and_gaps()?;
     let lost = NotifyStats::read()?.lost;
     println!("# {lost} of {} changes at once were lost", 2 * TIMES);
@@ -271,10 +272,11 @@ fn too_fast() -> Result<()> {
         u64::from(missing) == lost,
         "{lost} changes are counted as lost, and seq says {missing}"
     );
-    let end = changes.split_off(changes.len().saturating_sub(2));
+    let before = changes.len();
+    changes.retain(|change| *change != REPEATED);
     ensure!(
-        end == [Change::Came(last), Change::Went(last)],
-        "after the loss {end:?} is announced"
+        before >= changes.len() + 2,
+        "what is known was not repeated before and after the gap"
     );
     ensure!(
         changes.len() as u64 + lost == u64::from(2 * TIMES),
@@ -286,7 +288,7 @@ fn too_fast() -> Result<()> {
         "{} changes were announced, fewer than are kept",
         changes.len()
     );
-    log.expect("changes came too fast to be announced")
+    log.expect("changes could not be announced")
 }
 
 /// Runs `f` in a thread again and again, until it is dropped.
@@ -513,7 +515,7 @@ fn main() -> ExitCode {
             own_goodbye,
         )
         .test(
-            "when changes come too fast, the lost ones are counted, logged and missing in seq",
+            "when changes come too fast, the lost ones are counted, logged and missing in seq, at once",
             too_fast,
         )
         .test(

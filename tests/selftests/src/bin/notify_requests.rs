@@ -237,19 +237,39 @@ fn by_others() -> Result<()> {
     let setup = Setup::new()?;
     let ids = Ids::one(ID);
     let stranger = Client::open()?;
-    // Whoever asked for it may be dead, and need not be.
-    drop({
-        let dead = Client::open()?;
-        expect_done(&dead, &ids, 2)?;
-        dead
-    });
-    setup.expect_stored(1)?;
-    expect_done(&stranger, &ids, 0)?;
-    setup.expect_stored(0)?;
     expect_done(&setup.client, &ids, 2)?;
-    expect_done(&stranger, &ids, 0)?;
+    expect_answer(&stranger, &ids.request(0), Err(Errno::ENOENT))?;
+    setup.expect_stored(1)?;
+    // Nor can it, if it asks for something else.
+    expect_done(&stranger, &Ids::numbered(1), 2)?;
+    expect_answer(&stranger, &ids.request(0), Err(Errno::ENOENT))?;
+    setup.expect_stored(2)?;
+    expect_done(&setup.client, &ids, 0)?;
+    setup.expect_stored(1)
+}
+
+fn closing() -> Result<()> {
+    let setup = Setup::new()?;
+    let (first, second) = (Client::open()?, Client::open()?);
+    for number in 0..3 {
+        expect_done(&first, &Ids::numbered(number), 2)?;
+    }
+    expect_done(&second, &Ids::numbered(2), 2)?;
+    setup.expect_stored(3)?;
+    // As many who are killed as hold a request at most, and some more.
+    for _ in 0..MAX_HOLDERS + 6 {
+        expect_done(&Client::open()?, &Ids::numbered(2), 2)?;
+    }
+    setup.expect_stored(3)?;
+    // One that holds nothing takes nothing away.
+    drop(Client::open()?);
+    setup.expect_stored(3)?;
+    drop(first);
+    setup.expect_stored(1)?;
+    expect_probed(&PROBED)?;
+    drop(second);
     setup.expect_stored(0)?;
-    expect_answer(&setup.client, &ids.request(0), Err(Errno::ENOENT))
+    expect_probed(&[])
 }
 
 fn only_ones_own() -> Result<()> {
@@ -732,8 +752,12 @@ fn main() -> ExitCode {
             groups,
         )
         .test(
-            "a request can be taken back by a socket that never asked for it",
+            "a request cannot be taken back by a socket that never asked for it",
             by_others,
+        )
+        .test(
+            "what a socket asked for ends when it is closed, and 70 that are closed fill no table",
+            closing,
         )
         .test(
             "taking one's request back leaves that of another for the same ranges and another group",
