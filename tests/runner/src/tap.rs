@@ -139,6 +139,7 @@ struct Level {
 }
 
 /// Reads a whole stream.
+#[cfg(test)]
 pub fn parse(text: &str) -> Report {
     parse_timed(text, &[])
 }
