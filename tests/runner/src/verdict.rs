@@ -693,7 +693,7 @@ mod tests {
             let expected: Vec<&str> = expected.lines().collect();
             let failures = failures(&recording);
             if failures != expected {
-                let name = run.file_name().unwrap_or_default().display();
+                let name = run.file_name().unwrap_or_default().to_string_lossy();
                 wrong += &format!("{name}: expected {expected:#?}, failed {failures:#?}\n");
             }
         }
