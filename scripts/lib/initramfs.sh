@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The VM's file system: busybox, scripts/guest/, the modules, the tools and the
+# The VM's file system: busybox, scripts/guest/, tests/guest, the modules, the tools and the
 # test programs, packed as an initramfs in build/. Sourced.
 
 build_initramfs() {
@@ -10,6 +10,7 @@ build_initramfs() {
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,proc,sys,tmp,guest}
 	cp "$busybox" "$root/bin/busybox"
+	cp "$build/host/guest" "$root/bin/"
 	cp "$top"/scripts/guest/* "$root/guest/"
 	ln -s guest/init "$root/init"
 	# What `make -C tests/selftests install` gives is what runs in the VM.

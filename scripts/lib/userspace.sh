@@ -4,7 +4,7 @@
 # The programs, built by cargo as static binaries (the VM has no libc): tools and
 # samples to build/bin/, the examples of connector-client to build/bin/examples/,
 # test programs to build/selftests/, with modules and tools beside them, those of tests/bench to build/bench.bin/, the VM
-# runner, which is the harness's own, to build/host/. Sourced.
+# runner and its other half in the VM, which are the harness's own, to build/host/. Sourced.
 
 cargo_target=x86_64-unknown-linux-gnu
 
@@ -73,7 +73,7 @@ build_userspace() {
 		program=${line##*\"executable\":\"}
 		program=${program%%\"*}
 		case ${line#*\"manifest_path\":\"} in
-		"$top"/tests/runner/*) dir=host.new ;;
+		"$top"/tests/runner/* | "$top"/tests/guest/*) dir=host.new ;;
 		"$top"/tests/bench/*) dir=bench.bin.new ;;
 		"$top"/tests/selftests/*) dir=selftests.new ;;
 		"$top"/tools/connector-client/*) dir=bin.new/examples ;;

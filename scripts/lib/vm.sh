@@ -135,6 +135,19 @@ step_vm_test() {
 		${SEED:+--seed "$SEED"} ${V:+--verbose} || exit
 }
 
+verdict_check() {
+	vm_check
+	[[ ${ROUNDS:-50} =~ ^[1-9][0-9]{0,3}$ ]] || die "ROUNDS=$ROUNDS: expected a number as in ROUNDS=50"
+}
+
+step_vm_verdict() {
+	local patience=1
+	[[ ${FLAVOR:-base} = base ]] || patience=4
+	step "verdict"
+	say "booting in QEMU"
+	runner verdict "$build/verdict" "${machine[@]}" --patience "$patience" --rounds "${ROUNDS:-50}" || exit
+}
+
 # total FOLDER STEP...: the results of several steps as one (tests/runner/src/total.rs). Where there
 # is no runner, none of them came to a test.
 total() {

@@ -2,7 +2,8 @@
 
 //! KVM or software emulation. `/dev/kvm` may exist and yet not run an ordinary guest
 //! (nested and filtered hypervisors), so KVM is used only after a boot under it
-//! has succeeded. The verdict is kept for this boot of the host.
+//! has succeeded. The verdict is kept for this boot of the host, but one slow boot is no verdict:
+//! the host may have been busy.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +12,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::vm::{Boot, Ending, Image};
+use crate::recording::Ending;
+use crate::vm::{Boot, Image};
 
 /// How QEMU runs the guest's CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +33,61 @@ pub enum Accel {
     Counting,
 }
 
-/// Under KVM a guest is up in two or three seconds; one that takes longer than this
-/// is not faster than emulation.
-const PROBE_LIMIT: Duration = Duration::from_secs(10);
+/// Under KVM a guest is up in two or three seconds; one that takes longer than this is not faster
+/// than emulation, or the host is busy.
+const PROBE_LIMIT: Duration = Duration::from_secs(30);
+/// So many probes that were slow are a verdict.
+const SLOW_PROBES: usize = 3;
+
+/// What is known about KVM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Works,
+    Fails,
+    /// That many boots were slow.
+    Slow(usize),
+}
+
+impl Verdict {
+    fn to_words(self) -> String {
+        match self {
+            Verdict::Works => "works".to_owned(),
+            Verdict::Fails => "fails".to_owned(),
+            Verdict::Slow(times) => format!("slow {times}"),
+        }
+    }
+
+    fn from_words(words: &str) -> Option<Self> {
+        match words.trim().split_once(' ').unwrap_or((words.trim(), "")) {
+            ("works", "") => Some(Verdict::Works),
+            ("fails", "") => Some(Verdict::Fails),
+            ("slow", times) => Some(Verdict::Slow(times.parse().ok()?)),
+            _ => None,
+        }
+    }
+
+    /// With what came of one more probe.
+    fn and(known: Option<Self>, ending: Ending) -> Self {
+        let slow = match known {
+            Some(Verdict::Slow(times)) => times,
+            _ => 0,
+        };
+        match ending {
+            Ending::Done => Verdict::Works,
+            Ending::Silent(_) | Ending::TimedOut(_) | Ending::Stayed(_) => Verdict::Slow(slow + 1),
+            Ending::Died | Ending::QemuFailed(_) | Ending::Unseen => Verdict::Fails,
+        }
+    }
+
+    /// Whether to use KVM; `None` if that takes another probe.
+    fn answer(self) -> Option<bool> {
+        match self {
+            Verdict::Works => Some(true),
+            Verdict::Fails => Some(false),
+            Verdict::Slow(times) => (times >= SLOW_PROBES).then_some(false),
+        }
+    }
+}
 
 impl Accel {
     /// QEMU's options for it.
@@ -81,35 +135,38 @@ impl Accel {
         }
         let key = verdict_key(image);
         let file = verdicts.join("kvm");
-        if let Ok(known) = fs::read_to_string(&file) {
-            if let Some(verdict) = known.lines().find_map(|line| line.strip_prefix(&key)) {
-                return Ok(if verdict.trim() == "works" {
-                    Accel::Kvm
-                } else {
-                    emulation
-                });
-            }
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let known = text
+            .lines()
+            .filter_map(|line| Verdict::from_words(line.strip_prefix(&key)?))
+            .next_back();
+        let choice = |works| if works { Accel::Kvm } else { emulation };
+        if let Some(works) = known.and_then(Verdict::answer) {
+            return Ok(choice(works));
         }
         let boot = Boot {
             image,
             accel: Accel::Kvm,
             mode: "probe",
             append: String::new(),
+            suites: &[],
+            tap: false,
             keep,
             console: "kvm-probe.log",
             silence: PROBE_LIMIT,
             limit: PROBE_LIMIT,
         };
-        let works = matches!(boot.run(|_| ())?, Ending::Done(_));
+        let verdict = Verdict::and(known, boot.run(|_| ())?.ending);
         // Losing the verdict costs a probe, nothing else.
-        let known = fs::read_to_string(&file).unwrap_or_default();
         let boot_id = boot_id();
-        let still_true = known.lines().filter(|line| line.starts_with(&boot_id));
-        let verdict = format!("{key} {}", if works { "works" } else { "fails" });
-        let lines: Vec<&str> = still_true.chain([verdict.as_str()]).collect();
+        let others = text
+            .lines()
+            .filter(|line| line.starts_with(&boot_id) && !line.starts_with(&key));
+        let line = format!("{key} {}", verdict.to_words());
+        let lines: Vec<&str> = others.chain([line.as_str()]).collect();
         let _ = fs::create_dir_all(verdicts);
         let _ = fs::write(&file, lines.join("\n") + "\n");
-        Ok(if works { Accel::Kvm } else { emulation })
+        Ok(choice(verdict == Verdict::Works))
     }
 }
 
@@ -156,6 +213,23 @@ fn verdict_key(image: &Image) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_slow_probe_is_no_verdict() {
+        let slow = Ending::TimedOut(PROBE_LIMIT);
+        let mut known = None;
+        for _ in 1..SLOW_PROBES {
+            known = Some(Verdict::and(known, slow));
+            assert_eq!(known.and_then(Verdict::answer), None, "{known:?}");
+        }
+        let once_more = Verdict::and(known, slow);
+        assert_eq!(once_more.answer(), Some(false));
+        assert_eq!(Verdict::and(known, Ending::Done).answer(), Some(true));
+        assert_eq!(Verdict::and(None, Ending::Died).answer(), Some(false));
+        for verdict in [Verdict::Works, Verdict::Fails, once_more] {
+            assert_eq!(Verdict::from_words(&verdict.to_words()), Some(verdict));
+        }
+    }
 
     #[test]
     fn versions_are_found() {

@@ -10,16 +10,22 @@ mod junit;
 mod klog;
 mod line;
 mod list;
+mod lock;
 mod machine;
+mod parse;
 mod pick;
+mod recording;
 mod results;
 mod screen;
+mod self_check;
 mod skips;
 mod split;
 mod suites;
 mod summary;
 mod tap;
 mod total;
+mod transcript;
+mod verdict;
 mod vm;
 
 use std::fs;
@@ -35,6 +41,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
 use accel::Accel;
+use lock::Lock;
 use machine::Machine;
 use pick::Picks;
 use results::{Plan, Results};
@@ -72,23 +79,24 @@ struct Common {
 }
 
 impl Common {
-    fn image(&self) -> Image {
+    fn image(&self) -> Result<Image> {
         self.image_on(self.machine.clone())
     }
 
-    fn image_on(&self, machine: Machine) -> Image {
-        Image {
-            kernel: self.kernel.clone(),
-            initrd: self.initrd.clone(),
-            machine,
-        }
+    fn image_on(&self, machine: Machine) -> Result<Image> {
+        Image::open(&self.kernel, &self.initrd, machine)
+    }
+
+    /// The folder for the logs, for us alone.
+    fn lock(&self, screen: &Screen) -> Result<Lock> {
+        Lock::take(&self.keep, |waits| screen.note(waits))
     }
 
     fn accel(&self) -> Result<Accel> {
         fs::create_dir_all(&self.keep)
             .with_context(|| format!("cannot make {}", self.keep.display()))?;
         // What KVM is good for has nothing to do with the user's wishes.
-        let image = self.image_on(Machine::default());
+        let image = self.image_on(Machine::default())?;
         Accel::choose(&image, &self.verdicts, &self.keep)
     }
 }
@@ -227,6 +235,24 @@ enum Mode {
         /// Each step: step:NAME:STATUS:SECONDS, or tests:NAME:STATUS:SECONDS if it ran tests
         steps: Vec<Step>,
     },
+    /// Only the check that the runner finds made-up troubles, each many times
+    Verdict {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        how: How,
+        /// How many times
+        #[arg(long, default_value_t = 50)]
+        rounds: usize,
+    },
+    /// Judge a run again, from what it left
+    Parse {
+        /// The folder where it was kept
+        folder: PathBuf,
+        /// Which of its boots: that of NAME.log
+        #[arg(long, default_value = "console")]
+        name: String,
+    },
     /// A shell
     Shell {
         #[command(flatten)]
@@ -252,6 +278,12 @@ fn main() -> ExitCode {
             how,
             verbose,
         } => test(&common, &asked, &how, verbose),
+        Mode::Verdict {
+            common,
+            how,
+            rounds,
+        } => check_verdict(&common, &how, rounds),
+        Mode::Parse { folder, name } => parse::run(&folder, &name, &Screen::new(false)),
         Mode::List { selftests, sources } => list(&selftests, &sources),
         Mode::Failures { file } => failures(&file),
         Mode::Total { folder, steps } => total::show(&folder, &steps, &Screen::new(false)),
@@ -276,7 +308,8 @@ fn main() -> ExitCode {
 fn run(common: &Common) -> Result<bool> {
     let screen = Screen::new(false);
     let since = Instant::now();
-    let image = common.image();
+    let image = common.image()?;
+    let _lock = common.lock(&screen)?;
     let accel = common.accel()?;
     screen.plain(&format!("  accelerator: {}", accel.name()));
     let boot = Boot {
@@ -288,6 +321,8 @@ fn run(common: &Common) -> Result<bool> {
         } else {
             String::new()
         },
+        suites: &["demo".to_owned()],
+        tap: false,
         keep: &common.keep,
         console: "console.log",
         silence: common.machine.patience(Duration::from_secs(60)),
@@ -305,7 +340,8 @@ fn run(common: &Common) -> Result<bool> {
 
 fn bench(common: &Common, clock: Clock, what: &[String], out: &Path) -> Result<bool> {
     let screen = Screen::new(false);
-    let image = common.image();
+    let image = common.image()?;
+    let _lock = common.lock(&screen)?;
     let accel = match clock {
         Clock::Instructions => Accel::Counting,
         Clock::Wall => common.accel()?,
@@ -315,6 +351,8 @@ fn bench(common: &Common, clock: Clock, what: &[String], out: &Path) -> Result<b
         accel,
         mode: "bench",
         append: format!("rc_bench={}", what.join(",")),
+        suites: &["bench".to_owned()],
+        tap: false,
         keep: &common.keep,
         console: "console.log",
         silence: Duration::from_secs(120),
@@ -348,45 +386,51 @@ fn one_program(
     name: &str,
     mut see: impl FnMut(&str),
 ) -> Result<bool> {
-    let mut status = None;
-    let ending = boot.run(|event| match event {
-        Event::Line(line) => see(line),
-        Event::End(_, code) => status = Some(code),
-        Event::Booted | Event::Begin(_) | Event::Tick => {}
+    let over = boot.run(|event| {
+        if let Event::Line(line) = event {
+            see(line);
+        }
     })?;
-    let log = fs::read(boot.console_log())?;
-    let log = String::from_utf8_lossy(&log);
-    let troubles = klog::troubles(&log, 40);
+    let judged = verdict::suite(&over.expected, &over.transcript, 0);
+    let rest = verdict::rest(
+        &over.expected,
+        &over.transcript,
+        over.ending,
+        std::slice::from_ref(&judged),
+    );
     screen.plain("");
-    let why = match (&troubles[..], ending.complaint(), status) {
-        ([first, ..], ..) => {
-            screen.quote(&suites::tail(first, 40));
-            "the kernel is in trouble (see above)".to_owned()
-        }
-        ([], Some(complaint), _) => {
-            screen.quote(&suites::tail(&log, 30));
-            complaint
-        }
-        ([], None, Some(0)) => return Ok(true),
-        ([], None, Some(code)) => format!("{name} ended with status {code} (see above)"),
-        ([], None, None) => format!("the guest never said how {name} ended"),
+    let Some(first) = judged.tests.iter().chain(&rest).next() else {
+        return Ok(true);
     };
-    screen.verdict(false, &format!("Failed: {why}"));
-    screen.plain(&format!("kernel log: {}", boot.console_log().display()));
+    match first.log.is_empty() {
+        true => screen.quote(&verdict::tail(&over.log(), 30)),
+        false => screen.quote(&first.log),
+    }
+    let about = match judged.tests.is_empty() {
+        true => "the VM itself",
+        false => name,
+    };
+    screen.verdict(
+        false,
+        &format!("Failed: {about}: {} (see above)", first.name),
+    );
+    screen.plain(&format!("kernel log: {}", boot.files().log.display()));
     Ok(false)
 }
 
 fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool> {
     let screen = Screen::new(verbose);
+    // Whatever is built while we wait is another run's.
+    let mut image = common.image()?;
+    let _lock = common.lock(&screen)?;
     // The folder of the last run, which this may read, may be that of this one.
     let Wanted { picks, host, vm } = asked.wanted(&screen)?;
     let names = suites::names(&asked.selftests, &picks.suites())?;
     let config = fs::read_to_string(&asked.config)
         .with_context(|| format!("cannot read {}", asked.config.display()))?;
     let skips = Skips::read(&asked.skips, Given::new(&config, common.machine.cpus()))?;
-    let mut machine = common.machine.clone();
     if let Some(tests) = picks.environment() {
-        machine.append(&format!("TESTS=\"{tests}\""));
+        image.machine.append(&format!("TESTS=\"{tests}\""));
     }
     // Without one, all suites take the same.
     let times = Summary::read(&common.keep.join(summary::FILE));
@@ -397,6 +441,8 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
         let linked = link_to(&common.keep, link);
         linked.with_context(|| format!("cannot make the link {}", link.display()))?;
     }
+    let leave = |keep: &Path| parse::leave(keep, &asked.skips, &config);
+    leave(&common.keep)?;
     let all = host && vm && picks.is_empty();
     let gone = skips
         .suites()
@@ -413,7 +459,6 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
         picks,
     };
     let mut results = Results::of(plan, Some(&common.keep));
-    let image = common.image_on(machine);
     screen.progress("vm    looking at KVM");
     let accel = common.accel()?;
     let usual = suites::Vm {
@@ -428,13 +473,13 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
         let others = || -> Result<()> {
             host::run(&common.keep, &mut part, &screen)?;
             host::read(&asked.examples, &mut part, &screen)?;
-            suites::self_check(&usual, &mut part)
+            self_check::run(&usual, how, 1, &mut part)
         };
         let good = || split::vms(accel, cpus_of_host(), common.machine.cpus() as usize);
         let vms = (asked.vms.unwrap_or_else(good), &times);
         thread::scope(|scope| -> Result<()> {
             let others = scope.spawn(others);
-            split::run(&usual, &names, vms, how, &results)?;
+            split::run(&usual, &names, vms, how, leave, &results)?;
             others.join().unwrap_or_else(|panic| resume_unwind(panic))
         })?;
     } else {
@@ -477,6 +522,22 @@ fn link_to(folder: &Path, link: &Path) -> io::Result<()> {
     fs::rename(new, link)
 }
 
+fn check_verdict(common: &Common, how: &How, rounds: usize) -> Result<bool> {
+    let screen = Screen::new(false);
+    let image = common.image()?;
+    let _lock = common.lock(&screen)?;
+    let vm = suites::Vm {
+        image: &image,
+        accel: common.accel()?,
+        keep: &common.keep,
+        screen: &screen,
+    };
+    let mut results = Results::of(Plan::default(), None);
+    self_check::only_inject(&vm, how, rounds, &mut results)?;
+    let total = results.show(&common.keep, &screen);
+    Ok(total.failed == 0)
+}
+
 fn list(selftests: &Path, sources: &Path) -> Result<bool> {
     let names = suites::names(selftests, &[])?;
     list::show(selftests, &names, sources, &Screen::new(false))?;
@@ -494,7 +555,7 @@ fn failures(file: &Path) -> Result<bool> {
 fn shell(common: &Common) -> Result<bool> {
     let accel = common.accel()?;
     println!("  accelerator: {}", accel.name());
-    let status = vm::qemu(&common.image(), accel, "quiet rc_mode=shell")
+    let status = vm::qemu(&common.image()?, accel, "quiet rc_mode=shell")?
         .args(["-serial", "mon:stdio"])
         .status()
         .context("cannot start qemu-system-x86_64")?;

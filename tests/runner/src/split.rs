@@ -4,10 +4,12 @@
 //! gets about the same share by the times of the run before.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::panic::resume_unwind;
+use std::path::Path;
 use std::thread;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::accel::Accel;
 use crate::results::Results;
@@ -70,12 +72,14 @@ impl Times {
     }
 }
 
-/// Runs these suites, in so many VMs at a time. What they leave is in a folder for each VM.
+/// Runs these suites, in so many VMs at a time. What they leave is in a folder for each VM, of which
+/// `leave` is told.
 pub fn run(
     vm: &Vm<'_>,
     names: &[String],
     (vms, times): (usize, &Times),
     how: &How,
+    leave: impl Fn(&Path) -> Result<()>,
     results: &Results,
 ) -> Result<()> {
     let groups = times.divide(names, vms);
@@ -86,6 +90,9 @@ pub fn run(
         let mut running = Vec::new();
         for (number, group) in (1..).zip(&groups) {
             let keep = vm.keep.join(format!("vm-{number}"));
+            fs::create_dir_all(&keep)
+                .with_context(|| format!("cannot make {}", keep.display()))?;
+            leave(&keep)?;
             let mut results = results.part();
             running.push(scope.spawn(move || {
                 let vm = Vm { keep: &keep, ..*vm };

@@ -117,7 +117,7 @@ impl Step {
 /// What one looks for first.
 fn last_lines(log: &Path) -> Vec<String> {
     let text = fs::read(log).unwrap_or_default();
-    crate::suites::tail(&String::from_utf8_lossy(&text), 20)
+    crate::verdict::tail(&String::from_utf8_lossy(&text), 20)
 }
 
 /// What all of them came to, with a name for each step and its share.

@@ -1,33 +1,64 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One boot of the VM: starts QEMU, reads what the guest says, and ends it when it
-//! is done, silent for too long, or over its time.
+//! One boot of the VM: starts QEMU, follows what the guest says, and ends it when it is silent for
+//! too long or over its time.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::Read;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use guest::What;
 
 use crate::accel::Accel;
 use crate::machine::Machine;
+use crate::recording::{Ending, Expected, Files};
+use crate::transcript::{Item, Transcript};
+use crate::verdict::ended_by;
 
 /// While it boots, a guest may be silent for this long: emulation on a busy host is slow.
-const BOOT_SILENCE: Duration = Duration::from_secs(60);
+const BOOT_SILENCE: Duration = Duration::from_secs(240);
+/// A guest that is done resets within this time.
+const RESET_LIMIT: Duration = Duration::from_secs(240);
+/// How long the streams are not looked at when nothing comes.
+const PAUSE: Duration = Duration::from_millis(20);
+/// A longer command line the kernel would cut.
+const COMMAND_LINE: usize = 2048;
 
-/// What to boot.
-#[derive(Clone, Debug)]
+/// What to boot. Both files are held: whoever builds them anew meanwhile does not change this run.
+#[derive(Debug)]
 pub struct Image {
     /// A bzImage.
     pub kernel: PathBuf,
-    /// The initramfs that scripts/lib/initramfs.sh packs.
-    pub initrd: PathBuf,
+    held_kernel: File,
+    held_initrd: File,
     /// On what.
     pub machine: Machine,
+}
+
+impl Image {
+    /// Takes a bzImage and the initramfs that scripts/lib/initramfs.sh packs.
+    pub fn open(kernel: &Path, initrd: &Path, machine: Machine) -> Result<Self> {
+        let open = |path: &Path| {
+            File::open(path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        Ok(Self {
+            kernel: kernel.to_owned(),
+            held_kernel: open(kernel)?,
+            held_initrd: open(initrd)?,
+            machine,
+        })
+    }
+}
+
+/// The path by which another process reads this file, whatever has become of its name.
+fn path_of(file: &File) -> String {
+    format!("/proc/{}/fd/{}", process::id(), file.as_raw_fd())
 }
 
 /// One boot.
@@ -41,58 +72,52 @@ pub struct Boot<'a> {
     pub mode: &'a str,
     /// More words for the kernel command line.
     pub append: String,
+    /// What the guest is to run.
+    pub suites: &'a [String],
+    /// Whether that speaks TAP.
+    pub tap: bool,
     /// Where the logs go.
     pub keep: &'a Path,
-    /// The log's name: with `console.log` goes `console.qemu`, what QEMU itself says.
+    /// The log's name: with `console.log` go `console.port`, what programs print, `console.run`, what
+    /// was expected, and `console.qemu`, what QEMU itself says.
     pub console: &'a str,
-    /// The guest is hung when, once booted, it says nothing on either port for so long.
+    /// The guest is hung when, once booted, it says nothing in either stream for so long.
     pub silence: Duration,
     /// The guest is killed after so long.
     pub limit: Duration,
 }
 
-/// What the guest said on the programs' port.
-#[derive(Debug, PartialEq, Eq)]
+/// What happens in the guest.
+#[derive(Debug)]
 pub enum Event<'a> {
     /// init is there.
     Booted,
-    /// A program starts.
+    /// A suite starts.
     Begin(&'a str),
-    /// A program ended, with its exit status.
-    End(&'a str, i32),
-    /// A line that the running program printed.
+    /// The nth suite has ended, and both streams have come to its end.
+    End(usize, &'a Expected, &'a Transcript),
+    /// A line that was printed.
     Line(&'a str),
     /// Nothing new; a chance to refresh the screen.
     Tick,
 }
 
-/// How a boot ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// init said that it was done; these are the kernel's taint flags.
-    Done(u64),
-    /// QEMU ended although init had not said so: a panic, a reset.
-    Died,
-    /// Neither port said anything for this long.
-    Silent(Duration),
-    /// Still going after this long.
-    TimedOut(Duration),
+/// A boot that is over.
+#[derive(Debug)]
+pub struct Over {
+    /// What was expected.
+    pub expected: Expected,
+    /// What the guest said.
+    pub transcript: Transcript,
+    /// How it ended.
+    pub ending: Ending,
 }
 
-impl Ending {
-    /// In words, for a failure; `None` if all is well.
-    pub fn complaint(&self) -> Option<String> {
-        match self {
-            Ending::Done(_) => None,
-            Ending::Died => Some("the VM ended before its programs did".to_owned()),
-            Ending::Silent(time) => {
-                Some(format!("the VM hung: not a word for {} s", time.as_secs()))
-            }
-            Ending::TimedOut(time) => Some(format!(
-                "the VM was still running after {} s",
-                time.as_secs()
-            )),
-        }
+impl Over {
+    /// The kernel's log.
+    pub fn log(&self) -> String {
+        let sections = self.transcript.log.sections().iter();
+        sections.map(|section| &section.text[..]).collect()
     }
 }
 
@@ -107,7 +132,7 @@ impl Drop for Qemu {
 }
 
 /// The command that every boot has in common.
-pub fn qemu(image: &Image, accel: Accel, append: &str) -> Command {
+pub fn qemu(image: &Image, accel: Accel, append: &str) -> Result<Command> {
     // setpriv: when this program is killed, however, QEMU goes too.
     let mut command = Command::new("setpriv");
     command
@@ -116,160 +141,187 @@ pub fn qemu(image: &Image, accel: Accel, append: &str) -> Command {
         .args(["-m", "1G", "-no-reboot"])
         .args(accel.qemu_args())
         .args(image.machine.qemu_args())
-        .arg("-kernel")
-        .arg(&image.kernel)
-        .arg("-initrd")
-        .arg(&image.initrd)
+        .args(["-kernel", &path_of(&image.held_kernel)])
+        .args(["-initrd", &path_of(&image.held_initrd)])
         .arg("-append")
-        // no_timer_check: on a busy host an emulated timer can miss the moment in which the kernel
-        // looks whether it works, and the kernel panics.
-        .arg(image.machine.command_line(&format!(
-            "console=ttyS0 panic=-1 oops=panic no_timer_check {append}"
-        )));
-    command
+        .arg(command_line(image, append)?);
+    Ok(command)
+}
+
+fn command_line(image: &Image, append: &str) -> Result<String> {
+    // no_timer_check: on a busy host an emulated timer can miss the moment in which the kernel
+    // looks whether it works, and the kernel panics. printk.devkmsg: no mark may be dropped because
+    // there are many. The loglevel and the buffer: no word of the kernel's may be lost.
+    let line = image.machine.command_line(&format!(
+        "console=ttyS0 panic=-1 oops=panic no_timer_check printk.devkmsg=on loglevel=7 \
+         log_buf_len=4M {append}"
+    ));
+    ensure!(
+        line.len() < COMMAND_LINE,
+        "the kernel's command line has {} characters, of which it would leave out all after {COMMAND_LINE}: {line}",
+        line.len()
+    );
+    Ok(line)
 }
 
 /// A word that no program prints by accident.
 fn token() -> String {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    format!("{:x}{:x}", std::process::id(), now.as_nanos() & 0xffff_ffff)
+    format!("{:x}{:x}", process::id(), now.as_nanos() & 0xffff_ffff)
+}
+
+/// A file to which another process writes.
+struct Followed(File);
+
+impl Followed {
+    fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Self(file))
+    }
+
+    /// What is new.
+    fn more(&mut self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.0.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
 }
 
 impl Boot<'_> {
-    /// The kernel log of this boot.
-    pub fn console_log(&self) -> PathBuf {
-        self.keep.join(self.console)
+    /// The files of this boot.
+    pub fn files(&self) -> Files {
+        Files::new(self.keep, self.console.trim_end_matches(".log"))
     }
 
-    /// Boots, tells `see` what the guest says, and returns how it ended.
-    pub fn run(&self, mut see: impl FnMut(Event<'_>)) -> Result<Ending> {
+    /// Boots, tells `see` what happens, and returns when QEMU has ended.
+    pub fn run(&self, mut see: impl FnMut(Event<'_>)) -> Result<Over> {
         fs::create_dir_all(self.keep)
             .with_context(|| format!("cannot make {}", self.keep.display()))?;
-        let console = self.console_log();
-        File::create(&console).with_context(|| format!("cannot write {}", console.display()))?;
-        let token = token();
-        let append = format!("rc_mode={} rc_token={token} {}", self.mode, self.append);
-        let mut child = Qemu(
-            qemu(self.image, self.accel, &append)
-                .arg("-serial")
-                .arg(format!("file:{}", console.display()))
-                .args(["-serial", "stdio"])
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(File::create(console.with_extension("qemu"))?)
-                .spawn()
-                .context("cannot start qemu-system-x86_64")?,
+        let files = self.files();
+        let expected = Expected {
+            token: token(),
+            suites: self.suites.to_vec(),
+            tap: self.tap,
+            options: format!(
+                "{}: {}",
+                self.accel.name(),
+                command_line(
+                    self.image,
+                    &format!("rc_mode={} {}", self.mode, self.append)
+                )?
+            ),
+            cpus: self.image.machine.cpus(),
+        };
+        files.write_run(&expected, Ending::Unseen)?;
+        for path in [&files.log, &files.port] {
+            File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        let append = format!(
+            "rc_mode={} rc_token={} {}",
+            self.mode, expected.token, self.append
         );
+        let serial = |path: &Path| format!("file:{}", path.display());
+        let child = qemu(self.image, self.accel, &append)?
+            .args(["-serial", &serial(&files.log)])
+            .args(["-serial", &serial(&files.port)])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&files.qemu)?)
+            .spawn()
+            .context("cannot start qemu-system-x86_64")?;
+        let mut transcript = Transcript::new(&expected.token, true);
+        let ending = self.follow(Qemu(child), &files, &expected, &mut transcript, &mut see)?;
+        files.write_run(&expected, ending)?;
+        Ok(Over {
+            expected,
+            transcript,
+            ending,
+        })
+    }
 
-        let (send, lines) = mpsc::channel::<String>();
-        let mut port = BufReader::new(child.0.stdout.take().expect("it is piped"));
-        thread::spawn(move || {
-            let mut line = Vec::new();
-            while port.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-                let text = String::from_utf8_lossy(&line);
-                if send
-                    .send(text.trim_end_matches(['\r', '\n']).to_owned())
-                    .is_err()
-                {
-                    break;
-                }
-                line.clear();
-            }
-        });
-
+    fn follow(
+        &self,
+        mut child: Qemu,
+        files: &Files,
+        expected: &Expected,
+        transcript: &mut Transcript,
+        see: &mut impl FnMut(Event<'_>),
+    ) -> Result<Ending> {
+        let mut log = Followed::open(&files.log)?;
+        let mut port = Followed::open(&files.port)?;
+        let mut queue = VecDeque::new();
         let start = Instant::now();
         let mut heard = start;
-        let mut console_size = 0;
-        let mut guest = Guest::new(&token);
-        let ending = loop {
-            match lines.recv_timeout(Duration::from_millis(200)) {
-                Ok(line) => {
-                    heard = Instant::now();
-                    if let Some(tainted) = guest.line(&line, &mut see) {
-                        break Ending::Done(tainted);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => see(Event::Tick),
-                Err(RecvTimeoutError::Disconnected) => break Ending::Died,
+        let mut booted = false;
+        let mut done: Option<Instant> = None;
+        loop {
+            // Before reading: when it has ended, this is the last of it.
+            let ended = child.0.try_wait()?;
+            let of_log = log.more()?;
+            let of_port = port.more()?;
+            transcript.log.feed(&of_log);
+            queue.extend(transcript.port.feed(&of_port));
+            let news = !of_log.is_empty() || !of_port.is_empty();
+            if ended.is_some() {
+                transcript.log.finish();
+                queue.extend(transcript.port.finish());
             }
-            let size = fs::metadata(&console).map_or(0, |meta| meta.len());
-            if size != console_size {
-                console_size = size;
+            while let Some(item) = queue.pop_front() {
+                match item {
+                    // The kernel's log is printed later than programs print. A suite is judged when
+                    // that, too, has come to its end.
+                    Item::Mark(mark, at) => {
+                        if ended.is_none() && !transcript.log.has(mark.number) {
+                            queue.push_front(Item::Mark(mark, at));
+                            break;
+                        }
+                        booted |= mark.what == What::Booted;
+                        match (&mark.what, ended_by(mark.number)) {
+                            (What::Booted, _) => see(Event::Booted),
+                            (What::Begin(name), _) => see(Event::Begin(name)),
+                            (What::End(..), Some(suite)) if suite < expected.suites.len() => {
+                                see(Event::End(suite, expected, transcript));
+                            }
+                            (What::Done, _) => done = Some(Instant::now()),
+                            // Told at the end: it is out of its place.
+                            (What::End(..), _) => {}
+                        }
+                    }
+                    Item::Line(line) | Item::Fault(line) => see(Event::Line(&line)),
+                }
+            }
+            if let Some(status) = ended {
+                return Ok(ending(status, done.is_some()));
+            }
+            if news {
                 heard = Instant::now();
             }
-            let silence = if guest.booted {
-                self.silence
-            } else {
-                self.silence.max(BOOT_SILENCE)
+            let silence = match booted {
+                true => self.silence,
+                false => self.silence.max(BOOT_SILENCE),
             };
-            if heard.elapsed() > silence {
-                break Ending::Silent(silence);
+            if done.is_some_and(|since| since.elapsed() > RESET_LIMIT) {
+                return Ok(Ending::Stayed(RESET_LIMIT));
+            } else if heard.elapsed() > silence {
+                return Ok(Ending::Silent(silence));
+            } else if start.elapsed() > self.limit {
+                return Ok(Ending::TimedOut(self.limit));
             }
-            if start.elapsed() > self.limit {
-                break Ending::TimedOut(self.limit);
-            }
-        };
-        if matches!(ending, Ending::Done(_)) {
-            // It resets now; whether it manages to is not what is tested.
-            let patience = Instant::now();
-            while patience.elapsed() < Duration::from_secs(10)
-                && matches!(child.0.try_wait(), Ok(None))
-            {
-                thread::sleep(Duration::from_millis(20));
+            if !news {
+                see(Event::Tick);
+                thread::sleep(PAUSE);
             }
         }
-        Ok(ending)
     }
 }
 
-/// Understands the frame that scripts/guest/init puts around the programs' output.
-struct Guest {
-    prefix: String,
-    booted: bool,
-    /// init starts every mark on a new line; an empty line before one is its.
-    blank: bool,
-}
-
-impl Guest {
-    fn new(token: &str) -> Self {
-        Self {
-            prefix: format!("@{token} "),
-            booted: false,
-            blank: false,
-        }
-    }
-
-    /// Takes a line; returns the taint flags once init says that it is done.
-    fn line(&mut self, line: &str, see: &mut impl FnMut(Event<'_>)) -> Option<u64> {
-        let Some(mark) = line.strip_prefix(&self.prefix) else {
-            if std::mem::replace(&mut self.blank, line.is_empty()) {
-                see(Event::Line(""));
-            }
-            if !line.is_empty() {
-                see(Event::Line(line));
-            }
-            return None;
-        };
-        self.blank = false;
-        let mut words = mark.split_whitespace();
-        match (words.next(), words.next(), words.next()) {
-            (Some("booted"), ..) => {
-                self.booted = true;
-                see(Event::Booted);
-            }
-            (Some("begin"), Some(name), _) => see(Event::Begin(name)),
-            (Some("end"), Some(name), Some(status)) => {
-                see(Event::End(name, status.parse().unwrap_or(-1)));
-            }
-            (Some("done"), Some(tainted), _) => {
-                let flags = tainted.strip_prefix("tainted=").unwrap_or_default();
-                return Some(flags.parse().unwrap_or(0));
-            }
-            _ => see(Event::Line(line)),
-        }
-        None
+fn ending(status: ExitStatus, done: bool) -> Ending {
+    match status.code() {
+        Some(0) if done => Ending::Done,
+        Some(0) => Ending::Died,
+        code => Ending::QemuFailed(code.unwrap_or(-1)),
     }
 }
 
@@ -277,43 +329,10 @@ impl Guest {
 mod tests {
     use super::*;
 
-    fn events(text: &str) -> (Vec<String>, Option<u64>) {
-        let mut guest = Guest::new("t0k");
-        let mut seen = Vec::new();
-        let mut done = None;
-        for line in text.lines() {
-            let ended = guest.line(line, &mut |event| seen.push(format!("{event:?}")));
-            done = done.or(ended);
-        }
-        (seen, done)
-    }
-
     #[test]
-    fn marks_frame_the_output() {
-        let (seen, done) = events(
-            "\n@t0k booted\n\n@t0k begin a\nok 1\n\nx\n\n@t0k end a 4\n\n@t0k done tainted=4096\n",
-        );
-        assert_eq!(
-            seen,
-            [
-                "Booted",
-                "Begin(\"a\")",
-                "Line(\"ok 1\")",
-                "Line(\"\")",
-                "Line(\"x\")",
-                "End(\"a\", 4)"
-            ]
-        );
-        assert_eq!(done, Some(4096));
-    }
-
-    #[test]
-    fn a_mark_without_the_token_is_only_output() {
-        let (seen, done) = events("@other done tainted=0\n@t0k nonsense\n");
-        assert_eq!(
-            seen,
-            ["Line(\"@other done tainted=0\")", "Line(\"@t0k nonsense\")"]
-        );
-        assert_eq!(done, None);
+    fn a_file_is_read_by_whoever_knows_its_descriptor() {
+        let file = File::open("/proc/self/exe").expect("we are a file");
+        let other = fs::canonicalize(path_of(&file)).expect("it has a path");
+        assert_eq!(other, std::env::current_exe().expect("we are a file"));
     }
 }
