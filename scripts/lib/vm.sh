@@ -98,8 +98,6 @@ test_of_kernel() {
 	of_kernel=(--skips "$top/tests/skips.tsv" --config "$kdir/.config" --kernel-id "$kernel_id" --flavor "$flavor")
 }
 
-# The host's tests come first: they are quick, and a broken parser or layout
-# makes the VM's answers worthless.
 step_vm_test() {
 	local patience=1 slowness=1 keep flavor
 	local -a of_kernel rerun=()
@@ -126,7 +124,7 @@ step_vm_test() {
 	# One for each kernel; build/test is the last one.
 	keep=$build/runs/${kernel_id%-*}-$flavor-${kernel_id##*-}
 	[[ ! ${KEEP:-} ]] || keep+=-$(date -u +%Y%m%d-%H%M%S)
-	say "host, then VM"
+	say "on the host and in the VM"
 	say_gdb
 	CARGO=$cargo RUSTC=$rustc runner test "$keep" --link "$build/test" --selftests "$build/selftests" \
 		--examples "$build/log/examples.log" --patience "$patience" --slowness "$slowness" \
