@@ -430,7 +430,11 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
             host::read(&asked.examples, &mut part, &screen)?;
             suites::self_check(&usual, &mut part)
         };
-        let good = || split::vms(accel, cpus_of_host(), common.machine.cpus() as usize);
+        let good = || match verbose {
+            // Nobody could tell whose lines are whose.
+            true => 1,
+            false => split::vms(accel, cpus_of_host(), common.machine.cpus() as usize),
+        };
         let vms = (asked.vms.unwrap_or_else(good), &times);
         thread::scope(|scope| -> Result<()> {
             let others = scope.spawn(others);
