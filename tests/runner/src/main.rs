@@ -9,6 +9,7 @@ mod host;
 mod junit;
 mod klog;
 mod line;
+mod link;
 mod list;
 mod machine;
 mod pick;
@@ -23,8 +24,6 @@ mod total;
 mod vm;
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::symlink;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -394,8 +393,7 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
     let _ = fs::remove_dir_all(&common.keep);
     fs::create_dir_all(&common.keep)?;
     if let Some(link) = &asked.link {
-        let linked = link_to(&common.keep, link);
-        linked.with_context(|| format!("cannot make the link {}", link.display()))?;
+        link::make(&common.keep, link)?;
     }
     let all = host && vm && picks.is_empty();
     let gone = skips
@@ -468,19 +466,6 @@ fn cpus_of_host() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Makes a link to a folder that is beside it or further down; whatever had its name goes.
-fn link_to(folder: &Path, link: &Path) -> io::Result<()> {
-    if link.is_dir() && !link.is_symlink() {
-        fs::remove_dir_all(link)?;
-    }
-    let beside = link.parent().unwrap_or(Path::new("."));
-    let target = folder.strip_prefix(beside).unwrap_or(folder);
-    let new = link.with_extension("new");
-    let _ = fs::remove_file(&new);
-    symlink(target, &new)?;
-    fs::rename(new, link)
-}
-
 fn list(selftests: &Path, sources: &Path) -> Result<bool> {
     let names = suites::names(selftests, &[])?;
     list::show(selftests, &names, sources, &Screen::new(false))?;
@@ -503,27 +488,4 @@ fn shell(common: &Common) -> Result<bool> {
         .status()
         .context("cannot start qemu-system-x86_64")?;
     Ok(status.success())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_link_takes_the_place_of_what_was_there() {
-        let build = std::env::temp_dir().join(format!("runner-{}-link", std::process::id()));
-        let link = build.join("test");
-        fs::create_dir_all(&link).expect("there is room for a folder");
-        for run in ["one", "two"] {
-            let folder = build.join("runs").join(run);
-            fs::create_dir_all(&folder).expect("there is room for a folder");
-            fs::write(folder.join("name"), run).expect("there is room for a file");
-            link_to(&folder, &link).expect("there is room for a link");
-            let name = fs::read_to_string(link.join("name"));
-            assert_eq!(name.expect("it leads there"), run);
-        }
-        // A clone may be moved.
-        assert!(fs::read_link(&link).is_ok_and(|target| target.is_relative()));
-        let _ = fs::remove_dir_all(build);
-    }
 }
