@@ -120,6 +120,9 @@ struct Asked {
     /// How many VMs to run at a time, if all tests are to run [default: what the host is good for]
     #[arg(long)]
     vms: Option<usize>,
+    /// File that has how long suites took
+    #[arg(long)]
+    times: Option<PathBuf>,
     /// Link to make to the folder for the logs
     #[arg(long)]
     link: Option<PathBuf>,
@@ -387,9 +390,7 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
     if let Some(tests) = picks.environment() {
         machine.append(&format!("TESTS=\"{tests}\""));
     }
-    // Without one, all suites take the same.
-    let times = Summary::read(&common.keep.join(summary::FILE));
-    let times = times.map_or(Times::default(), |last| Times::of(&last));
+    let mut times = asked.times.as_deref().map_or(Times::default(), Times::read);
     let _ = fs::remove_dir_all(&common.keep);
     fs::create_dir_all(&common.keep)?;
     if let Some(link) = &asked.link {
@@ -457,7 +458,12 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
             suites::run(&vm, &names, how, &mut results)?;
         }
     }
-    results.finish()?;
+    let summary = results.finish()?;
+    if let Some(file) = &asked.times {
+        times.learn(&summary);
+        let written = times.write(file);
+        written.with_context(|| format!("cannot write {}", file.display()))?;
+    }
     let total = results.show(&common.keep, &screen);
     Ok(total.failed == 0)
 }
