@@ -98,10 +98,8 @@ test_of_kernel() {
 	of_kernel=(--skips "$top/tests/skips.tsv" --config "$kdir/.config" --kernel-id "$kernel_id" --flavor "$flavor")
 }
 
-# The host's tests come first: they are quick, and a broken parser or layout
-# makes the VM's answers worthless.
 step_vm_test() {
-	local patience=1 slowness=1 keep flavor
+	local patience=1 slowness=1 keep times flavor
 	local -a of_kernel rerun=()
 	# Checkers cost much. What a test does very often it does less often then, and what hangs
 	# still ends.
@@ -125,10 +123,11 @@ step_vm_test() {
 	test_of_kernel
 	# One for each kernel; build/test is the last one.
 	keep=$build/runs/${kernel_id%-*}-$flavor-${kernel_id##*-}
+	times=$keep.times
 	[[ ! ${KEEP:-} ]] || keep+=-$(date -u +%Y%m%d-%H%M%S)
-	say "host, then VM"
+	say "on the host and in the VM"
 	say_gdb
-	CARGO=$cargo RUSTC=$rustc runner test "$keep" --link "$build/test" --selftests "$build/selftests" \
+	CARGO=$cargo RUSTC=$rustc runner test "$keep" --link "$build/test" --times "$times" --selftests "$build/selftests" \
 		--examples "$build/log/examples.log" --patience "$patience" --slowness "$slowness" \
 		"${of_kernel[@]}" "${machine[@]}" "${only[@]}" "${rerun[@]}" ${REPEAT:+--repeat "$REPEAT"} \
 		${VMS:+--vms "$VMS"} \

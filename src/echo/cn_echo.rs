@@ -56,8 +56,11 @@ impl kernel::Module for CnEcho {
             idx: module_parameters::idx.value().clone(),
             val: module_parameters::val.value().clone(),
         };
-        let echo = Registration::new(id, c"cn_echo", Echo)
-            .inspect_err(|error| pr_err!("cannot register {id}: {error:?}\n"))?;
+        let echo = Registration::new(id, c"cn_echo", Echo).inspect_err(|&error| {
+            if error == EINVAL {
+                pr_err!("cannot register {id}: the id is taken\n");
+            }
+        })?;
         Ok(Self { _echo: echo })
     }
 }

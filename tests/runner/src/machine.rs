@@ -83,6 +83,8 @@ mod tests {
         assert!(usual.qemu_args().is_empty());
         assert_eq!(usual.command_line("quiet"), "quiet");
         assert_eq!(usual.cpus(), CPUS);
+        let limit = Duration::from_secs(60);
+        assert_eq!(usual.patience(limit), limit);
     }
 
     #[test]
@@ -100,5 +102,6 @@ mod tests {
         other.append("c");
         assert_eq!(other.command_line("quiet"), "quiet nokaslr a=b c");
         assert_eq!(other.cpus(), 4);
+        assert!(other.patience(Duration::from_secs(60)) > Duration::from_secs(24 * 3600));
     }
 }

@@ -9,6 +9,7 @@ mod host;
 mod junit;
 mod klog;
 mod line;
+mod link;
 mod list;
 mod lock;
 mod machine;
@@ -29,8 +30,6 @@ mod verdict;
 mod vm;
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::symlink;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -129,6 +128,9 @@ struct Asked {
     /// How many VMs to run at a time, if all tests are to run [default: what the host is good for]
     #[arg(long)]
     vms: Option<usize>,
+    /// File that has how long suites took
+    #[arg(long)]
+    times: Option<PathBuf>,
     /// Link to make to the folder for the logs
     #[arg(long)]
     link: Option<PathBuf>,
@@ -432,14 +434,11 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
     if let Some(tests) = picks.environment() {
         image.machine.append(&format!("TESTS=\"{tests}\""));
     }
-    // Without one, all suites take the same.
-    let times = Summary::read(&common.keep.join(summary::FILE));
-    let times = times.map_or(Times::default(), |last| Times::of(&last));
+    let mut times = asked.times.as_deref().map_or(Times::default(), Times::read);
     let _ = fs::remove_dir_all(&common.keep);
     fs::create_dir_all(&common.keep)?;
     if let Some(link) = &asked.link {
-        let linked = link_to(&common.keep, link);
-        linked.with_context(|| format!("cannot make the link {}", link.display()))?;
+        link::make(&common.keep, link)?;
     }
     let leave = |keep: &Path| parse::leave(keep, &asked.skips, &config);
     leave(&common.keep)?;
@@ -475,7 +474,11 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
             host::read(&asked.examples, &mut part, &screen)?;
             self_check::run(&usual, how, 1, &mut part)
         };
-        let good = || split::vms(accel, cpus_of_host(), common.machine.cpus() as usize);
+        let good = || match verbose {
+            // Nobody could tell whose lines are whose.
+            true => 1,
+            false => split::vms(accel, cpus_of_host(), common.machine.cpus() as usize),
+        };
         let vms = (asked.vms.unwrap_or_else(good), &times);
         thread::scope(|scope| -> Result<()> {
             let others = scope.spawn(others);
@@ -500,26 +503,18 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
             suites::run(&vm, &names, how, &mut results)?;
         }
     }
-    results.finish()?;
+    let summary = results.finish()?;
+    if let Some(file) = &asked.times {
+        times.learn(&summary);
+        let written = times.write(file);
+        written.with_context(|| format!("cannot write {}", file.display()))?;
+    }
     let total = results.show(&common.keep, &screen);
     Ok(total.failed == 0)
 }
 
 fn cpus_of_host() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Makes a link to a folder that is beside it or further down; whatever had its name goes.
-fn link_to(folder: &Path, link: &Path) -> io::Result<()> {
-    if link.is_dir() && !link.is_symlink() {
-        fs::remove_dir_all(link)?;
-    }
-    let beside = link.parent().unwrap_or(Path::new("."));
-    let target = folder.strip_prefix(beside).unwrap_or(folder);
-    let new = link.with_extension("new");
-    let _ = fs::remove_file(&new);
-    symlink(target, &new)?;
-    fs::rename(new, link)
 }
 
 fn check_verdict(common: &Common, how: &How, rounds: usize) -> Result<bool> {
@@ -560,27 +555,4 @@ fn shell(common: &Common) -> Result<bool> {
         .status()
         .context("cannot start qemu-system-x86_64")?;
     Ok(status.success())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_link_takes_the_place_of_what_was_there() {
-        let build = std::env::temp_dir().join(format!("runner-{}-link", std::process::id()));
-        let link = build.join("test");
-        fs::create_dir_all(&link).expect("there is room for a folder");
-        for run in ["one", "two"] {
-            let folder = build.join("runs").join(run);
-            fs::create_dir_all(&folder).expect("there is room for a folder");
-            fs::write(folder.join("name"), run).expect("there is room for a file");
-            link_to(&folder, &link).expect("there is room for a link");
-            let name = fs::read_to_string(link.join("name"));
-            assert_eq!(name.expect("it leads there"), run);
-        }
-        // A clone may be moved.
-        assert!(fs::read_link(&link).is_ok_and(|target| target.is_relative()));
-        let _ = fs::remove_dir_all(build);
-    }
 }

@@ -162,10 +162,11 @@ impl Results {
     }
 
     /// That was all: writes the files.
-    pub fn finish(&mut self) -> Result<()> {
+    pub fn finish(&mut self) -> Result<Summary> {
         let mut all = self.all();
         all.summary.complete = true;
-        all.write()
+        all.write()?;
+        Ok(all.summary.clone())
     }
 
     /// Shows the end: what failed, what took long, where everything is, and the verdict as the very

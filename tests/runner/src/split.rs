@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Runs all suites in several VMs at a time, where the host has CPUs that one VM leaves idle. Each VM
-//! gets about the same share by the times of the run before.
+//! gets about the same share by the times of the runs before.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -39,11 +39,22 @@ pub fn vms(accel: Accel, host: usize, guest: usize) -> usize {
 pub struct Times(BTreeMap<String, f64>);
 
 impl Times {
-    /// By an earlier run.
-    pub fn of(summary: &Summary) -> Self {
+    /// By earlier runs. Without any, all suites take the same, which is slower and no error.
+    pub fn read(file: &Path) -> Self {
+        let text = fs::read(file).unwrap_or_default();
+        Self(serde_json::from_slice(&text).unwrap_or_default())
+    }
+
+    /// By one run more.
+    pub fn learn(&mut self, summary: &Summary) {
         let suites = summary.suites.iter().filter(|suite| suite.place == "vm");
         let timed = suites.filter_map(|suite| Some((suite.name.clone(), suite.seconds?)));
-        Self(timed.collect())
+        self.0.extend(timed);
+    }
+
+    /// For [`Self::read`].
+    pub fn write(&self, file: &Path) -> Result<()> {
+        Ok(fs::write(file, serde_json::to_vec_pretty(&self.0)?)?)
     }
 
     fn of_suite(&self, name: &str) -> f64 {
@@ -109,6 +120,7 @@ pub fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::summary;
 
     fn divided(times: &[(&str, f64)], names: &[&str], groups: usize) -> Vec<String> {
         let times = times
@@ -124,6 +136,31 @@ mod tests {
         let times = [("a", 1.0), ("b", 9.0), ("c", 4.0), ("d", 5.0)];
         assert_eq!(divided(&times, &["a", "b", "c", "d"], 2), ["a b", "c d"]);
         assert_eq!(divided(&times, &["a", "b", "c", "d"], 3), ["b", "d", "a c"]);
+    }
+
+    #[test]
+    fn times_are_kept_until_there_are_others() {
+        let suite = |name: &str, seconds| summary::Suite {
+            place: "vm".to_owned(),
+            name: name.to_owned(),
+            seconds: Some(seconds),
+            ..summary::Suite::default()
+        };
+        let file = std::env::temp_dir().join(format!("runner-{}-times", std::process::id()));
+        let mut times = Times::read(&file);
+        for suites in [
+            [suite("a", 5.0), suite("b", 1.0)],
+            [suite("b", 9.0), suite("c", 2.0)],
+        ] {
+            let mut summary = Summary::default();
+            suites.into_iter().for_each(|suite| summary.add(suite));
+            times.learn(&summary);
+            times.write(&file).expect("there is room for a file");
+            times = Times::read(&file);
+        }
+        let _ = fs::remove_file(&file);
+        let known = ["a", "b", "c", "d"].map(|name| times.of_suite(name));
+        assert_eq!(known, [5.0, 9.0, 2.0, UNKNOWN]);
     }
 
     #[test]

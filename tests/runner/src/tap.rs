@@ -461,6 +461,13 @@ mod tests {
     }
 
     #[test]
+    fn a_complaint_is_no_test() {
+        let report = parse("1..3\nok 1 a\nnot ok 2 b\n");
+        let complaints: Vec<bool> = report.tests.iter().map(|test| test.complaint).collect();
+        assert_eq!(complaints, [false, false, true]);
+    }
+
+    #[test]
     fn a_plan_in_the_middle_fails() {
         assert_eq!(
             failures("ok 1 a\n1..2\nok 2 b\n"),

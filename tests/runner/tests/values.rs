@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A bad value is refused by `make test` in one line that says what is expected, before anything is
+//! built.
+
+use std::path::Path;
+use std::process::Command;
+
+/// The variables that `make test` looks at.
+const VARIABLES: [&str; 13] = [
+    "T", "RERUN", "REPEAT", "KEEP", "SEED", "MEM", "CPUS", "APPEND", "GDB", "VMS", "KDIR",
+    "KERNEL", "FLAVOR",
+];
+
+/// What `goal` says with these values, where it has no place to build anything.
+fn says(goal: &str, values: &[(&str, &str)]) -> String {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut command = Command::new(top.join("scripts/harness"));
+    command.arg(goal).env("XDG_CACHE_HOME", "/dev/null");
+    for name in VARIABLES {
+        command.env_remove(name);
+    }
+    let output = command.envs(values.iter().copied()).output();
+    let output = output.expect("the script runs");
+    assert!(!output.status.success(), "{values:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn bad_values_are_refused() {
+    for (name, value, expected) in [
+        ("T", "no_such_suite", "there is no such test program"),
+        ("T", "no_such_suite:x*", "there is no such test program"),
+        ("T", "echo:", "expected a glob of test names"),
+        ("T", "echo:\"", "expected a glob of test names"),
+        ("RERUN", "all", "expected RERUN=failed"),
+        ("KEEP", "yes", "expected KEEP=1"),
+        ("SEED", "0x1", "expected a number"),
+        ("MEM", "2", "expected a size as in MEM=2G"),
+        ("MEM", "lots", "expected a size as in MEM=2G"),
+        ("CPUS", "0", "expected a number as in CPUS=4"),
+        ("GDB", "0", "expected GDB=1"),
+        ("VMS", "0", "expected a number as in VMS=1"),
+        ("APPEND", "a\nb", "has several lines"),
+    ] {
+        let said = says("test", &[(name, value)]);
+        let first = said.lines().next().unwrap_or_default();
+        assert!(first.starts_with(&format!("error: {name}=")), "{said}");
+        assert!(first.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn values_that_do_not_go_together_are_refused() {
+    for (values, expected) in [
+        (&[("REPEAT", "3")][..], "REPEAT=3 of what?"),
+        (
+            &[("T", "echo"), ("REPEAT", "often")],
+            "expected a number as in REPEAT=20",
+        ),
+        (&[("T", "echo"), ("RERUN", "failed")], "leave out one"),
+        (&[("T", "echo"), ("VMS", "2")], "leave it out"),
+        (&[("GDB", "1")], "as in T=echo GDB=1"),
+    ] {
+        let said = says("test", values);
+        assert!(
+            said.lines()
+                .next()
+                .is_some_and(|first| first.contains(expected)),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn other_goals_look_at_what_is_for_them() {
+    assert!(says("run", &[("MEM", "2")]).contains("expected a size"));
+    assert!(says("shell", &[("CPUS", "many")]).contains("expected a number"));
+    assert!(says("bench", &[("MEM", "2G")]).contains("leave out MEM="));
+}
