@@ -124,7 +124,7 @@ pub fn run(vm: &Vm<'_>, names: &[String], how: &How, results: &mut Results) -> R
     };
     let mut suites: BTreeMap<String, Suite> = BTreeMap::new();
     let mut running: Option<(String, Instant)> = None;
-    let console = boot.console_log();
+    let (console, records) = (boot.console_log(), boot.records());
     screen.progress("vm    booting");
     let ending = boot.run(|event| match event {
         Event::Begin(name) => {
@@ -149,9 +149,8 @@ pub fn run(vm: &Vm<'_>, names: &[String], how: &How, results: &mut Results) -> R
             let suite = suites.entry(name.to_owned()).or_default();
             suite.status = Some(status);
             suite.took = since.map(|since| since.elapsed());
-            let log = fs::read(&console).unwrap_or_default();
-            let log = String::from_utf8_lossy(&log);
-            show(name, suite, keep, &part_of(&log, name), results, screen);
+            let log = kernel_log(&console, &records, |log| part_of(log, name));
+            show(name, suite, keep, &log, results, screen);
         }
         Event::Booted | Event::Tick => {}
     })?;
@@ -173,8 +172,21 @@ pub fn run(vm: &Vm<'_>, names: &[String], how: &How, results: &mut Results) -> R
             );
         }
     }
-    show_rest(&ending, complaint, &log, results, screen);
+    let rest = kernel_log(&console, &records, outside);
+    show_rest(&ending, complaint, &log, &rest, results, screen);
     Ok(())
+}
+
+/// This part of the kernel's log: as raw records if they tell of trouble, for they have levels and
+/// what the console left out; else as the console has it, which also lives to see a crash.
+fn kernel_log(console: &Path, records: &Path, part: impl Fn(&str) -> String) -> String {
+    let read = |log| part(&String::from_utf8_lossy(&fs::read(log).unwrap_or_default()));
+    let records = read(records);
+    if klog::troubles(&records, 1).is_empty() {
+        read(console)
+    } else {
+        records
+    }
 }
 
 /// The kernel log while a program ran; init writes the marks into it.
@@ -264,11 +276,12 @@ fn show_rest(
     ending: &Ending,
     complaint: Option<String>,
     log: &str,
+    rest: &str,
     results: &mut Results,
     screen: &Screen,
 ) {
     let mut report = Report::default();
-    let troubles = klog::troubles(&outside(log), TROUBLE_LINES);
+    let troubles = klog::troubles(rest, TROUBLE_LINES);
     for trouble in &troubles {
         report.rest = trouble.lines().map(str::to_owned).collect();
         report.fail("the kernel is in trouble while no test ran");
@@ -281,7 +294,7 @@ fn show_rest(
         if let Some(flag) = klog::bad_taint(*tainted) {
             if klog::troubles(log, 1).is_empty() {
                 report.fail(format!(
-                    "the kernel is tainted by a {flag} that its log does not show"
+                    "the kernel is tainted by a {flag} ({tainted}) that its log does not show"
                 ));
             }
         }

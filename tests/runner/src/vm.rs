@@ -40,7 +40,7 @@ pub struct Boot<'a> {
     pub append: String,
     /// Where the logs go.
     pub keep: &'a Path,
-    /// The log's name: with `console.log` goes `console.qemu`, what QEMU itself says.
+    /// The log's name: with `console.log` go `console.records` and `console.qemu`, what QEMU itself says.
     pub console: &'a str,
     /// The guest is hung when, once booted, it says nothing on either port for so long.
     pub silence: Duration,
@@ -139,6 +139,12 @@ impl Boot<'_> {
         self.keep.join(self.console)
     }
 
+    /// The kernel log of this boot as raw records: with the levels, of what was logged while a program
+    /// ran, and complete when its end is told.
+    pub fn records(&self) -> PathBuf {
+        self.console_log().with_extension("records")
+    }
+
     /// Boots, tells `see` what the guest says, and returns how it ended.
     pub fn run(&self, mut see: impl FnMut(Event<'_>)) -> Result<Ending> {
         fs::create_dir_all(self.keep)
@@ -152,6 +158,8 @@ impl Boot<'_> {
                 .arg("-serial")
                 .arg(format!("file:{}", console.display()))
                 .args(["-serial", "stdio"])
+                .arg("-serial")
+                .arg(format!("file:{}", self.records().display()))
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(File::create(console.with_extension("qemu"))?)
