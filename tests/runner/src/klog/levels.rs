@@ -15,6 +15,8 @@ const HARMLESS: &[&str] = &[
     r"^\S+: loading (?:out-of-tree|test) module taints kernel\.$",
     // What these modules warn of is provoked by tests, which look for it themselves.
     r"^(?:rust_connector|connector_kunit|c[nt]_\w+): ",
+    // What programs send, for a test of what comes of it.
+    r"^Zero length message leads to an empty skb$",
     // How fast the host is, above all where it emulates the machine.
     r"^workqueue: \S+ hogged CPU for >\d+us \d+ times",
     r"^(?:clocksource: |tsc: |clocksource: timekeeping watchdog on CPU)",

@@ -149,6 +149,8 @@ mod tests {
             messages("<6>[    1.000000] a<4>[    1.000001] b\n\nc[ 1] d"),
             ["a", "b", "", "c[ 1] d"]
         );
+        // A terminal may add its own to the console's.
+        assert_eq!(messages("[    1.000000] a\r\r\nb\r"), ["a", "b"]);
     }
 
     #[test]

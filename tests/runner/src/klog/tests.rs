@@ -39,6 +39,7 @@ fn variants(log: &str) -> Vec<(&'static str, String)> {
     vec![
         ("as it is", log.to_owned()),
         ("with CRLF", log.replace('\n', "\r\n")),
+        ("with CR twice", log.replace('\n', "\r\r\n")),
         ("without the last line's end", log.trim_end().to_owned()),
         ("without stamps", prefixed("")),
         ("with callers", prefixed("$1[   T77] ")),
@@ -163,16 +164,50 @@ fn troubles_of_two_cpus_are_told_apart() {
             }
         }
         let found = troubles(&log, usize::MAX);
+        let begins_alone = |log: &str| {
+            let first = line::lines(log).find_map(|line| super::rules::role(line.message));
+            !matches!(first, Some(Role::Consequence | Role::Dump))
+        };
         for alone in ours_alone.iter().chain(&theirs_alone) {
-            let headline = alone.lines().next().unwrap();
             assert!(
-                found.iter().any(|found| found.contains(headline)),
-                "{} and {}: `{headline}` is missing in {found:#?}",
+                // What follows from something follows from the other's here.
+                found.contains(alone) || !begins_alone(&first.1) || !begins_alone(&second.1),
+                "{} and {}: {alone}\n is missing in {found:#?}",
                 first.0,
                 second.0
             );
+            let headline = alone.lines().next().unwrap();
+            assert!(found.iter().any(|found| found.contains(headline)));
         }
     }
+}
+
+#[test]
+fn another_cpu_s_backtrace_is_part_of_the_report() {
+    let log = "[    1.000000][    C0] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\n\
+               [    1.000000][    C0] Sending NMI from CPU 0 to CPUs 1:\n\
+               [    1.100000][    C1] NMI backtrace for cpu 1\n\
+               [    1.100000][    C1] CPU: 1 UID: 0 PID: 77 Comm: x Not tainted 7.3.4 #1 PREEMPT\n\
+               [    1.100000][    C1] RIP: 0010:ct_misuse_init+0x1c/0x30 [ct_misuse]\n\
+               [    1.200000][   T78] cn_test: something else\n";
+    let found = troubles(log, 40);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].lines().count(), 5);
+}
+
+#[test]
+fn a_double_line_begins_a_report_of_its_own() {
+    let log = "[    1.000000] ------------[ cut here ]------------\n\
+               [    1.100000] ==================================================================\n\
+               [    1.100000] BUG: KASAN: slab-use-after-free in f+0x1/0x2\n";
+    assert_eq!(troubles(log, 40).len(), 2);
+}
+
+#[test]
+fn a_report_without_end_has_one() {
+    let endless = "[    1.000000] BUG: x\n".to_owned() + &"[    1.000000] y\n".repeat(500);
+    let dump = "[    2.000000] CPU: 1 UID: 0 PID: 77 Comm: x Not tainted 7.3.4 #1 PREEMPT\n";
+    assert_eq!(troubles(&(endless + dump), 40).len(), 2);
 }
 
 #[test]
@@ -233,6 +268,8 @@ fn a_stack_dump_that_nobody_announced_is_trouble() {
         format!("FAULT_INJECTION: forcing a failure.\nname failslab, interval 1\n{dump}");
     assert!(troubles(&provoked, 40).is_empty());
     assert_eq!(troubles(&format!("{provoked}{dump}"), 40).len(), 1);
+    let torn = provoked.replace(" </TASK>\n", "");
+    assert_eq!(troubles(&format!("{torn}{dump}"), 40).len(), 1);
     assert_eq!(
         troubles(&format!("{provoked}Oops: 0000 [#1] SMP\n"), 40).len(),
         1
@@ -245,11 +282,13 @@ fn an_unknown_warning_is_trouble_where_levels_are_known() {
                <4>[    1.100000] some driver: odd\n\
                <4>[    1.100000]   and how\n\
                <5>[    1.200000] some driver: noted\n\
+               <4>[    1.300000] some driver: odd again\n\
                <3>[    1.300000][    T1] some driver: failed\n";
     assert_eq!(
         troubles(log, 40),
         [
             "<4>[    1.100000] some driver: odd\n<4>[    1.100000]   and how",
+            "<4>[    1.300000] some driver: odd again",
             "<3>[    1.300000][    T1] some driver: failed"
         ]
     );
