@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What a boot leaves in its folder, enough to judge it again: the kernel's log (`console.log`),
-//! the programs' port as it came (`console.port`), and what was expected and how it ended
-//! (`console.run`).
+//! the same with levels, from the first suite on (`console.records`), the programs' port as it came
+//! (`console.port`), and what was expected and how it ended (`console.run`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ pub struct Expected {
     pub suites: Vec<String>,
     /// Whether they speak TAP; else only their exit status counts.
     pub tap: bool,
+    /// Whether the log is there with levels, too.
+    pub records: bool,
     /// The words on the kernel's command line, for people.
     pub options: String,
     /// How many CPUs the VM has.
@@ -100,6 +102,8 @@ pub struct Files {
     pub log: PathBuf,
     /// What programs printed.
     pub port: PathBuf,
+    /// The kernel's log with its levels.
+    pub records: PathBuf,
     /// What QEMU itself says.
     pub qemu: PathBuf,
     run: PathBuf,
@@ -112,6 +116,7 @@ impl Files {
         Self {
             log: file("log"),
             port: file("port"),
+            records: file("records"),
             qemu: file("qemu"),
             run: file("run"),
         }
@@ -120,10 +125,11 @@ impl Files {
     /// Writes what is expected, and how it ended once that is known.
     pub fn write_run(&self, expected: &Expected, ending: Ending) -> Result<()> {
         let text = format!(
-            "token={}\nsuites={}\ntap={}\noptions={}\ncpus={}\nending={}\n",
+            "token={}\nsuites={}\ntap={}\nrecords={}\noptions={}\ncpus={}\nending={}\n",
             expected.token,
             expected.suites.join(" "),
             expected.tap,
+            expected.records,
             expected.options,
             expected.cpus,
             ending.to_words()
@@ -139,6 +145,8 @@ pub struct Recording {
     pub log: Vec<u8>,
     /// What programs printed.
     pub port: Vec<u8>,
+    /// The kernel's log with its levels.
+    pub records: Vec<u8>,
     /// What it was for.
     pub expected: Expected,
     /// How it ended.
@@ -163,6 +171,7 @@ impl Recording {
                         expected.suites = value.split_whitespace().map(str::to_owned).collect();
                     }
                     "tap" => expected.tap = value == "true",
+                    "records" => expected.records = value == "true",
                     "options" => expected.options = value.to_owned(),
                     "cpus" => match value.parse() {
                         Ok(cpus) => expected.cpus = cpus,
@@ -186,6 +195,10 @@ impl Recording {
         Ok(Self {
             log: read(&files.log)?,
             port: read(&files.port)?,
+            records: match expected.records {
+                true => read(&files.records)?,
+                false => Vec::new(),
+            },
             expected,
             ending,
         })

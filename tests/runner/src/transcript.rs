@@ -250,16 +250,24 @@ fn split_stamp(before: &str) -> (&str, Option<Duration>) {
             break;
         }
     }
-    (rest, stamp)
+    let level = rest
+        .strip_suffix('>')
+        .and_then(|text| text.rsplit_once('<'));
+    match level {
+        Some((text, level)) if level.parse::<u32>().is_ok() => (text, stamp),
+        _ => (rest, stamp),
+    }
 }
 
-/// Both streams of a boot.
+/// The streams of a boot.
 #[derive(Debug)]
 pub struct Transcript {
     /// The kernel's log.
     pub log: Stream,
     /// What programs printed.
     pub port: Stream,
+    /// The kernel's log once more, as records with their levels, from the first suite on.
+    pub records: Stream,
 }
 
 impl Transcript {
@@ -268,16 +276,19 @@ impl Transcript {
         Self {
             log: Stream::new(Kind::Log, token, live),
             port: Stream::new(Kind::Port, token, live),
+            records: Stream::new(Kind::Log, token, live),
         }
     }
 
     /// What was said in a boot that is over.
-    pub fn of(token: &str, log: &[u8], port: &[u8]) -> Self {
+    pub fn of(token: &str, log: &[u8], port: &[u8], records: &[u8]) -> Self {
         let mut transcript = Self::new(token, false);
         transcript.log.feed(log);
-        transcript.log.finish();
         transcript.port.feed(port);
+        transcript.records.feed(records);
+        transcript.log.finish();
         transcript.port.finish();
+        transcript.records.finish();
         transcript
     }
 }
@@ -395,6 +406,10 @@ mod tests {
         assert_eq!(
             split_stamp("x [y][    2.0][  T42] "),
             ("x [y]", Some(Duration::from_secs(2)))
+        );
+        assert_eq!(
+            split_stamp("<8>[    2.0] "),
+            ("", Some(Duration::from_secs(2)))
         );
         assert_eq!(split_stamp("x [y] "), ("x [y] ", None));
         assert_eq!(split_stamp(""), ("", None));

@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use guest::{Checker, Counts, Mark, What};
+use guest::{Checker, Counts, Mark, What, mark};
 
 use crate::klog;
 use crate::recording::{Ending, Expected, Recording};
@@ -90,9 +90,16 @@ pub fn suite(expected: &Expected, transcript: &Transcript, suite: usize) -> Judg
     for fault in port.section.iter().flat_map(|section| &section.faults) {
         report.fail(fault);
     }
-    let troubles = klog::troubles(log.text(), TROUBLE_LINES);
+    let records = Part::of(
+        transcript.records.opened_by(begin),
+        transcript.records.sections(),
+    );
+    let troubles = troubles(log.text(), records.text());
     for trouble in &troubles {
         fail_with(&mut report, trouble, "the kernel is in trouble");
+    }
+    if expected.records && status.is_some() && records.closed_by.is_none() {
+        report.fail("the kernel's records do not show where it ends");
     }
     if port.section.is_some() && log.section.is_none() {
         report.fail("the kernel's log does not show where it begins");
@@ -116,6 +123,16 @@ pub fn suite(expected: &Expected, transcript: &Transcript, suite: usize) -> Judg
         took: log
             .section
             .and_then(|section| clock(section.stamp, log.closed_at)),
+    }
+}
+
+/// The troubles in a part of the kernel's log: as the console has it, or, if that has none, as the
+/// records tell them, which have levels and what the console left out.
+fn troubles(log: &str, records: &str) -> Vec<String> {
+    let found = klog::troubles(log, TROUBLE_LINES);
+    match found.is_empty() {
+        true => klog::troubles(records, TROUBLE_LINES),
+        false => found,
     }
 }
 
@@ -277,7 +294,12 @@ pub fn rest(
             continue;
         }
         let when = when(section);
-        let troubles = klog::troubles(&section.text, TROUBLE_LINES);
+        let number = section.opened_by.as_ref().map(|mark| mark.number);
+        let records = number.and_then(|number| transcript.records.opened_by(number));
+        let troubles = troubles(
+            &section.text,
+            records.map_or("", |(_, section)| &section.text),
+        );
         for trouble in &troubles {
             let why = format!("the kernel is in trouble while no test ran, {when}");
             fail_with(&mut report, trouble, &why);
@@ -426,11 +448,10 @@ fn check_end(report: &mut Report, expected: &Expected, transcript: &Transcript) 
 
 /// Every trouble in the log, wherever it is, has to have been told.
 fn unexplained(report: &mut Report, transcript: &Transcript, suites: &[Judged]) {
-    let all: String = transcript
-        .log
-        .sections()
-        .iter()
-        .map(|section| &section.text[..])
+    // The marks end whatever report is open, as in the parts.
+    let parts = transcript.log.sections().iter();
+    let all: String = parts
+        .flat_map(|section| ["[    0.000000] ", mark::IN_THE_LOG, "\n", &section.text])
         .collect();
     let suites = suites.iter().flat_map(|suite| &suite.tests);
     let told: HashSet<&str> = suites
@@ -455,7 +476,12 @@ fn unexplained(report: &mut Report, transcript: &Transcript, suites: &[Judged]) 
 /// Judges a boot that is over.
 pub fn all(recording: &Recording) -> (Vec<Judged>, Vec<Test>) {
     let expected = &recording.expected;
-    let transcript = Transcript::of(&expected.token, &recording.log, &recording.port);
+    let transcript = Transcript::of(
+        &expected.token,
+        &recording.log,
+        &recording.port,
+        &recording.records,
+    );
     let suites: Vec<Judged> = (0..expected.suites.len())
         .map(|at| suite(expected, &transcript, at))
         .collect();
@@ -523,6 +549,7 @@ mod tests {
             Recording {
                 log: log.into_bytes(),
                 port: port.into_bytes(),
+                records: Vec::new(),
                 expected: Expected {
                     token: "t0k".to_owned(),
                     suites: vec!["a".to_owned()],

@@ -78,8 +78,8 @@ pub struct Boot<'a> {
     pub tap: bool,
     /// Where the logs go.
     pub keep: &'a Path,
-    /// The log's name: with `console.log` go `console.port`, what programs print, `console.run`, what
-    /// was expected, and `console.qemu`, what QEMU itself says.
+    /// The log's name: with `console.log` go `console.port`, what programs print, `console.records`, the
+    /// log with its levels, `console.run`, what was expected, and `console.qemu`, what QEMU itself says.
     pub console: &'a str,
     /// The guest is hung when, once booted, it says nothing in either stream for so long.
     pub silence: Duration,
@@ -204,6 +204,7 @@ impl Boot<'_> {
             token: token(),
             suites: self.suites.to_vec(),
             tap: self.tap,
+            records: self.tap,
             options: format!(
                 "{}: {}",
                 self.accel.name(),
@@ -215,7 +216,7 @@ impl Boot<'_> {
             cpus: self.image.machine.cpus(),
         };
         files.write_run(&expected, Ending::Unseen)?;
-        for path in [&files.log, &files.port] {
+        for path in [&files.log, &files.port, &files.records] {
             File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         }
         let append = format!(
@@ -226,6 +227,7 @@ impl Boot<'_> {
         let child = qemu(self.image, self.accel, &append)?
             .args(["-serial", &serial(&files.log)])
             .args(["-serial", &serial(&files.port)])
+            .args(["-serial", &serial(&files.records)])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&files.qemu)?)
@@ -251,6 +253,7 @@ impl Boot<'_> {
     ) -> Result<Ending> {
         let mut log = Followed::open(&files.log)?;
         let mut port = Followed::open(&files.port)?;
+        let mut records = Followed::open(&files.records)?;
         let mut queue = VecDeque::new();
         let start = Instant::now();
         let mut heard = start;
@@ -261,11 +264,13 @@ impl Boot<'_> {
             let ended = child.0.try_wait()?;
             let of_log = log.more()?;
             let of_port = port.more()?;
+            transcript.records.feed(&records.more()?);
             transcript.log.feed(&of_log);
             queue.extend(transcript.port.feed(&of_port));
             let news = !of_log.is_empty() || !of_port.is_empty();
             if ended.is_some() {
                 transcript.log.finish();
+                transcript.records.finish();
                 queue.extend(transcript.port.finish());
             }
             while let Some(item) = queue.pop_front() {
@@ -273,7 +278,9 @@ impl Boot<'_> {
                     // The kernel's log is printed later than programs print. A suite is judged when
                     // that, too, has come to its end.
                     Item::Mark(mark, at) => {
-                        if ended.is_none() && !transcript.log.has(mark.number) {
+                        let records = !self.tap || transcript.records.has(mark.number);
+                        let complete = transcript.log.has(mark.number) && records;
+                        if ended.is_none() && mark.what != What::Booted && !complete {
                             queue.push_front(Item::Mark(mark, at));
                             break;
                         }
