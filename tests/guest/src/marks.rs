@@ -69,13 +69,13 @@ impl Marks {
         let line = mark.line(&self.token);
         self.say(&format!("{ALWAYS}{}{line}", mark::IN_THE_LOG))?;
         self.hand_over_records()?;
-        self.to_port(&line)
+        self.print(&line)
     }
 
     /// Tells what the suite that runs did beside what its program says.
     pub fn fault(&mut self, text: &str) -> Result<()> {
         let line = mark::fault_prefix(&self.token) + text;
-        self.to_port(&line)
+        self.print(&line)
     }
 
     /// Writes a record into the kernel's log.
@@ -84,7 +84,7 @@ impl Marks {
     }
 
     /// The empty line before it ends a line that a program left open.
-    fn to_port(&mut self, line: &str) -> Result<()> {
+    fn print(&mut self, line: &str) -> Result<()> {
         let line = format!("\n{line}\n");
         self.port.write_all(line.as_bytes()).context("/dev/ttyS1")
     }
