@@ -21,8 +21,9 @@ const SLOWEST: usize = 5;
 const SLOW: Duration = Duration::from_secs(1);
 
 /// What there may be in the folder that keeps it all.
-const KEPT: [(&str, &str); 7] = [
+const KEPT: [(&str, &str); 8] = [
     ("console.log", "console.log (the kernel's)"),
+    ("inject.log", "inject.log (that of made-up troubles)"),
     ("console.log", "a .tap of every program in the VM"),
     (
         "vm-1",
