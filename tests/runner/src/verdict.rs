@@ -232,7 +232,7 @@ fn compare(report: &mut Report, before: &Counts, after: &Counts, said_nothing: b
     if let (Some(before), Some(after)) = (before.taint, after.taint) {
         if let Some(flag) = klog::bad_taint(after & !before).filter(|_| said_nothing) {
             report.fail(format!(
-                "the kernel is tainted by a {flag} that its log does not show"
+                "the kernel is tainted: {flag}, which its log does not show"
             ));
         }
     }
@@ -643,7 +643,7 @@ mod tests {
                 "taint=512 warnings=1 oopses=0 lockdep=on kmemleak=on",
                 &[
                     "a: the kernel counted a warning that its log does not show",
-                    "a: the kernel is tainted by a warning that its log does not show",
+                    "a: the kernel is tainted: W (a warning), which its log does not show",
                 ][..],
             ),
             (

@@ -5,12 +5,13 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use guest::What;
@@ -164,12 +165,9 @@ fn command_line(image: &Image, append: &str) -> Result<String> {
     Ok(line)
 }
 
-/// A word that no program prints by accident.
+/// A word that no program prints by accident, and no other boot has.
 fn token() -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    format!("{:x}{:x}", process::id(), now.as_nanos() & 0xffff_ffff)
+    format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
 /// A file to which another process writes.
