@@ -101,8 +101,7 @@ pub fn run(
         let mut running = Vec::new();
         for (number, group) in (1..).zip(&groups) {
             let keep = vm.keep.join(format!("vm-{number}"));
-            fs::create_dir_all(&keep)
-                .with_context(|| format!("cannot make {}", keep.display()))?;
+            fs::create_dir_all(&keep).with_context(|| format!("cannot make {}", keep.display()))?;
             leave(&keep)?;
             let mut results = results.part();
             running.push(scope.spawn(move || {
