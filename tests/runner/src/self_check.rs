@@ -100,7 +100,7 @@ fn inject(vm: &Vm<'_>, how: &How, rounds: usize, report: &mut Report) -> Result<
         tap: true,
         keep: vm.keep,
         console: "inject.log",
-        silence: how.patience(Duration::from_secs(500)),
+        silence: how.patience(Duration::from_secs(900)),
         limit: how.patience(Duration::from_secs(seconds)),
     };
     // Judged as they come, as all others are.
