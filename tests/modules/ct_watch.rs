@@ -267,7 +267,7 @@ impl Eye {
 
 impl Observer for Eye {
     fn changed(&self, id: CbId, change: Change) {
-        self.note([id.idx, id.val, (change == Change::Unregistered) as u32]);
+        self.note([id.idx, id.val, u32::from(change == Change::Unregistered)]);
         let leaked = CbId { idx: 42, val: 30 };
         let deed = self.place().and_then(|place| {
             let is_now = |deed: &mut Deed| !matches!(deed, Deed::LeakId) || id == leaked;
@@ -283,7 +283,7 @@ impl Observer for Eye {
     }
 
     fn sees_c_modules(&self, seen: bool) {
-        self.note([seen as u32, 0, 3]);
+        self.note([u32::from(seen), 0, 3]);
     }
 }
 
