@@ -4,7 +4,7 @@
  *
  * It registers idx:val while it is loaded, and echoes. Writing "IDX:VAL TIMES" to its parameter
  * `blink` registers and unregisters that id as often, as fast as can be; an id that is taken fails.
- * With `contend`, it is tried until the id is free. Writing "IDX:VAL" to `forget` unregisters an id,
+ * With `contend`, it is tried until the id is free, and with `alternate` by two tasks in turn. Writing "IDX:VAL" to `forget` unregisters an id,
  * whether somebody has it or not; with `miss`, this is done where no other probe is hit.
  *
  * It must not be unloaded while a message is handled: cn_del_callback() does not wait for that.
@@ -14,7 +14,7 @@
 #include <linux/kernel.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 static unsigned int idx = 40;
 module_param(idx, uint, 0444);
@@ -30,7 +30,12 @@ static void ct_peer_echo(struct cn_msg *msg, struct netlink_skb_parms *nsp)
 	cn_netlink_send(msg, nsp->portid, 0, GFP_NOWAIT);
 }
 
-static int ct_peer_come_and_go(const char *text, bool contend)
+enum ct_peer_manner { BLINK, CONTEND, ALTERNATE };
+
+/* Whose turn it was last. */
+static struct task_struct *ct_peer_last;
+
+static int ct_peer_come_and_go(const char *text, enum ct_peer_manner manner)
 {
 	struct cb_id id;
 	unsigned int times;
@@ -43,11 +48,19 @@ static int ct_peer_come_and_go(const char *text, bool contend)
 	kernel_param_unlock(THIS_MODULE);
 
 	while (times) {
+		if (manner == ALTERNATE && READ_ONCE(ct_peer_last) == current) {
+			ret = signal_pending(current) ? -EINTR : 0;
+			if (ret)
+				break;
+			cond_resched();
+			continue;
+		}
 		ret = cn_add_callback(&id, "ct_peer", ct_peer_echo);
 		if (!ret) {
+			WRITE_ONCE(ct_peer_last, current);
 			cn_del_callback(&id);
 			times--;
-		} else if (ret != -EINVAL || !contend) {
+		} else if (ret != -EINVAL || manner == BLINK) {
 			break;
 		}
 		cond_resched();
@@ -60,7 +73,7 @@ static int ct_peer_come_and_go(const char *text, bool contend)
 
 static int ct_peer_blink(const char *text, const struct kernel_param *kp)
 {
-	return ct_peer_come_and_go(text, false);
+	return ct_peer_come_and_go(text, BLINK);
 }
 
 static const struct kernel_param_ops ct_peer_blink_ops = {
@@ -72,7 +85,7 @@ MODULE_PARM_DESC(blink, "IDX:VAL TIMES, an id to register and unregister so many
 
 static int ct_peer_contend(const char *text, const struct kernel_param *kp)
 {
-	return ct_peer_come_and_go(text, true);
+	return ct_peer_come_and_go(text, CONTEND);
 }
 
 static const struct kernel_param_ops ct_peer_contend_ops = {
@@ -81,6 +94,18 @@ static const struct kernel_param_ops ct_peer_contend_ops = {
 
 module_param_cb(contend, &ct_peer_contend_ops, NULL, 0200);
 MODULE_PARM_DESC(contend, "IDX:VAL TIMES, the same for an id that others want, too");
+
+static int ct_peer_alternate(const char *text, const struct kernel_param *kp)
+{
+	return ct_peer_come_and_go(text, ALTERNATE);
+}
+
+static const struct kernel_param_ops ct_peer_alternate_ops = {
+	.set = ct_peer_alternate,
+};
+
+module_param_cb(alternate, &ct_peer_alternate_ops, NULL, 0200);
+MODULE_PARM_DESC(alternate, "IDX:VAL TIMES, the same for two tasks that take turns");
 
 static int ct_peer_forget(const char *text, const struct kernel_param *kp)
 {

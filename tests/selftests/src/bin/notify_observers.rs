@@ -7,6 +7,7 @@ use std::{fs, process::ExitCode, sync::mpsc, thread};
 use anyhow::{Context, Result, bail, ensure};
 use nix::{
     errno::Errno,
+    sys::prctl::set_name,
     unistd::{Pid, gettid},
 };
 use selftests::{
@@ -347,6 +348,14 @@ fn locking() -> Result<()> {
 const LEFT: &str = "a module goes and left a Watch: it was never dropped";
 
 fn leaking() -> Result<()> {
+    // By this name the suite kmemleak knows what is leaked on purpose.
+    set_name(c"leak")?;
+    let result = leaking_under_that_name();
+    set_name(c"notify_observer")?;
+    result
+}
+
+fn leaking_under_that_name() -> Result<()> {
     let setup = Setup::new()?;
     let mut log = KernelLog::from_now()?;
     setup.commands(&["n0", "n1", "l0", "i0", "m0i"])?;
