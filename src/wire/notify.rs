@@ -6,9 +6,15 @@
 //! ranges of `idx` and then ranges of `val` (`struct cn_notify_req`). A notification is a message
 //! from the id that changed, to the group that the request named; see [`Change`].
 //!
-//! Every request numbers its notifications with `seq`, from 0. Changes that came too fast to be
-//! announced have numbers, too: whoever gets the next notification sees how many are missing. The
-//! receiver's own losses show in the same way, and as `ENOBUFS`.
+//! Every request numbers its notifications with `seq`, from 0. Changes that could not be announced
+//! have numbers, too: a gap tells how many are missing, or that some may be. It does not wait for
+//! the next change. The notifier sends two notifications at once, one before the gap and one after
+//! it, both of which repeat what it knows of its own id, [`CbId::NOTIFY`]: usually that it is
+//! registered. So a gap can be seen by who has received nothing yet, and a notification about
+//! [`CbId::NOTIFY`] can come to a group in which nobody asked for it. Whoever sees a gap looks again
+//! at what is registered. The receiver's own losses show in the same way, and as `ENOBUFS`.
+//!
+//! What is announced of an id is true, though it may be known already.
 //!
 //! The C core defined these structures until Linux 2.6.32; no header of today has them.
 

@@ -4,14 +4,17 @@
  *
  * It registers idx:val while it is loaded, and echoes. Writing "IDX:VAL TIMES" to its parameter
  * `blink` registers and unregisters that id as often, as fast as can be; an id that is taken fails.
+ * With `contend`, it is tried until the id is free, and with `alternate` by two tasks in turn. Writing "IDX:VAL" to `forget` unregisters an id,
+ * whether somebody has it or not; with `miss`, this is done where no other probe is hit.
  *
  * It must not be unloaded while a message is handled: cn_del_callback() does not wait for that.
  */
 
 #include <linux/connector.h>
 #include <linux/kernel.h>
+#include <linux/kprobes.h>
 #include <linux/module.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 static unsigned int idx = 40;
 module_param(idx, uint, 0444);
@@ -27,7 +30,12 @@ static void ct_peer_echo(struct cn_msg *msg, struct netlink_skb_parms *nsp)
 	cn_netlink_send(msg, nsp->portid, 0, GFP_NOWAIT);
 }
 
-static int ct_peer_blink(const char *text, const struct kernel_param *kp)
+enum ct_peer_manner { BLINK, CONTEND, ALTERNATE };
+
+/* Whose turn it was last. */
+static struct task_struct *ct_peer_last;
+
+static int ct_peer_come_and_go(const char *text, enum ct_peer_manner manner)
 {
 	struct cb_id id;
 	unsigned int times;
@@ -36,14 +44,25 @@ static int ct_peer_blink(const char *text, const struct kernel_param *kp)
 	if (sscanf(text, "%u:%u %u", &id.idx, &id.val, &times) != 3)
 		return -EINVAL;
 
-	/* Several tasks may do this at once, for different ids. */
+	/* Several tasks may do this at once. */
 	kernel_param_unlock(THIS_MODULE);
 
-	while (times--) {
+	while (times) {
+		if (manner == ALTERNATE && READ_ONCE(ct_peer_last) == current) {
+			ret = signal_pending(current) ? -EINTR : 0;
+			if (ret)
+				break;
+			cond_resched();
+			continue;
+		}
 		ret = cn_add_callback(&id, "ct_peer", ct_peer_echo);
-		if (ret)
+		if (!ret) {
+			WRITE_ONCE(ct_peer_last, current);
+			cn_del_callback(&id);
+			times--;
+		} else if (ret != -EINVAL || manner == BLINK) {
 			break;
-		cn_del_callback(&id);
+		}
 		cond_resched();
 	}
 
@@ -52,12 +71,109 @@ static int ct_peer_blink(const char *text, const struct kernel_param *kp)
 	return ret;
 }
 
+static int ct_peer_blink(const char *text, const struct kernel_param *kp)
+{
+	return ct_peer_come_and_go(text, BLINK);
+}
+
 static const struct kernel_param_ops ct_peer_blink_ops = {
 	.set = ct_peer_blink,
 };
 
 module_param_cb(blink, &ct_peer_blink_ops, NULL, 0200);
 MODULE_PARM_DESC(blink, "IDX:VAL TIMES, an id to register and unregister so many times");
+
+static int ct_peer_contend(const char *text, const struct kernel_param *kp)
+{
+	return ct_peer_come_and_go(text, CONTEND);
+}
+
+static const struct kernel_param_ops ct_peer_contend_ops = {
+	.set = ct_peer_contend,
+};
+
+module_param_cb(contend, &ct_peer_contend_ops, NULL, 0200);
+MODULE_PARM_DESC(contend, "IDX:VAL TIMES, the same for an id that others want, too");
+
+static int ct_peer_alternate(const char *text, const struct kernel_param *kp)
+{
+	return ct_peer_come_and_go(text, ALTERNATE);
+}
+
+static const struct kernel_param_ops ct_peer_alternate_ops = {
+	.set = ct_peer_alternate,
+};
+
+module_param_cb(alternate, &ct_peer_alternate_ops, NULL, 0200);
+MODULE_PARM_DESC(alternate, "IDX:VAL TIMES, the same for two tasks that take turns");
+
+static int ct_peer_forget(const char *text, const struct kernel_param *kp)
+{
+	struct cb_id id;
+
+	if (sscanf(text, "%u:%u", &id.idx, &id.val) != 2)
+		return -EINVAL;
+	cn_del_callback(&id);
+
+	return 0;
+}
+
+static const struct kernel_param_ops ct_peer_forget_ops = {
+	.set = ct_peer_forget,
+};
+
+module_param_cb(forget, &ct_peer_forget_ops, NULL, 0200);
+MODULE_PARM_DESC(forget, "IDX:VAL, an id to unregister");
+
+#ifdef CONFIG_KRETPROBES
+static struct cb_id ct_peer_missed;
+
+/* Probed below. */
+static noinline int ct_peer_probed(void)
+{
+	barrier();
+	return 0;
+}
+
+/* The handler of a probe: whatever is probed in here is not hit, but counted as missed. */
+static int ct_peer_in_probe(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	cn_del_callback(&ct_peer_missed);
+	return 0;
+}
+
+static struct kretprobe ct_peer_kretprobe = {
+	.kp.addr = (kprobe_opcode_t *)ct_peer_probed,
+	.handler = ct_peer_in_probe,
+};
+
+static int ct_peer_miss(const char *text, const struct kernel_param *kp)
+{
+	int ret;
+
+	if (sscanf(text, "%u:%u", &ct_peer_missed.idx, &ct_peer_missed.val) != 2)
+		return -EINVAL;
+
+	ret = register_kretprobe(&ct_peer_kretprobe);
+	if (ret)
+		return ret;
+	ct_peer_probed();
+	unregister_kretprobe(&ct_peer_kretprobe);
+
+	/* The kernel wants it as new. */
+	ct_peer_kretprobe.kp.addr = (kprobe_opcode_t *)ct_peer_probed;
+	ct_peer_kretprobe.kp.flags = 0;
+
+	return 0;
+}
+
+static const struct kernel_param_ops ct_peer_miss_ops = {
+	.set = ct_peer_miss,
+};
+
+module_param_cb(miss, &ct_peer_miss_ops, NULL, 0200);
+MODULE_PARM_DESC(miss, "IDX:VAL, an id to unregister in the handler of a probe");
+#endif
 
 static int __init ct_peer_init(void)
 {

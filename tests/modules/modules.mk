@@ -11,7 +11,8 @@ connector-users += \
 	ct_puppet:tests/modules/ct_puppet \
 	ct_reply:tests/modules/ct_reply \
 	ct_send:tests/modules/ct_send \
-	ct_sender:tests/modules/ct_sender
+	ct_sender:tests/modules/ct_sender \
+	ct_watch:tests/modules/ct_watch
 
 # In C, and on the core alone.
 obj-m += ct_peer.o

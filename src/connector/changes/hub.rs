@@ -195,6 +195,10 @@ pub(super) fn stop(source: &Arc<Source>) -> bool {
     if source.stop() {
         let sources = &mut HUB.lock().sources;
         sources.retain(|other| !Arc::ptr_eq(other, source));
+        if sources.is_empty() {
+            // Nobody drops what is static.
+            *sources = KVec::new();
+        }
     }
     was_linked
 }

@@ -22,6 +22,10 @@ use crate::{
     CbId, //
 };
 
+#[cfg(connector_kunit)]
+#[path = "../../../tests/kunit/ring.rs"]
+mod tests;
+
 /// Room for a change.
 struct Entry {
     /// The id, in one piece.
@@ -36,7 +40,7 @@ struct Entry {
 /// Positions count all changes since the ring was made. The entry of a position belongs to whoever
 /// moved `head` past it, until its stamp says that it is filled, and then to who takes out, until
 /// `tail` has passed it.
-pub(crate) struct Ring {
+pub(super) struct Ring {
     entries: KVec<Entry>,
     /// The position of the next change to be put in.
     head: Atomic<u64>,
@@ -48,9 +52,9 @@ pub(crate) struct Ring {
 impl Ring {
     /// How many changes there is room for: more than modules come and go while the work item waits
     /// for a CPU.
-    pub(crate) const SIZE: u64 = 1024;
+    pub(super) const SIZE: u64 = 1024;
 
-    pub(crate) fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let mut entries = KVec::with_capacity(Self::SIZE as usize, GFP_KERNEL)?;
         for _ in 0..Self::SIZE {
             let entry = Entry {
@@ -72,7 +76,7 @@ impl Ring {
     }
 
     /// Puts a change in, or counts it as lost if there is no room. May be called anywhere.
-    pub(crate) fn push(&self, id: CbId, change: Change) {
+    pub(super) fn push(&self, id: CbId, change: Change) {
         match self.reserve() {
             Some(position) => self.fill(position, id, change),
             None => self.lost.add(1, Relaxed),
@@ -80,7 +84,7 @@ impl Ring {
     }
 
     /// Reserves the next position. It has to be filled soon: what is behind it waits for that.
-    pub(crate) fn reserve(&self) -> Option<u64> {
+    pub(super) fn reserve(&self) -> Option<u64> {
         let mut position = self.head.load(Relaxed);
         loop {
             // The entry is free once `tail` has passed it.
@@ -101,7 +105,7 @@ impl Ring {
     }
 
     /// Fills the entry of a position that the caller has reserved.
-    pub(crate) fn fill(&self, position: u64, id: CbId, change: Change) {
+    pub(super) fn fill(&self, position: u64, id: CbId, change: Change) {
         if let Some(entry) = self.entry(position) {
             let id = u64::from(id.idx) << 32 | u64::from(id.val);
             entry.id.store(id, Relaxed);
@@ -117,7 +121,7 @@ impl Ring {
     ///
     /// An entry that was reserved and is not filled yet is not waited for. Who is filling it has
     /// the observer told of it afterwards.
-    pub(crate) fn pop(&self) -> Option<(CbId, Change)> {
+    pub(super) fn pop(&self) -> Option<(CbId, Change)> {
         let position = self.tail.load(Relaxed);
         let entry = self.entry(position)?;
         let change = match entry.stamp.load(Acquire) {
@@ -136,17 +140,17 @@ impl Ring {
     }
 
     /// How many changes were put in, ever, complete or not.
-    pub(crate) fn head(&self) -> u64 {
+    pub(super) fn head(&self) -> u64 {
         self.head.load(Acquire)
     }
 
     /// How many changes were taken out, ever.
-    pub(crate) fn tail(&self) -> u64 {
+    pub(super) fn tail(&self) -> u64 {
         self.tail.load(Acquire)
     }
 
     /// How many changes found no room, ever.
-    pub(crate) fn lost(&self) -> u64 {
+    pub(super) fn lost(&self) -> u64 {
         self.lost.load(Relaxed)
     }
 }

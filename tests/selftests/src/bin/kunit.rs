@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use selftests::{KernelLog, Module, Suite, procfs, skip};
 
-/// The suites in tests/kunit/suites.rs. One that did not run would not be missed otherwise.
-const SUITES: [&str; 4] = [
+/// The suites in tests/kunit. One that did not run would not be missed otherwise.
+const SUITES: [&str; 5] = [
     "connector_layout",
     "connector_bounds",
     "connector_slot",
     "connector_registry",
+    "connector_ring",
 ];
 
 fn run() -> Result<()> {

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     process::{ExitCode, Stdio},
     sync::{
         Arc,
@@ -16,11 +17,11 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::sys::signal::Signal;
 use selftests::{
-    CbId, Module, Suite,
+    CbId, Module, Setting, Suite,
     notify::{NOTIFY, NotifyStats, OneCpu, blink},
     procfs,
     program::{Running, json, tool},
-    wait_for,
+    skip, wait_for,
 };
 
 /// An id whose announcement says that all before it was announced.
@@ -277,6 +278,46 @@ fn after_an_overrun() -> Result<()> {
     watch.end()
 }
 
+fn while_probes_are_off() -> Result<()> {
+    const ENABLED: &str = "/sys/kernel/debug/kprobes/enabled";
+    if !fs::exists(ENABLED)? {
+        return skip("the kernel has no kprobes");
+    }
+    let _one_cpu = OneCpu::if_emulated()?;
+    let (_connector, _notify) = load_notify()?;
+    // Nothing is registered or unregistered but by a module in C, which is not seen while it is off.
+    let mut watch = Watch::start(&["40-41"])?;
+    wait_for("cnctl asks", || {
+        Ok((NotifyStats::read()?.stored == 1).then_some(()))
+    })?;
+    let mut peer = None;
+    for _ in 0..2 {
+        let before = NotifyStats::read()?.unseen;
+        let switched_off = Setting::change(ENABLED, "0")?;
+        wait_for("that is found out", || {
+            Ok((NotifyStats::read()?.unseen > before).then_some(()))
+        })?;
+        let came = peer.is_none();
+        peer = match peer.take() {
+            None => Some(Module::load("ct_peer", "")?),
+            Some(peer) => {
+                Module::unload(peer)?;
+                None
+            }
+        };
+        drop(switched_off);
+        // Nobody asks, and nothing else happens.
+        let expected = if came {
+            Event::Registered
+        } else {
+            Event::Unregistered
+        };
+        let (event, id) = watch.follow()?;
+        ensure!(event == expected && id == "40:1", "{event:?} {id}");
+    }
+    watch.end()
+}
+
 fn main() -> ExitCode {
     Suite::new()
         .test(
@@ -290,6 +331,10 @@ fn main() -> ExitCode {
         .test(
             "after notifications were dropped it says so, and tells the state that is",
             after_an_overrun,
+        )
+        .test(
+            "what happened while the kernel's probes were switched off it tells when they are back, at once",
+            while_probes_are_off,
         )
         .run()
 }
