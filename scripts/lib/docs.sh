@@ -33,13 +33,42 @@ document() {
 		--output "$build/docs.new" "$top/src/$1.rs"
 }
 
+# public_api CRATE: a line for every item that the crate makes public.
+public_api() {
+	local dir=$build/api
+	mkdir -p "$dir"
+	rustdoc_like "src/$1.o" --crate-name "$(basename "$1")" --output-format json \
+		--output "$dir" "$top/src/$1.rs" || return
+	RUSTC=$rustc "$cargo" run -q -p api ${CI:+--locked} <"$dir/$(basename "$1").json"
+}
+
+# check_public_api CRATE: whether that is what tests/api/ says; as libtest does.
+check_public_api() {
+	local name expected=tests/api/${1##*/}.txt found=$build/api/${1##*/}.txt differs
+	name="$expected has all that is public"
+	if public_api "$1" >"$found" && differs=$(diff -u "$top/$expected" "$found"); then
+		printf 'test %s ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\n' "$name"
+	else
+		printf 'test %s ... FAILED\n\nfailures:\n\n---- %s stdout ----\n%s\n' "$name" "$name" "$differs"
+		printf 'If users need what was added: cp %s %s\n' "${found#"$top/"}" "$expected"
+		printf '\nfailures:\n    %s\n\n' "$name"
+		printf 'test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n'
+		return 1
+	fi
+}
+
 # Compiles the examples in the documentation of the crate `connector` and in the
-# README as a module would be, and says what came of it as libtest does.
+# README as a module would be, and what must not compile; says what came of it as
+# libtest does. So it does with what both crates make public.
 compile_examples() {
-	local file status=0
-	for file in src/connector/connector.rs README.md; do
+	local file crate status=0
+	for file in src/connector/connector.rs README.md tests/api/cannot.md; do
 		echo "   Doc-tests $file"
 		rustdoc_like src/echo/cn_echo.o --test --no-run --crate-name connector "$top/$file" || status=$?
+	done
+	for crate in wire/connector_wire connector/connector; do
+		echo "   Doc-tests src/$crate.rs, what it makes public"
+		check_public_api "$crate" || status=$?
 	done
 	return "$status"
 }
