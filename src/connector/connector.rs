@@ -78,12 +78,12 @@ mod service;
 mod slot;
 mod socket;
 mod stats;
-mod table;
-mod text;
-mod unload;
 #[cfg(connector_kunit)]
 #[path = "../../tests/kunit/suites.rs"]
 mod suites;
+mod table;
+mod text;
+mod unload;
 
 use kernel::prelude::*;
 

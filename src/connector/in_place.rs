@@ -44,7 +44,8 @@ pub(crate) fn reply(message: &Message<'_>, sender: &Sender<'_>) -> Option<Result
     let parms = sender.unkept_parms()?;
     // SAFETY: The core passed the control block `cb` of the skb that the message is in, and holds
     // that. Who else has it, or its data, is looked at below.
-    let skb = unsafe { parms.byte_sub(offset_of!(bindings::sk_buff, cb)) }.cast::<bindings::sk_buff>();
+    let skb =
+        unsafe { parms.byte_sub(offset_of!(bindings::sk_buff, cb)) }.cast::<bindings::sk_buff>();
     // SAFETY: As above, for the fields of the skb.
     let (data, len, netlink, shared) = unsafe {
         let skb = &*skb;

@@ -16,8 +16,7 @@ use crate::bindings;
 type Change = unsafe extern "C" fn(*mut bindings::notifier_block) -> c_int;
 
 /// What a chain calls: with the notifier, an event, and what the event says.
-type Call =
-    unsafe extern "C" fn(*mut bindings::notifier_block, c_ulong, *mut c_void) -> c_int;
+type Call = unsafe extern "C" fn(*mut bindings::notifier_block, c_ulong, *mut c_void) -> c_int;
 
 /// A function that is called by a notifier chain, as long as this exists.
 ///

@@ -152,7 +152,11 @@ impl<T: Handler> Registration<T> {
                 NonNull::from(&*handler).cast(),
                 handle::<T>,
                 show::<T>,
-                if T::WANTS_CLOSED { Some(closed::<T>) } else { None },
+                if T::WANTS_CLOSED {
+                    Some(closed::<T>)
+                } else {
+                    None
+                },
             )
         };
         // INVARIANT: Registered with a pointer to what `handler` owns.

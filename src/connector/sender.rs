@@ -134,7 +134,8 @@ impl<'a> Sender<'a> {
     #[inline(always)]
     pub(crate) fn keep_parms(&self) {
         // SAFETY: By the type's invariants `parms` can be read, and all of it is plain data.
-        self.kept.get_or_init(|| unsafe { self.parms.as_ptr().read() });
+        self.kept
+            .get_or_init(|| unsafe { self.parms.as_ptr().read() });
     }
 
     /// The port id of the socket that sent the message: the address of a reply.

@@ -205,12 +205,17 @@ impl Slot {
     /// How many messages came while the slot was open. To be asked of an open slot.
     pub(crate) fn received(&self) -> u64 {
         let entered = self.lanes.iter().map(|lane| lane.entered.load(Relaxed));
-        entered.map(|entered| u64::try_from(entered).unwrap_or_default()).sum()
+        entered
+            .map(|entered| u64::try_from(entered).unwrap_or_default())
+            .sum()
     }
 
     /// How many replies were sent.
     pub(crate) fn replied(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.replied.load(Relaxed)).sum()
+        self.lanes
+            .iter()
+            .map(|lane| lane.replied.load(Relaxed))
+            .sum()
     }
 
     /// Whether nobody is inside and nobody will be.

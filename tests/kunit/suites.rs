@@ -25,8 +25,8 @@ use kernel::{
 
 use crate::{
     bindings,
-    registry,
     c_core::TABLE,
+    registry,
     slot::{
         Lane,
         Slot, //
@@ -408,8 +408,12 @@ mod registering {
             let running = TABLE.enter(registration.id());
             assert!(running.is_some());
             let (services, _) = registry::list()?;
-            let mut busy = services.iter().filter(|(service, _)| service.running() == 1);
-            assert!(busy.next().is_some_and(|(service, _)| service.id() == registration.id()));
+            let mut busy = services
+                .iter()
+                .filter(|(service, _)| service.running() == 1);
+            assert!(busy
+                .next()
+                .is_some_and(|(service, _)| service.id() == registration.id()));
             assert!(busy.next().is_none());
         }
         drop(registrations);
