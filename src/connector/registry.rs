@@ -155,7 +155,10 @@ pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
     any
 }
 
-/// All services that are registered with what they counted, and what those counted that are not
+/// Services that are registered, each with what it counted.
+type Registered = KVec<(Arc<Service>, Snapshot)>;
+
+/// All services that are registered, and what those counted that are not
 /// registered any more.
 ///
 /// May sleep.
@@ -163,7 +166,7 @@ pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
 /// # Errors
 ///
 /// `ENOMEM`.
-pub(crate) fn list() -> Result<(KVec<(Arc<Service>, Snapshot)>, Snapshot)> {
+pub(crate) fn list() -> Result<(Registered, Snapshot)> {
     let registry = REGISTRY.lock();
     let mut services = KVec::new();
     // SAFETY: The lock is held.

@@ -162,7 +162,6 @@ impl Place {
 /// What the module consists of.
 #[pin_data]
 struct Shared {
-    module: &'static ThisModule,
     places: [Arc<Place>; WATCHES],
     /// Held while `b` registers and unregisters.
     #[pin]
@@ -170,12 +169,8 @@ struct Shared {
 }
 
 impl Shared {
-    fn register(&self, val: u32) -> Result<Pin<KBox<Registration<Silent>>>> {
-        let id = CbId { idx: 42, val };
-        KBox::pin_init(
-            Registration::new(self.module, id, c"ct_watch id", Silent),
-            GFP_KERNEL,
-        )
+    fn register(val: u32) -> Result<Registration<Silent>> {
+        Registration::new(CbId { idx: 42, val }, c"ct_watch id", Silent)
     }
 
     fn make(self: &Arc<Self>, number: usize) -> Result<Watch<Eye>> {
@@ -207,9 +202,9 @@ impl Shared {
             }
             b'b' => {
                 let _held = self.lock.lock();
-                drop(self.register(20)?);
+                drop(Shared::register(20)?);
             }
-            b'i' => forget(self.register(30)?),
+            b'i' => forget(Shared::register(30)?),
             _ => return Err(EINVAL),
         }
         Ok(())
@@ -248,7 +243,7 @@ impl Eye {
                     watch.flush();
                 }
             }
-            Deed::Register => drop(self.shared.register(self.number as u32)?),
+            Deed::Register => drop(Shared::register(self.number as u32)?),
             // The observer of the other one is this number's, too, but is told nothing.
             Deed::Make => drop(self.shared.make(self.number)?),
             Deed::DropNext => {
@@ -258,7 +253,7 @@ impl Eye {
             Deed::Lock => drop(self.shared.lock.lock()),
             Deed::LeakId => {
                 fsleep(Delta::from_millis(100));
-                forget(self.shared.register(31)?);
+                forget(Shared::register(31)?);
             }
         }
         Ok(())
@@ -309,32 +304,23 @@ impl Handler for Commands {
     }
 }
 
-#[pin_data]
 struct Module {
-    #[pin]
-    commands: Registration<Commands>,
+    _commands: Registration<Commands>,
 }
 
-impl kernel::InPlaceModule for Module {
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        pin_init::pin_init_scope(move || {
-            let places = [Place::new()?, Place::new()?, Place::new()?, Place::new()?];
-            let shared = Arc::pin_init(
-                pin_init!(Shared {
-                    module,
-                    places,
-                    lock <- new_mutex!(()),
-                }),
-                GFP_KERNEL,
-            )?;
-            Ok(try_pin_init!(Self {
-                commands <- Registration::new(
-                    module,
-                    CbId { idx: 30, val: 10 },
-                    c"ct_watch",
-                    Commands(shared),
-                ),
-            }))
+impl kernel::Module for Module {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let places = [Place::new()?, Place::new()?, Place::new()?, Place::new()?];
+        let shared = Arc::pin_init(
+            pin_init!(Shared {
+                places,
+                lock <- new_mutex!(()),
+            }),
+            GFP_KERNEL,
+        )?;
+        let id = CbId { idx: 30, val: 10 };
+        Ok(Self {
+            _commands: Registration::new(id, c"ct_watch", Commands(shared))?,
         })
     }
 }
