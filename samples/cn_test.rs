@@ -18,7 +18,7 @@ use connector::{
     Sender, //
 };
 use kernel::{
-    impl_has_hr_timer,
+    fmt, impl_has_hr_timer,
     prelude::*,
     str::{
         BStr,
@@ -43,6 +43,7 @@ use kernel::{
             RelativeSoftMode, //
         },
         Delta,
+        Instant,
         Monotonic, //
     },
 };
@@ -64,16 +65,45 @@ const SECOND: CbId = CbId {
     val: 0x457,
 };
 
-/// Logs messages.
-struct Logger;
+/// Logs messages, but not so many that whoever sends them can fill the log.
+struct Logger {
+    loaded: Instant<Monotonic>,
+    /// The second since then that `logged` is about.
+    second: Atomic<i64>,
+    logged: Atomic<u32>,
+    left_out: Atomic<u64>,
+}
 
 impl Logger {
     /// How much of a message's data is logged.
     const SHOWN: usize = 64;
+    /// How many messages are logged in a second, about.
+    const PER_SECOND: u32 = 20;
+
+    fn new() -> Self {
+        Self {
+            loaded: Instant::now(),
+            second: Atomic::new(0),
+            logged: Atomic::new(0),
+            left_out: Atomic::new(0),
+        }
+    }
+
+    fn may_log(&self) -> bool {
+        let second = self.loaded.elapsed().as_millis() / 1000;
+        if self.second.xchg(second, Relaxed) != second {
+            self.logged.store(0, Relaxed);
+        }
+        self.logged.fetch_add(1, Relaxed) < Self::PER_SECOND
+    }
 }
 
 impl Handler for Logger {
     fn handle(&self, message: &Message<'_>, sender: &Sender<'_>) {
+        if !self.may_log() {
+            self.left_out.add(1, Relaxed);
+            return;
+        }
         let data = message.data();
         let shown = data.get(..Self::SHOWN).unwrap_or(data);
         // Data are bytes that anyone may have sent. A `BStr` shows what is no text as escapes.
@@ -87,6 +117,10 @@ impl Handler for Logger {
             BStr::from_bytes(shown),
             if shown.len() < data.len() { "..." } else { "" }
         );
+    }
+
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_fmt(fmt!("not_logged {}\n", self.left_out.load(Relaxed)))
     }
 }
 
@@ -158,8 +192,8 @@ struct CnTest {
 impl kernel::Module for CnTest {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         Ok(Self {
-            _first: Registration::new(FIRST, c"cn_test", Logger)?,
-            _second: Registration::new(SECOND, c"cn_test", Logger)?,
+            _first: Registration::new(FIRST, c"cn_test", Logger::new())?,
+            _second: Registration::new(SECOND, c"cn_test", Logger::new())?,
             _timer: Arc::pin_init(Broadcaster::new(), GFP_KERNEL)?.start(Broadcaster::INTERVAL),
         })
     }

@@ -79,12 +79,12 @@ fn show_line(
 }
 
 fn show_stats(f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let Ok((services, mut total)) = registry::list() else {
+    let Ok(list) = registry::list() else {
         return f.write_str(NO_MEMORY);
     };
     f.write_str(HEADING)?;
-    let mut total_running = 0;
-    for (service, counted) in &services {
+    let (mut total, mut total_running) = (list.others, list.others_running);
+    for (service, counted) in &list.registered {
         let running = service.running();
         total += *counted;
         total_running += running;
@@ -95,10 +95,10 @@ fn show_stats(f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 fn show_services(f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let Ok((services, _)) = registry::list() else {
+    let Ok(list) = registry::list() else {
         return f.write_str(NO_MEMORY);
     };
-    for (service, _) in &services {
+    for (service, _) in &list.registered {
         // One that goes meanwhile is left out.
         let Some(running) = Service::visit(service) else {
             continue;

@@ -18,8 +18,7 @@ use kernel::{
             Relaxed, //
         },
         global_lock,
-        Arc,
-        GlobalGuard, //
+        Arc, //
     },
 };
 
@@ -43,8 +42,27 @@ use crate::{
 global_lock! {
     /// Held while an id is registered or unregistered, so that our table and the core's list
     /// change as one, and changes are noted in their order. No message waits for it, and no code
-    /// of others runs under it. It has what services counted that were unregistered.
-    unsafe(uninit) static REGISTRY: Mutex<Snapshot> = Snapshot::ZERO;
+    /// of others runs under it.
+    unsafe(uninit) static REGISTRY: Mutex<Registry> = Registry {
+        registered: 0,
+        draining: KVec::new(),
+        counted: Snapshot::ZERO,
+    };
+}
+
+/// What is known beside the table.
+///
+/// # Invariants
+///
+/// `draining` has room for `registered` more.
+struct Registry {
+    /// How many services are in the table.
+    registered: usize,
+    /// The services that were withdrawn, and whose handlers may run yet; with how many messages
+    /// each has received.
+    draining: KVec<(Arc<Service>, u64)>,
+    /// What those counted that are neither.
+    counted: Snapshot,
 }
 
 /// How many services want to be told of closed sockets.
@@ -75,10 +93,14 @@ pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc
     if unsafe { TABLE.has(id) } {
         return Err(EINVAL);
     }
+    let room = registry.registered + 1;
+    registry.draining.reserve(room, GFP_KERNEL)?;
     // Before the core has the id, so that its first message finds the service.
     //
     // SAFETY: The lock is held. `unregister` has a reference while it waits.
     unsafe { TABLE.add(service.clone()) }?;
+    // INVARIANT: Room for one more was just made.
+    registry.registered += 1;
     match c_core::add(id, name) {
         Ok(()) => {
             changes::note(id, Change::Registered);
@@ -86,10 +108,10 @@ pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc
             Ok(service)
         }
         Err(error) => {
-            let counted = withdraw(&service, &mut registry);
+            withdraw(&service, &mut registry);
             drop(registry);
             // The core may have brought a message that was for the id's last service.
-            wait_for(&service, counted);
+            wait_for(&service);
             Err(error)
         }
     }
@@ -101,33 +123,40 @@ pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc
 /// several tasks: all of them wait.
 pub(crate) fn unregister(service: &Arc<Service>) {
     let mut registry = REGISTRY.lock();
-    let counted = withdraw(service, &mut registry);
-    if counted.is_some() {
+    if withdraw(service, &mut registry) {
         WANT_CLOSED.add(usize::from(service.wants_closed()).wrapping_neg(), Relaxed);
         // Now, while nobody else can register the id.
         changes::note(service.id(), Change::Unregistered);
         c_core::del(service.id());
     }
     drop(registry);
-    wait_for(service, counted);
+    wait_for(service);
 }
 
-/// Takes a service from the table and closes it, if that was not done yet. Returns what it had
-/// counted.
-fn withdraw(service: &Arc<Service>, registry: &mut GlobalGuard<REGISTRY>) -> Option<Snapshot> {
+/// Takes a service from the table and closes it, if that was not done yet. Returns whether this did
+/// it.
+fn withdraw(service: &Arc<Service>, registry: &mut Registry) -> bool {
     // SAFETY: The lock is held.
-    unsafe { TABLE.remove(service) }.then(|| {
-        let counted = service.close();
-        **registry += counted;
-        counted
-    })
+    let removed = unsafe { TABLE.remove(service) };
+    if removed {
+        let draining = (service.clone(), service.close());
+        // By the invariants there is room. INVARIANT: As much as is taken.
+        let _ = registry.draining.push_within_capacity(draining);
+        registry.registered -= 1;
+    }
+    removed
 }
 
-/// Waits for the handlers of a service that was withdrawn, and adds what they counted meanwhile.
-fn wait_for(service: &Service, counted: Option<Snapshot>) {
+/// Waits for the handlers of a service that was withdrawn.
+fn wait_for(service: &Arc<Service>) {
     service.wait_until_drained();
-    if let Some(counted) = counted {
-        *REGISTRY.lock() += service.snapshot_with(counted.received) - counted;
+    let registry = &mut *REGISTRY.lock();
+    let at = |(draining, _): &(Arc<Service>, u64)| Arc::ptr_eq(draining, service);
+    // Several tasks may have waited for it.
+    if let Some(at) = registry.draining.iter().position(at) {
+        if let Ok((drained, received)) = registry.draining.remove(at) {
+            registry.counted += drained.snapshot_with(received);
+        }
     }
 }
 
@@ -155,25 +184,40 @@ pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
     any
 }
 
-/// Services that are registered, each with what it counted.
-type Registered = KVec<(Arc<Service>, Snapshot)>;
+/// What there is.
+pub(crate) struct List {
+    /// The services that are registered, each with what it counted.
+    pub(crate) registered: KVec<(Arc<Service>, Snapshot)>,
+    /// What all others counted, ever.
+    pub(crate) others: Snapshot,
+    /// How many handlers of those run yet.
+    pub(crate) others_running: i64,
+}
 
-/// All services that are registered, and what those counted that are not
-/// registered any more.
+/// Lists what there is.
 ///
 /// May sleep.
 ///
 /// # Errors
 ///
 /// `ENOMEM`.
-pub(crate) fn list() -> Result<(Registered, Snapshot)> {
+pub(crate) fn list() -> Result<List> {
     let registry = REGISTRY.lock();
-    let mut services = KVec::new();
+    let mut list = List {
+        registered: KVec::with_capacity(registry.registered, GFP_KERNEL)?,
+        others: registry.counted,
+        others_running: 0,
+    };
     // SAFETY: The lock is held.
     for service in unsafe { TABLE.iter() } {
-        services.push((service.clone(), service.snapshot()), GFP_KERNEL)?;
+        let counted = (service.clone(), service.snapshot());
+        list.registered.push(counted, GFP_KERNEL)?;
     }
-    Ok((services, *registry))
+    for (service, received) in &registry.draining {
+        list.others += service.snapshot_with(*received);
+        list.others_running += service.running();
+    }
+    Ok(list)
 }
 
 /// Tells the services that want to know that a socket was closed.

@@ -147,10 +147,9 @@ impl Service {
     /// Closes the service: no message is handled any more. To be called once, by one who keeps the
     /// service until it was drained.
     ///
-    /// Returns what it counted.
-    pub(crate) fn close(&self) -> Snapshot {
-        let received = self.usage.close();
-        self.snapshot_with(received)
+    /// Returns how many messages it got, ever.
+    pub(crate) fn close(&self) -> u64 {
+        self.usage.close()
     }
 
     /// Waits until the service was closed and nobody uses it. May sleep.
@@ -163,7 +162,7 @@ impl Service {
         self.snapshot_with(self.usage.received())
     }
 
-    /// What was counted by now, with how many messages were received.
+    /// What was counted by now, for one that is closed and has received so many messages.
     pub(crate) fn snapshot_with(&self, received: u64) -> Snapshot {
         self.dropped.snapshot(received, self.usage.replied())
     }

@@ -5,10 +5,7 @@
 //! They are relaxed atomics: each is exact, but two of them read one after the other need not
 //! belong to the same instant.
 
-use core::ops::{
-    AddAssign,
-    Sub, //
-};
+use core::ops::AddAssign;
 
 use kernel::sync::atomic::{
     Atomic,
@@ -87,29 +84,15 @@ impl Snapshot {
         no_memory: 0,
         other: 0,
     };
-
-    fn zip(self, other: Self, f: impl Fn(u64, u64) -> u64) -> Self {
-        Self {
-            received: f(self.received, other.received),
-            replied: f(self.replied, other.replied),
-            full: f(self.full, other.full),
-            gone: f(self.gone, other.gone),
-            no_memory: f(self.no_memory, other.no_memory),
-            other: f(self.other, other.other),
-        }
-    }
 }
 
 impl AddAssign for Snapshot {
     fn add_assign(&mut self, other: Self) {
-        *self = self.zip(other, u64::wrapping_add);
-    }
-}
-
-impl Sub for Snapshot {
-    type Output = Self;
-
-    fn sub(self, earlier: Self) -> Self {
-        self.zip(earlier, u64::wrapping_sub)
+        self.received += other.received;
+        self.replied += other.replied;
+        self.full += other.full;
+        self.gone += other.gone;
+        self.no_memory += other.no_memory;
+        self.other += other.other;
     }
 }

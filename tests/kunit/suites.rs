@@ -323,7 +323,7 @@ fn register(id: CbId, count: &'static Atomic<i32>) -> Result<Registration<Counte
 
 /// How many ids are registered, and whether `id` is.
 fn registered(id: CbId) -> (usize, bool) {
-    let services = registry::list().map(|(services, _)| services);
+    let services = registry::list().map(|list| list.registered);
     let services = services.unwrap_or_default();
     let found = services.iter().any(|(service, _)| service.id() == id);
     (services.len(), found)
@@ -407,7 +407,7 @@ mod registering {
             // Nobody else's: entering it is seen in no other.
             let running = TABLE.enter(registration.id());
             assert!(running.is_some());
-            let (services, _) = registry::list()?;
+            let services = registry::list()?.registered;
             let mut busy = services
                 .iter()
                 .filter(|(service, _)| service.running() == 1);
