@@ -4,10 +4,12 @@
 //!
 //! Nothing that it makes is ever dropped. The data of a message to `32:1` say what to do:
 //!
-//! - `watch`: leave a watch, whose observer leaves `32:3` registered when it is told that `32:2`
-//!   is not any more, and leave `32:2` registered.
+//! - `circle`: leave `32:2` registered, and a watch that its observer owns, which leaves `32:4`
+//!   registered when it is dropped.
+//! - `heir`: leave a watch too, whose observer leaves `32:3` registered when it is told that `32:2`
+//!   is not any more.
 //! - `again`: answer `in`, wait until `32:1` is taken away, and leave it registered once more.
-//! - `late`: answer `in`, wait until `32:1` is taken away, and leave a watch as above.
+//! - `late`: answer `in`, wait until `32:1` is taken away, and leave a watch as with `heir`.
 //! - anything else: leave another id registered, and answer with how many there are.
 
 #![forbid(unsafe_code)]
@@ -27,13 +29,15 @@ use connector::{
     Sender, //
 };
 use kernel::{
+    new_mutex,
     prelude::*,
     sync::{
         atomic::{
             Atomic,
             Relaxed, //
         },
-        Arc, //
+        Arc,
+        Mutex, //
     },
     time::{
         delay::fsleep,
@@ -97,8 +101,11 @@ fn when_taken_away() -> Registration<Breeder> {
 impl Handler for Breeder {
     fn handle(&self, message: &Message<'_>, sender: &Sender<'_>) {
         match message.data() {
-            b"watch" => {
-                let _ = Heir::leave();
+            what @ (b"circle" | b"heir") => {
+                let _ = Circle::leave();
+                if what == b"heir" {
+                    let _ = Heir::leave();
+                }
                 let left = Atomic::new(0);
                 forget(Registration::new(
                     id(2),
@@ -148,6 +155,37 @@ impl Observer for Heir {
     }
 
     fn lost(&self, _count: u64) {}
+}
+
+/// Has the watch that it is the observer of, so that nobody else drops it.
+struct Circle {
+    watch: Pin<KBox<Mutex<Option<Watch<Self>>>>>,
+}
+
+impl Circle {
+    fn leave() -> Result {
+        let watch = KBox::pin_init(new_mutex!(None), GFP_KERNEL)?;
+        let circle = Arc::new(Self { watch }, GFP_KERNEL)?;
+        *circle.watch.lock() = Some(Watch::new(circle.clone())?);
+        Ok(())
+    }
+}
+
+impl Observer for Circle {
+    fn changed(&self, _id: CbId, _change: Change) {}
+
+    fn lost(&self, _count: u64) {}
+}
+
+impl Drop for Circle {
+    fn drop(&mut self) {
+        let left = Atomic::new(0);
+        forget(Registration::new(
+            id(4),
+            c"ct_remains circle",
+            Breeder { left },
+        ));
+    }
 }
 
 struct Module;
