@@ -62,8 +62,10 @@ module! {
     license: "GPL",
 }
 
+type Shelf = Mutex<KVec<Registration<Numbered>>>;
+
 /// What the module never drops.
-static KEPT: SetOnce<Pin<KBox<Mutex<KVec<Registration<Numbered>>>>>> = SetOnce::new();
+static KEPT: SetOnce<Pin<KBox<Shelf>>> = SetOnce::new();
 
 const fn id(val: u32) -> CbId {
     CbId { idx: 31, val }
@@ -280,7 +282,7 @@ fn replace(shared: &Arc<Shared>) -> Result {
         } else {
             14
         };
-        drop(mem::replace(&mut other, Some(numbered(val)?)));
+        drop(other.replace(numbered(val)?));
         if let Some(last) = moved.last_mut() {
             mem::swap(&mut a, last);
         }
