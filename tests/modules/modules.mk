@@ -8,7 +8,9 @@ connector-users += \
 	ct_gate:tests/modules/ct_gate \
 	ct_leak:tests/modules/ct_leak \
 	ct_leak_static:tests/modules/ct_leak_static \
+	ct_mischief:tests/modules/ct_mischief \
 	ct_puppet:tests/modules/ct_puppet \
+	ct_remains:tests/modules/ct_remains \
 	ct_reply:tests/modules/ct_reply \
 	ct_send:tests/modules/ct_send \
 	ct_sender:tests/modules/ct_sender \

@@ -183,13 +183,15 @@ pub(super) fn start(source: &Arc<Source>) -> Result {
 /// May sleep.
 pub(super) fn stop(source: &Arc<Source>) -> bool {
     source.will_stop();
-    let (was_linked, probes) = {
+    let was_linked = {
         let mut hub = HUB.lock();
         let was_linked = hub.unlink(source);
-        let is_last = FIRST.load(Relaxed).is_null();
-        (was_linked, if is_last { hub.probes.take() } else { None })
+        if FIRST.load(Relaxed).is_null() {
+            // Here, so that there are never two sets of them, which would note everything twice.
+            hub.probes = None;
+        }
+        was_linked
     };
-    drop(probes);
     // INVARIANT: Whoever found the source on the list is done with it.
     rcu::synchronize_rcu();
     if source.stop() {

@@ -127,6 +127,13 @@ impl Client {
             .map(drop)
     }
 
+    /// Sends a datagram to the kernel, and before that to everyone in the groups of this mask.
+    pub fn send_raw_to_groups(&self, datagram: &[u8], mask: u32) -> io::Result<()> {
+        self.socket
+            .send_to(datagram, &SocketAddr::new(0, mask), 0)
+            .map(drop)
+    }
+
     /// Receives a datagram if there is one.
     pub fn try_recv(&self) -> Result<Option<Datagram>> {
         match self.recv_raw() {
