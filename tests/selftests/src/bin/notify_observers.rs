@@ -358,7 +358,12 @@ fn leaking() -> Result<()> {
 fn leaking_under_that_name() -> Result<()> {
     let setup = Setup::new()?;
     let mut log = KernelLog::from_now()?;
-    setup.commands(&["n0", "n1", "l0", "i0", "m0i"])?;
+    setup.commands(&["n0", "n1", "l0", "i0"])?;
+    // What an observer leaks was allocated in a kernel thread, whose name does not say that it is
+    // on purpose.
+    if !fs::exists("/sys/kernel/debug/kmemleak")? {
+        setup.commands(&["m0i"])?;
+    }
     let Setup {
         client: _client,
         peer,
