@@ -92,7 +92,7 @@ fn raw_id(id: CbId) -> bindings::cb_id {
 /// # Safety
 ///
 /// Only the connector core may call this, as the callback of an id.
-unsafe extern "C" fn dispatch(
+pub(crate) unsafe extern "C" fn dispatch(
     message: *mut bindings::cn_msg,
     parms: *mut bindings::netlink_skb_parms,
 ) {

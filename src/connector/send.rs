@@ -410,7 +410,7 @@ unsafe fn to_destination(
 /// to touch, and whom to account to. The kernel crate keeps the number to itself.
 ///
 /// Never with the warning that a large allocation failed: the caller is told.
-fn to_gfp(flags: Flags) -> bindings::gfp_t {
+pub(crate) fn to_gfp(flags: Flags) -> bindings::gfp_t {
     let gfp = if flags.contains(GFP_KERNEL_ACCOUNT) {
         bindings::GFP_KERNEL_ACCOUNT
     } else if flags.contains(GFP_KERNEL) {

@@ -25,7 +25,10 @@ use kernel::{
 
 use crate::{
     bindings,
-    c_core::TABLE,
+    c_core::{
+        self,
+        TABLE, //
+    },
     registry,
     slot::{
         Lane,
@@ -111,6 +114,8 @@ mod bounds {
     use super::*;
     use crate::{
         name::Name,
+        send::to_gfp,
+        stats::Dropped,
         Batch,
         Capability,
         OutMessage, //
@@ -163,6 +168,38 @@ mod bounds {
         assert!(SendError::check(0).is_ok());
         assert!(SendError::check(1).is_ok());
         assert!(SendError::check(EPERM.to_errno()) == Err(SendError::Other));
+    }
+
+    #[test]
+    fn flags_for_sending_mean_what_they_say_and_never_warn() {
+        for (flags, gfp) in [
+            (GFP_KERNEL, bindings::GFP_KERNEL),
+            (GFP_KERNEL_ACCOUNT, bindings::GFP_KERNEL_ACCOUNT),
+            (GFP_ATOMIC, bindings::GFP_ATOMIC),
+            (GFP_NOWAIT, bindings::GFP_NOWAIT),
+        ] {
+            assert_eq!(to_gfp(flags), gfp | bindings::__GFP_NOWARN);
+            assert_eq!(to_gfp(flags | __GFP_ZERO), gfp | bindings::__GFP_NOWARN);
+        }
+    }
+
+    #[test]
+    fn a_reply_that_was_dropped_is_counted_by_the_reason() {
+        let dropped = Dropped::new();
+        for (error, times) in [
+            (SendError::Full, 1),
+            (SendError::NoSuchPort, 2),
+            (SendError::NoMemory, 3),
+            (SendError::TooLarge, 4),
+            (SendError::Other, 5),
+        ] {
+            for _ in 0..times {
+                dropped.count(error);
+            }
+        }
+        let counted = dropped.snapshot(20, 30);
+        assert!((counted.full, counted.gone, counted.no_memory) == (1, 2, 3));
+        assert!((counted.other, counted.received, counted.replied) == (9, 20, 30));
     }
 
     #[test]
@@ -441,6 +478,87 @@ mod registering {
         assert!(TABLE.enter(ID).is_some());
         drop(successor);
         assert_eq!(COUNT.load(Relaxed), 0);
+        Ok(())
+    }
+
+    /// As the core does with a message that it has found an id for, which may go meanwhile.
+    fn dispatch(id: CbId) {
+        // SAFETY: All zeroes are valid for both of these.
+        let (mut message, mut parms): (bindings::cn_msg, bindings::netlink_skb_parms) =
+            unsafe { (core::mem::zeroed(), core::mem::zeroed()) };
+        message.id.idx = id.idx;
+        message.id.val = id.val;
+        // SAFETY: A message without data, and a sender, which live until this returns.
+        unsafe { c_core::dispatch(&raw mut message, &raw mut parms) };
+    }
+
+    #[test]
+    fn a_message_is_received_or_counted_as_unclaimed_if_its_id_has_just_gone() -> Result {
+        static COUNT: Atomic<i32> = Atomic::new(0);
+        let received = |id| -> Result<u64> {
+            let (services, _) = registry::list()?;
+            let service = services.iter().find(|(service, _)| service.id() == id);
+            service.map(|(_, counted)| counted.received).ok_or(ENOENT)
+        };
+        let registration = register(ID, &COUNT)?;
+        let before = c_core::unclaimed();
+        for times in 1..=3 {
+            dispatch(ID);
+            assert_eq!(received(ID)?, times);
+        }
+        assert_eq!(c_core::unclaimed(), before);
+        drop(registration);
+        for times in 1..=3 {
+            dispatch(ID);
+            assert_eq!(c_core::unclaimed(), before + times);
+        }
+        Ok(())
+    }
+
+    /// Counts how often it was told that [`PORT`] is closed.
+    struct Listens<const WANTS_CLOSED: bool>(Atomic<u32>);
+
+    /// No socket has it: the kernel gives away lower ones, and higher ones from the other end.
+    const PORT: u32 = 0x7654_3210;
+
+    impl<const WANTS_CLOSED: bool> Handler for Listens<WANTS_CLOSED> {
+        const WANTS_CLOSED: bool = WANTS_CLOSED;
+
+        fn handle(&self, _message: &Message<'_>, _sender: &Sender<'_>) {}
+
+        fn closed(&self, portid: u32) {
+            self.0.add(u32::from(portid == PORT), Relaxed);
+        }
+    }
+
+    impl<const WANTS_CLOSED: bool> Listens<WANTS_CLOSED> {
+        fn register(val: u32) -> Result<Registration<Self>> {
+            let handler = Self(Atomic::new(0));
+            Registration::new(CbId { val, ..ID }, c"connector_kunit", handler)
+        }
+    }
+
+    #[test]
+    fn all_who_want_to_know_of_a_closed_socket_are_told_once() -> Result {
+        let mut want = KVec::new();
+        for val in 10..15 {
+            want.push(Listens::<true>::register(val)?, GFP_KERNEL)?;
+        }
+        let other = Listens::<false>::register(15)?;
+        registry::tell_closed(PORT);
+        for registration in &want {
+            assert_eq!(registration.handler().0.load(Relaxed), 1);
+        }
+        assert_eq!(other.handler().0.load(Relaxed), 0);
+        // It is no message.
+        let (services, _) = registry::list()?;
+        assert!(services.iter().all(|(_, counted)| counted.received == 0));
+        // Those that are left are told when one of them has gone.
+        drop(want.pop());
+        registry::tell_closed(PORT);
+        for registration in &want {
+            assert_eq!(registration.handler().0.load(Relaxed), 2);
+        }
         Ok(())
     }
 

@@ -147,3 +147,26 @@ fn a_frame_length_that_lies_is_refused() {
         );
     }
 }
+
+#[test]
+fn what_is_wrong_with_a_frame_is_said_in_numbers() {
+    for (error, text) in [
+        (
+            FrameError::Short { have: 15 },
+            "a datagram of 15 bytes is shorter than a netlink header of 16",
+        ),
+        (
+            FrameError::Length {
+                announced: 99,
+                have: 20,
+            },
+            "the netlink header announces 99 bytes in a datagram of 20",
+        ),
+        (
+            FrameError::Trailing { len: 21, extra: 7 },
+            "7 bytes follow the netlink message of 21 bytes",
+        ),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
+}

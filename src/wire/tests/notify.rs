@@ -144,3 +144,31 @@ fn a_notification_says_what_changed_and_nothing_else_is_one() {
         assert_eq!(Change::parse(&header), None);
     }
 }
+
+#[test]
+fn what_is_wrong_with_a_request_is_said_in_numbers() {
+    let header = ControlHeader {
+        idx_ranges: 2,
+        val_ranges: 3,
+        group: 4,
+        len: 40,
+    };
+    let range = range(u32::MAX, 2);
+    for (error, text) in [
+        (
+            ControlError::Short { have: 15 },
+            "15 bytes are fewer than the 16 of a control header",
+        ),
+        (
+            ControlError::Size { header, have: 41 },
+            "2 idx and 3 val ranges in 40 bytes are announced, 41 bytes follow",
+        ),
+        (ControlError::Group { number: 33 }, "there is no group 33"),
+        (
+            ControlError::Wraps { range },
+            "the range of 2 numbers from 4294967295 wraps",
+        ),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
+}

@@ -28,6 +28,7 @@ mod kcov;
 mod klog;
 mod module;
 pub mod notify;
+mod objects;
 pub mod procfs;
 pub mod program;
 pub mod puppet;
@@ -41,6 +42,7 @@ pub use self::{
     kcov::Kcov,
     klog::{KernelLog, quiet},
     module::{Module, Unloading, unload_in_background},
+    objects::Objects,
     setting::Setting,
     stats::Stats,
     tap::{Suite, skip},

@@ -11,7 +11,7 @@ use nix::{
     unistd::{Pid, gettid},
 };
 use selftests::{
-    CbId, Client, ECHO, KernelLog, Module, PATIENCE, Suite,
+    CbId, Client, ECHO, KernelLog, Module, Objects, PATIENCE, Suite,
     notify::{Change, Ids, Listener, NOTIFY, blink, expect_done, probed},
     procfs, times, unload_in_background, wait_for,
 };
@@ -395,6 +395,36 @@ fn going_while_it_runs() -> Result<()> {
     Ok(())
 }
 
+fn given_back() -> Result<()> {
+    const WATCHES: u64 = 100;
+    const LOADS: u64 = 40;
+    let setup = Setup::new()?;
+    // While this one is there, the probes are.
+    setup.commands(&["n1"])?;
+    let make_and_drop = || setup.commands(&["n0", "d0"]);
+    // What is allocated once, for good, is.
+    make_and_drop()?;
+    let before = Objects::count()?;
+    (0..WATCHES).try_for_each(|_| make_and_drop())?;
+    before
+        .expect_fewer_more(WATCHES)
+        .context("watches that are dropped")?;
+    setup.commands(&["d1"])?;
+    setup.unload()?;
+
+    let load_and_unload = || {
+        let setup = Setup::new()?;
+        setup.commands(&["n0", "d0"])?;
+        setup.unload()
+    };
+    load_and_unload()?;
+    let before = Objects::count()?;
+    (0..LOADS).try_for_each(|_| load_and_unload())?;
+    before
+        .expect_fewer_more(LOADS)
+        .context("modules that had a watch")
+}
+
 fn main() -> ExitCode {
     Suite::new()
         .test(
@@ -432,6 +462,10 @@ fn main() -> ExitCode {
         .test(
             "a module waits for an observer that has dropped its own watch",
             going_while_it_runs,
+        )
+        .test(
+            "100 watches that are dropped leave no memory behind, nor do modules that had one",
+            given_back,
         )
         .run()
 }

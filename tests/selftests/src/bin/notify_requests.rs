@@ -5,11 +5,19 @@
 use std::{
     env, fs,
     process::ExitCode,
+    thread,
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, Result, bail, ensure};
-use nix::errno::Errno;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use netlink_sys::{
+    Socket, SocketAddr,
+    protocols::{NETLINK_CONNECTOR, NETLINK_ROUTE},
+};
+use nix::{
+    errno::Errno,
+    sched::{CloneFlags, unshare},
+};
 use selftests::{
     CbId, Client, Module, Suite,
     notify::{
@@ -215,6 +223,10 @@ fn same_again() -> Result<()> {
         expect_done(client, &ids, 2)?;
         setup.expect_stored(1)?;
     }
+    // However often it asks, a socket is one of those who hold it.
+    for _ in 0..MAX_HOLDERS {
+        expect_done(&second, &ids, 2)?;
+    }
     let mut listener = Listener::new(2)?;
     blink(ID, 1)?;
     setup.barrier()?;
@@ -270,6 +282,30 @@ fn closing() -> Result<()> {
     drop(second);
     setup.expect_stored(0)?;
     expect_probed(&[])
+}
+
+/// Opens a socket of a protocol that has this port, and closes it.
+fn close_with_port(protocol: isize, portid: u32) -> Result<()> {
+    let mut socket = Socket::new(protocol)?;
+    socket
+        .bind(&SocketAddr::new(portid, 0))
+        .context("binding another socket to the same port")
+}
+
+fn closing_elsewhere() -> Result<()> {
+    let setup = Setup::new()?;
+    let portid = setup.client.portid();
+    expect_done(&setup.client, &Ids::one(ID), 2)?;
+    close_with_port(NETLINK_ROUTE, portid)?;
+    setup.expect_stored(1)?;
+    let in_other_namespace = thread::spawn(move || -> Result<()> {
+        unshare(CloneFlags::CLONE_NEWNET).context("unshare")?;
+        close_with_port(NETLINK_CONNECTOR, portid)
+    });
+    in_other_namespace
+        .join()
+        .map_err(|_| anyhow!("a thread panicked"))??;
+    setup.expect_stored(1)
 }
 
 fn only_ones_own() -> Result<()> {
@@ -758,6 +794,10 @@ fn main() -> ExitCode {
         .test(
             "what a socket asked for ends when it is closed, and 70 that are closed fill no table",
             closing,
+        )
+        .test(
+            "it does not when a socket of another protocol or network namespace is closed that has the same port",
+            closing_elsewhere,
         )
         .test(
             "taking one's request back leaves that of another for the same ranges and another group",

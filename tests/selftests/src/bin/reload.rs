@@ -10,7 +10,10 @@ use std::{
 
 use anyhow::{Result, bail, ensure};
 use nix::errno::Errno;
-use selftests::{Client, ECHO, KernelLog, Module, Stats, Suite, procfs};
+use selftests::{Client, ECHO, KernelLog, Module, Objects, Stats, Suite, procfs};
+
+/// So many objects would be lost, if each time one was: more than come and go by themselves.
+const RELOADS: u64 = 100;
 
 fn echo_can_be_reloaded() -> Result<()> {
     let _connector = Module::load("rust_connector", "")?;
@@ -30,8 +33,12 @@ fn connector_can_be_reloaded() -> Result<()> {
     for n in 0..5 {
         let (connector, echo) = Module::load_with_connector("cn_echo", "")?;
         client.expect_echo(&Client::header(ECHO, n, n), b"hello")?;
-        let received = Stats::of(ECHO)?.received;
-        ensure!(received == 1, "1 message was sent, {received} are counted");
+        for stats in [Stats::of(ECHO)?, Stats::total()?] {
+            ensure!(
+                (stats.received, stats.replied) == (1, 1),
+                "1 message was sent and answered, and the counters say {stats:?}"
+            );
+        }
         echo.unload()?;
         connector.unload()?;
     }
@@ -61,6 +68,22 @@ fn connector_stays_while_used() -> Result<()> {
     ensure!(errno == Errno::EWOULDBLOCK, "rmmod rust_connector: {errno}");
     Client::open()?.expect_echo(&Client::header(ECHO, 1, 1), b"hello")?;
     echo.unload()?;
+    connector.unload()
+}
+
+fn memory_is_given_back() -> Result<()> {
+    let connector = Module::load("rust_connector", "")?;
+    let client = Client::open()?;
+    let reload = || -> Result<()> {
+        let echo = Module::load("cn_echo", "")?;
+        client.expect_echo(&Client::header(ECHO, 1, 1), b"hello")?;
+        echo.unload()
+    };
+    // What is allocated once, for good, is.
+    reload()?;
+    let before = Objects::count()?;
+    (0..RELOADS).try_for_each(|_| reload())?;
+    before.expect_fewer_more(RELOADS)?;
     connector.unload()
 }
 
@@ -124,6 +147,10 @@ fn main() -> ExitCode {
         .test(
             "rust_connector cannot be unloaded while cn_echo is loaded",
             connector_stays_while_used,
+        )
+        .test(
+            "100 reloads of cn_echo leave no memory behind",
+            memory_is_given_back,
         )
         .test(
             "the total of the counters outlives a registration",

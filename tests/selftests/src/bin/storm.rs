@@ -7,8 +7,7 @@
 //! that everything ends, and that the memory at the end is that of the start.
 
 use std::{
-    collections::BTreeMap,
-    fs, io,
+    io,
     process::ExitCode,
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     thread,
@@ -18,8 +17,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use fastrand::Rng;
 use nix::errno::Errno;
 use selftests::{
-    CbId, Client, Module, Setting, Stats, Suite, datagram, notify::NOTIFY, pattern, quiet, renice,
-    seed, times,
+    CbId, Client, Module, Objects, Setting, Stats, Suite, datagram, notify::NOTIFY, pattern, quiet,
+    renice, seed, times,
 };
 
 /// What comes and goes, and an id of each.
@@ -112,28 +111,6 @@ fn round(rng: &mut Rng) -> Result<u64> {
     Ok(total.received)
 }
 
-/// How many objects there are of each size that modules and sockets allocate.
-fn objects() -> Result<BTreeMap<String, u64>> {
-    let mut objects = BTreeMap::new();
-    for cache in fs::read_dir("/sys/kernel/slab").context("/sys/kernel/slab")? {
-        let cache = cache?;
-        let name = cache.file_name().to_string_lossy().into_owned();
-        if !["kmalloc-", "skbuff_"]
-            .iter()
-            .any(|kind| name.starts_with(kind))
-        {
-            continue;
-        }
-        // Takes back what the allocator keeps for the next one.
-        fs::write(cache.path().join("shrink"), "1")?;
-        let text = fs::read_to_string(cache.path().join("objects"))?;
-        let count = text.split_whitespace().next().unwrap_or_default();
-        objects.insert(name, count.parse()?);
-    }
-    ensure!(!objects.is_empty(), "no cache in /sys/kernel/slab");
-    Ok(objects)
-}
-
 fn storm() -> Result<()> {
     // cn_test logs every message.
     let _quiet = quiet()?;
@@ -145,7 +122,7 @@ fn storm() -> Result<()> {
     let mut rng = Rng::with_seed(seed);
     // What is allocated once, for good, is.
     round(&mut rng)?;
-    let before = objects()?;
+    let before = Objects::count()?;
 
     let stop = AtomicBool::new(false);
     let sent = AtomicU64::new(0);
@@ -178,16 +155,8 @@ fn storm() -> Result<()> {
         "too few messages got through for this to test anything"
     );
 
-    // A leak in every cycle, or in every message, would be far above what comes and goes by itself.
-    let after = objects()?;
-    for (name, after) in &after {
-        let more = after.saturating_sub(before.get(name).copied().unwrap_or(0));
-        ensure!(
-            more < loads / 4,
-            "{more} objects more in {name} than before"
-        );
-    }
-    Ok(())
+    // A leak in every round would be as many, and one in every load or message far more.
+    before.expect_fewer_more(u64::from(rounds))
 }
 
 fn main() -> ExitCode {

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How many objects the kernel has allocated, to see what is never given back.
+//!
+//! kmemleak finds each such object, but only on a kernel that is made for it, and only what nobody
+//! refers to any more.
+
+use std::{cell::RefCell, collections::BTreeMap, fs};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::wait_for;
+
+/// How many objects there were of each size that modules and sockets allocate.
+#[derive(Debug)]
+pub struct Objects(BTreeMap<String, u64>);
+
+impl Objects {
+    /// Counts them.
+    pub fn count() -> Result<Self> {
+        let mut objects = BTreeMap::new();
+        for cache in fs::read_dir("/sys/kernel/slab").context("/sys/kernel/slab")? {
+            let cache = cache?;
+            let name = cache.file_name().to_string_lossy().into_owned();
+            if !["kmalloc-", "skbuff_"]
+                .iter()
+                .any(|kind| name.starts_with(kind))
+            {
+                continue;
+            }
+            // Takes back what the allocator keeps for the next one.
+            fs::write(cache.path().join("shrink"), "1")?;
+            let text = fs::read_to_string(cache.path().join("objects"))?;
+            let count = text.split_whitespace().next().unwrap_or_default();
+            objects.insert(name, count.parse()?);
+        }
+        ensure!(!objects.is_empty(), "no cache in /sys/kernel/slab");
+        Ok(Self(objects))
+    }
+
+    /// Fails unless there are fewer than `limit` more now, of every size. What is given back after
+    /// a grace period is waited for.
+    pub fn expect_fewer_more(&self, limit: u64) -> Result<()> {
+        let most = RefCell::new(String::new());
+        let settled = wait_for("memory is given back", || {
+            let now = Self::count()?;
+            let more = now.0.iter().map(|(name, now)| {
+                let before = self.0.get(name).copied().unwrap_or(0);
+                (now.saturating_sub(before), name)
+            });
+            let (more, name) = more.max().context("no cache")?;
+            *most.borrow_mut() = format!("{more} objects more in {name} than before");
+            Ok((more < limit).then_some(()))
+        });
+        let most = most.into_inner();
+        println!("# {most}");
+        settled.context(most)
+    }
+}
