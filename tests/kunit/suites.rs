@@ -496,7 +496,7 @@ mod registering {
     fn a_message_is_received_or_counted_as_unclaimed_if_its_id_has_just_gone() -> Result {
         static COUNT: Atomic<i32> = Atomic::new(0);
         let received = |id| -> Result<u64> {
-            let (services, _) = registry::list()?;
+            let services = registry::list()?.registered;
             let service = services.iter().find(|(service, _)| service.id() == id);
             service.map(|(_, counted)| counted.received).ok_or(ENOENT)
         };
@@ -551,7 +551,7 @@ mod registering {
         }
         assert_eq!(other.handler().0.load(Relaxed), 0);
         // It is no message.
-        let (services, _) = registry::list()?;
+        let services = registry::list()?.registered;
         assert!(services.iter().all(|(_, counted)| counted.received == 0));
         // Those that are left are told when one of them has gone.
         drop(want.pop());

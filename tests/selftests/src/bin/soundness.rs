@@ -16,8 +16,7 @@ use std::{
 
 use anyhow::{Context, Error, Result, ensure};
 use selftests::{
-    CbId, Client, Header, KernelLog, Module, Suite, in_time, procfs, times, unload_in_background,
-    wait_for,
+    CbId, Client, KernelLog, Module, Suite, in_time, procfs, times, unload_in_background, wait_for,
 };
 
 const SERVICES: &str = "/sys/kernel/debug/rust_connector/services";

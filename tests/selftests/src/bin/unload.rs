@@ -13,7 +13,6 @@ use std::{
 };
 
 use anyhow::{Result, bail, ensure};
-use nix::errno::Errno;
 use selftests::{
     CbId, Client, ECHO, Module, Stats, Suite, Unloading, procfs, unload_in_background, wait_for,
 };
