@@ -4,7 +4,7 @@
 //!
 //! What userspace sent lies in an skb that is freed when the handler has returned: the sender has a
 //! copy of its own. A reply that repeats the request can therefore be that skb, with other headers,
-//! and needs neither memory nor a copy. It costs a fifth less than a reply that is copied at 32
+//! and needs neither memory nor a copy. It costs a tenth less than a reply that is copied at 32
 //! bytes, and half at 16000.
 //!
 //! The skb goes into the receive queue of the socket that it came from, which another task may read

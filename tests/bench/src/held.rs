@@ -19,27 +19,27 @@ pub fn check(report: &Report) -> Vec<Promise> {
     if let Some((worst, row)) = worst_ratio(report, "echo") {
         promises.push(Promise {
             text: format!(
-                "echo at most 1.02 times C at every size: {worst:.3} at {} B",
+                "echo at most 0.93 times C at every size: {worst:.3} at {} B",
                 row.size
             ),
-            kept: worst <= 1.02,
+            kept: worst <= 0.93,
         });
     }
     let at_32 = |by| report.get("echo", by, 32, 1);
     if let (Some(rust), Some(genl)) = (at_32("rust"), at_32("genl")) {
         let ratio = rust.value / genl.value;
         promises.push(Promise {
-            text: format!("echo of 32 B at most 0.87 times generic netlink: {ratio:.3}"),
-            kept: ratio <= 0.87,
+            text: format!("echo of 32 B at most 0.78 times generic netlink: {ratio:.3}"),
+            kept: ratio <= 0.78,
         });
     }
     if let Some((worst, row)) = worst_ratio(report, "ids") {
         promises.push(Promise {
             text: format!(
-                "with 1 to 1000 ids at most 1.02 times the C core's list: {worst:.3} with {}",
+                "with 1 to 1000 ids at most 0.99 times the C core's list: {worst:.3} with {}",
                 row.n
             ),
-            kept: worst <= 1.02,
+            kept: worst <= 0.99,
         });
     }
     let batch = |n| report.get("batch", "rust", 32, n);
@@ -50,15 +50,16 @@ pub fn check(report: &Report) -> Vec<Promise> {
             kept: times >= 5.0,
         });
     }
-    for (bench, what) in [
-        ("client", "round trip of connector-client"),
-        ("listen", "line of cnctl listen"),
-        ("proc", "line of cnctl proc"),
+    for (bench, what, most) in [
+        // As many instructions as 1.05 was of the service that it was measured with before.
+        ("client", "round trip of connector-client", 1.053),
+        ("listen", "line of cnctl listen", 1.05),
+        ("proc", "line of cnctl proc", 1.05),
     ] {
         if let Some((ratio, _)) = worst_ratio(report, bench) {
             promises.push(Promise {
-                text: format!("{what} at most 1.05 times C: {ratio:.3}"),
-                kept: ratio <= 1.05,
+                text: format!("{what} at most {most} times C: {ratio:.3}"),
+                kept: ratio <= most,
             });
         }
     }
