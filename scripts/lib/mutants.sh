@@ -3,10 +3,42 @@
 #
 # `make mutants`: every patch in tests/mutants/ breaks the modules in one way. Each is applied to a
 # copy of the tree in build/mutants/, whose modules then meet the programs of this tree, which are
-# whole. A mutant that no test fails for has survived, and that is a failure. Sourced.
+# whole. A mutant that no test fails for has survived, and that is a failure. The crate that userspace
+# shares with the kernel, connector-wire, is broken by cargo-mutants instead, in every way that it
+# knows, and its own tests are the judges. Sourced.
 
 # The VM is over after so many seconds: some mutants hang.
 mutant_limit=180
+
+# What finds the ways to break a crate: built here, since no distribution has it. It takes Rust 1.88.
+cargo_mutants_version=27.1.0
+
+find_cargo_mutants() {
+	local root=$cache/cargo-mutants-$cargo_mutants_version
+	cargo_mutants=$root/bin/cargo-mutants
+	cache_lock cargo-mutants
+	if [[ ! -x $cargo_mutants ]]; then
+		run_logged "building cargo-mutants $cargo_mutants_version (about three minutes)" "$cache/log/cargo-mutants.log" \
+			"cargo takes it from its registry: is the network there?" \
+			env CARGO_TARGET_DIR="$cache/tmp/cargo-mutants" RUSTC="$rustc" \
+			"$cargo" install cargo-mutants --version "$cargo_mutants_version" --locked --root "$root"
+		rm -rf "$cache/tmp/cargo-mutants"
+	fi
+	cache_unlock
+}
+
+# What the kernel's formatting macros ask for is not compiled for userspace.
+step_wire_mutants() {
+	[[ ! ${T:-} || " $T " = *" connector-wire "* ]] || return 0
+	step "mutants of connector-wire"
+	find_cargo_mutants
+	rm -rf "$build/mutants.out"
+	run_logged "breaking it and running its tests" "$build/log/wire-mutants.log" \
+		"a line MISSED: no test fails if this is done; TIMEOUT: one hangs" \
+		env -u CARGO_TARGET_DIR "CARGO=$cargo" "RUSTC=$rustc" "$cargo_mutants" mutants --dir "$top" --package connector-wire \
+		--exclude-re 'kernel::fmt::Display' --output "$build" --colors never
+	step_done "$(tail -n 1 "$build/log/wire-mutants.log")"
+}
 
 mutant_field() {
 	sed -n "s/^$2: //p" "$top/tests/mutants/$1.patch"
@@ -77,7 +109,7 @@ step_vm_mutants() {
 		((${#suites[@]})) || die "tests/mutants/$name.patch has no line 'Suites: …'"
 		all_suites+=("${suites[@]}")
 	done
-	((${#names[@]})) || die "there is no mutant ${T:-}" "there are: $(cd "$top/tests/mutants" && echo *.patch | sed 's/\.patch//g')"
+	((${#names[@]})) || die "there is no mutant ${T:-}" "there are: connector-wire $(cd "$top/tests/mutants" && echo *.patch | sed 's/\.patch//g')"
 	readarray -t all_suites < <(printf '%s\n' "${all_suites[@]}" | sort -u)
 	mutants_copy
 	progress "without any"
