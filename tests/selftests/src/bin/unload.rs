@@ -114,8 +114,11 @@ fn waits_for_the_last_of_many() -> Result<()> {
             inside.len()
         );
     }
-    let running = Stats::total()?.running;
-    ensure!(running == 1, "1 handler is inside, {running} are counted");
+    let total = Stats::total()?;
+    ensure!(
+        (total.received, total.replied, total.running) == (8 + 7, 8 + 7, 1),
+        "8 came in, 7 were let go and 1 is inside, and the counters say {total:?}"
+    );
     open_gate()?;
     unloading.wait()?;
     ensure!(!inside[0].is_inside()?, "rmmod was done before the handler");
