@@ -158,6 +158,10 @@ fn wait_for(service: &Arc<Service>) {
             registry.counted += drained.snapshot_with(received);
         }
     }
+    if registry.registered == 0 && registry.draining.is_empty() {
+        // Nobody drops what is static.
+        registry.draining = KVec::new();
+    }
 }
 
 /// Unregisters whatever `module` left registered. Returns whether there was something.
