@@ -18,11 +18,7 @@ find_cargo_mutants() {
 	cargo_mutants=$root/bin/cargo-mutants
 	cache_lock cargo-mutants
 	if [[ ! -x $cargo_mutants ]]; then
-		run_logged "building cargo-mutants $cargo_mutants_version (about three minutes)" "$cache/log/cargo-mutants.log" \
-			"cargo takes it from its registry: is the network there?" \
-			env CARGO_TARGET_DIR="$cache/tmp/cargo-mutants" RUSTC="$rustc" \
-			"$cargo" install cargo-mutants --version "$cargo_mutants_version" --locked --root "$root"
-		rm -rf "$cache/tmp/cargo-mutants"
+		cargo_install cargo-mutants "$cargo_mutants_version" "$root" "three minutes"
 	fi
 	cache_unlock
 }
