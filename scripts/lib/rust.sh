@@ -135,6 +135,15 @@ bindgen_is_new_enough() {
 	[[ $version ]] && (($(version_number "$version") >= $(version_number "$bindgen_min")))
 }
 
+# cargo_install CRATE VERSION ROOT HOW_LONG: builds a program. With the lock held.
+cargo_install() {
+	run_logged "building $1 $2 (about $4)" "$cache/log/$1.log" \
+		"cargo takes it from its registry: is the network there?" \
+		env CARGO_TARGET_DIR="$cache/tmp/$1" RUSTC="$rustc" \
+		"$cargo" install "$1" --version "$2" --locked --root "$3"
+	rm -rf "$cache/tmp/$1"
+}
+
 find_bindgen() {
 	local candidate root=$cache/bindgen-$bindgen_version version
 	for candidate in "${BINDGEN:-}" "$(command -v bindgen || true)" "$root/bin/bindgen"; do
@@ -153,11 +162,7 @@ find_bindgen() {
 	fi
 	cache_lock bindgen
 	if [[ ! -x $root/bin/bindgen ]]; then
-		run_logged "building bindgen $bindgen_version (about two minutes)" "$cache/log/bindgen.log" \
-			"cargo takes it from its registry: is the network there?" \
-			env CARGO_TARGET_DIR="$cache/tmp/bindgen" RUSTC="$rustc" \
-			"$cargo" install bindgen-cli --version "$bindgen_version" --locked --root "$root"
-		rm -rf "$cache/tmp/bindgen"
+		cargo_install bindgen-cli "$bindgen_version" "$root" "two minutes"
 	fi
 	cache_unlock
 	bindgen=$root/bin/bindgen

@@ -145,6 +145,7 @@ struct Connector {
     closed: Notifier,
     debugfs: debugfs::Files,
     last_calls: c_core::LastCalls,
+    memory: registry::Memory,
 }
 
 impl kernel::InPlaceModule for Connector {
@@ -156,6 +157,7 @@ impl kernel::InPlaceModule for Connector {
             changes::init();
         }
         try_pin_init!(Self {
+            memory: registry::Memory,
             last_calls: c_core::LastCalls,
             unload <- unload::watch(),
             closed <- closed::watch(),

@@ -171,14 +171,21 @@ fn wrapping() -> Result<()> {
 fn once_per_request() -> Result<()> {
     let setup = Setup::new()?;
     let client = &setup.client;
-    // Two of them match and go to one group, two to another; one does not match.
+    // Two of them match and go to one group, one to another; one to a group that nobody is in, and one
+    // does not match.
     let narrow = Ids::one(ID);
     let wide = Ids::new(&[(40, 2)], &EVERY);
     let other = Ids::one(CbId { idx: 42, val: 7 });
-    for (ids, group) in [(&narrow, 2), (&wide, 2), (&narrow, 4), (&other, 4)] {
+    for (ids, group) in [
+        (&narrow, 2),
+        (&wide, 2),
+        (&narrow, 4),
+        (&narrow, 6),
+        (&other, 4),
+    ] {
         expect_done(client, ids, group)?;
     }
-    setup.expect_stored(4)?;
+    setup.expect_stored(5)?;
     let (two, four) = (Client::open_in(2)?, Client::open_in(4)?);
     let before = NotifyStats::read()?;
     blink(ID, 3)?;
@@ -197,7 +204,7 @@ fn once_per_request() -> Result<()> {
         after.unheard - before.unheard,
     );
     ensure!(
-        (announced, unheard) == (18, 0),
+        (announced, unheard) == (18, 6),
         "{announced} notifications are counted, and {unheard} that nobody heard"
     );
     Ok(())

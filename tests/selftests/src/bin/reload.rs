@@ -8,12 +8,9 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
-use selftests::{Client, ECHO, KernelLog, Module, Objects, Stats, Suite, procfs};
-
-/// So many objects would be lost, if each time one was: more than come and go by themselves.
-const RELOADS: u64 = 100;
+use selftests::{Client, ECHO, KernelLog, Module, Objects, Stats, Suite, procfs, times};
 
 fn echo_can_be_reloaded() -> Result<()> {
     let _connector = Module::load("rust_connector", "")?;
@@ -72,19 +69,30 @@ fn connector_stays_while_used() -> Result<()> {
 }
 
 fn memory_is_given_back() -> Result<()> {
-    let connector = Module::load("rust_connector", "")?;
+    let reloads = u64::from(times(100));
     let client = Client::open()?;
-    let reload = || -> Result<()> {
+    let use_echo = || -> Result<()> {
         let echo = Module::load("cn_echo", "")?;
         client.expect_echo(&Client::header(ECHO, 1, 1), b"hello")?;
         echo.unload()
     };
+    let connector = Module::load("rust_connector", "")?;
     // What is allocated once, for good, is.
-    reload()?;
+    use_echo()?;
     let before = Objects::count()?;
-    (0..RELOADS).try_for_each(|_| reload())?;
-    before.expect_fewer_more(RELOADS)?;
-    connector.unload()
+    (0..reloads).try_for_each(|_| use_echo())?;
+    before.expect_no_more(reloads).context("cn_echo")?;
+    connector.unload()?;
+
+    let use_both = || -> Result<()> {
+        let connector = Module::load("rust_connector", "")?;
+        use_echo()?;
+        connector.unload()
+    };
+    use_both()?;
+    let before = Objects::count()?;
+    (0..reloads).try_for_each(|_| use_both())?;
+    before.expect_no_more(reloads).context("rust_connector")
 }
 
 fn counters_outlive_a_registration() -> Result<()> {
@@ -149,7 +157,7 @@ fn main() -> ExitCode {
             connector_stays_while_used,
         )
         .test(
-            "100 reloads of cn_echo leave no memory behind",
+            "100 reloads of cn_echo leave no memory behind, nor do 100 of rust_connector",
             memory_is_given_back,
         )
         .test(

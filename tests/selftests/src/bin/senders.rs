@@ -70,7 +70,11 @@ fn take(steps: impl Iterator<Item = String>) -> Result<()> {
     for step in steps {
         let opened = || client.as_ref().context("no socket was opened");
         match step.as_str() {
-            "open" => client = Some(Client::open()?),
+            "open" => {
+                // The first one's port is the pid, which this one's is not to be.
+                let _first = Client::open()?;
+                client = Some(Client::open()?);
+            }
             "become-user" => steps::become_user(USER, GROUP)?,
             "act-as-user" => {
                 setegid(Gid::from_raw(GROUP))?;

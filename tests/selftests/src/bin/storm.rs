@@ -156,7 +156,7 @@ fn storm() -> Result<()> {
     );
 
     // A leak in every round would be as many, and one in every load or message far more.
-    before.expect_fewer_more(u64::from(rounds))
+    before.expect_no_more(u64::from(rounds))
 }
 
 fn main() -> ExitCode {

@@ -14,10 +14,13 @@ use std::{
 
 use anyhow::{Result, bail, ensure};
 use selftests::{
-    CbId, Client, ECHO, Module, Stats, Suite, Unloading, procfs, unload_in_background, wait_for,
+    CbId, Client, ECHO, Module, Stats, Suite, Unloading,
+    notify::{Change, Ids, Listener, expect_done},
+    procfs, unload_in_background, wait_for,
 };
 
 const WAITER: CbId = CbId { idx: 30, val: 1 };
+const GROUP: u32 = 2;
 const OPENER: CbId = CbId { idx: 30, val: 2 };
 
 /// A client whose `sendmsg(2)` does not return, because the handler stays inside.
@@ -114,8 +117,11 @@ fn waits_for_the_last_of_many() -> Result<()> {
             inside.len()
         );
     }
-    let running = Stats::total()?.running;
-    ensure!(running == 1, "1 handler is inside, {running} are counted");
+    let total = Stats::total()?;
+    ensure!(
+        (total.received, total.replied, total.running) == (8 + 7, 8 + 7, 1),
+        "8 came in, 7 were let go and 1 is inside, and the counters say {total:?}"
+    );
     open_gate()?;
     unloading.wait()?;
     ensure!(!inside[0].is_inside()?, "rmmod was done before the handler");
@@ -191,6 +197,9 @@ fn killed_client() -> Result<()> {
 
 fn id_is_free_at_once() -> Result<()> {
     let (_connector, gate) = Module::load_with_connector("ct_gate", "")?;
+    let _notify = Module::load("cn_notify", "")?;
+    let (asker, mut listener) = (Client::open()?, Listener::new(GROUP)?);
+    expect_done(&asker, &Ids::one(WAITER), GROUP)?;
     let inside = Inside::enter(1)?;
     let unloading = begin_unload(gate)?;
     let echo = Module::load("cn_echo", "idx=30 val=1")?;
@@ -203,7 +212,10 @@ fn id_is_free_at_once() -> Result<()> {
     open_gate()?;
     unloading.wait()?;
     ensure!(!inside.is_inside()?, "rmmod was done before the handler");
-    Client::open()?.expect_echo(&Client::header(WAITER, 1, 1), b"wait")
+    Client::open()?.expect_echo(&Client::header(WAITER, 1, 1), b"wait")?;
+    // Who listens is told in that order, too.
+    expect_done(&asker, &Ids::one(WAITER), GROUP)?;
+    listener.expect(&[Change::Went(WAITER), Change::Came(WAITER)].repeat(2))
 }
 
 fn main() -> ExitCode {
