@@ -17,8 +17,8 @@
 //!
 //! # Why not what the kernel has
 //!
-//! - `percpu_ref` counts as cheaply, but to close one takes a grace period of RCU, milliseconds
-//!   instead of a microsecond: a service that registers an id for every session would crawl.
+//! - `percpu_ref` counts as cheaply, but to close one takes a grace period of RCU, instead of some
+//!   thousand instructions: a service that registers an id for every session would crawl.
 //! - SRCU has two memory barriers for every message, and a grace period as well.
 //! - [`Revocable`](kernel::revocable::Revocable) is plain RCU: a handler could not sleep.
 

@@ -5,6 +5,7 @@
 
 ifneq ($(CONNECTOR_TESTS),n)
 connector-users += \
+	ct_churn:tests/modules/ct_churn \
 	ct_gate:tests/modules/ct_gate \
 	ct_leak:tests/modules/ct_leak \
 	ct_leak_static:tests/modules/ct_leak_static \

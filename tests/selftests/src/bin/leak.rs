@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Modules that go, or fail to load, without dropping a registration.
+//! Modules that go, or fail to load, without dropping a registration; and ids that leave nothing.
 
 use std::{process::ExitCode, thread};
 
 use anyhow::{Result, bail, ensure};
 use nix::errno::Errno;
-use selftests::{CbId, Client, KernelLog, Module, Suite, procfs};
+use selftests::{CbId, Client, KernelLog, Module, Objects, Suite, procfs, times};
 
 const LEAK: CbId = CbId { idx: 30, val: 3 };
 const LEAK_STATIC: CbId = CbId { idx: 30, val: 4 };
@@ -70,6 +70,17 @@ fn failing(module: &'static str, parameters: &str, id: CbId, left: bool) -> Resu
     Ok(())
 }
 
+/// Ids that come and go leave nothing: neither memory, nor something that a look-up has to pass.
+fn many_ids() -> Result<()> {
+    let ids = times(100_000);
+    let _connector = Module::load("rust_connector", "")?;
+    let churn = || Module::load("ct_churn", &format!("ids={ids}"))?.unload();
+    churn()?;
+    let before = Objects::count()?;
+    churn()?;
+    before.expect_no_more(ids.into())
+}
+
 fn main() -> ExitCode {
     Suite::new()
         .test(
@@ -95,6 +106,10 @@ fn main() -> ExitCode {
         .test(
             "nor does one whose static data hold it when loading fails",
             || failing("ct_leak_static", "fail=1", LEAK_STATIC, true),
+        )
+        .test(
+            "100000 different ids that come and go leave no memory behind",
+            many_ids,
         )
         .run()
 }
