@@ -41,7 +41,11 @@ impl kernel::Module for Module {
     )]
     fn init(_module: &'static ThisModule) -> Result<Self> {
         for val in 0..module_parameters::ids.value().clone() {
-            drop(Registration::new(CbId { idx: 34, val }, c"ct_churn", Silent)?);
+            drop(Registration::new(
+                CbId { idx: 34, val },
+                c"ct_churn",
+                Silent,
+            )?);
         }
         Ok(Self)
     }
