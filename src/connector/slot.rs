@@ -10,11 +10,12 @@
 //! A slot has several lanes, each in a cache line of its own, and a task takes the one of its CPU:
 //! CPUs that handle messages to one id at a time do not write to the same memory. (In a model of the
 //! three additions that a message makes, two real CPUs do 2.0 times the work of one, and 0.7 times
-//! where both take one lane: `tests/bench/src/bin/lanes.rs`. It costs a message 7 instructions.) Each
-//! lane counts how many have ever entered and how many have ever left. Closing makes the first number negative,
-//! and takes it away from the second, so that the last one to leave takes that to zero: that one
-//! task, and nobody else, touches the slot after it has left, and whoever waits for the slot goes
-//! on only after it did. So a slot may be freed as soon as it is drained, and entering needs no
+//! where both take one lane: `tests/bench/src/bin/lanes.rs`. It costs a message 7 instructions.)
+//! Each lane counts how many have ever entered and how many have ever left. Closing makes the first
+//! number negative, and takes it away from the second, so that the last one to leave takes that to
+//! zero: that one task, and nobody else, touches the slot after it has left, and whoever waits for
+//! the slot goes on only after it did. So a slot may be freed as soon as it is drained, and entering
+//! needs no
 //! more than that the slot is not freed meanwhile.
 //!
 //! # Why not what the kernel has
