@@ -151,10 +151,11 @@ pub fn qemu(image: &Image, accel: Accel, append: &str) -> Result<Command> {
 
 fn command_line(image: &Image, append: &str) -> Result<String> {
     // no_timer_check: on a busy host an emulated timer can miss the moment in which the kernel
-    // looks whether it works, and the kernel panics. printk.devkmsg: no mark may be dropped because
+    // looks whether it works, and the kernel panics. noirqdebug: nor is it the kernel's fault if an
+    // emulated serial port interrupts more often than its thread runs. printk.devkmsg: no mark may be dropped because
     // there are many. The loglevel and the buffer: no word of the kernel's may be lost.
     let line = image.machine.command_line(&format!(
-        "console=ttyS0 panic=-1 oops=panic no_timer_check printk.devkmsg=on loglevel=7 \
+        "console=ttyS0 panic=-1 oops=panic no_timer_check noirqdebug printk.devkmsg=on loglevel=7 \
          log_buf_len=4M {append}"
     ));
     ensure!(

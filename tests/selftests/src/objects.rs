@@ -43,6 +43,19 @@ impl Objects {
         Ok(Self(objects))
     }
 
+    /// Does something so many times, and fails if it leaves an object each time.
+    ///
+    /// What leaks does so always. What else the kernel happens to allocate meanwhile does not: two
+    /// times out of two it has to be too much.
+    pub fn expect_none_left(times: u64, f: impl Fn() -> Result<()>) -> Result<()> {
+        let once = || {
+            let before = Self::count()?;
+            (0..times).try_for_each(|_| f())?;
+            before.expect_no_more(times)
+        };
+        once().or_else(|_| once())
+    }
+
     /// Fails if something was done so many times since, and each time left an object: unless fewer
     /// than half as many are there in addition, of every size, or than [`Self::FLUCTUATION`].
     pub fn expect_no_more(&self, times: u64) -> Result<()> {

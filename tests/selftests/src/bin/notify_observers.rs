@@ -405,11 +405,7 @@ fn given_back() -> Result<()> {
     let make_and_drop = || setup.commands(&["n0", "d0"]);
     // What is allocated once, for good, is.
     make_and_drop()?;
-    let before = Objects::count()?;
-    (0..watches).try_for_each(|_| make_and_drop())?;
-    before
-        .expect_no_more(watches)
-        .context("watches that are dropped")?;
+    Objects::expect_none_left(watches, make_and_drop).context("watches that are dropped")?;
     setup.commands(&["d1"])?;
     setup.unload()?;
 
@@ -419,11 +415,7 @@ fn given_back() -> Result<()> {
         setup.unload()
     };
     load_and_unload()?;
-    let before = Objects::count()?;
-    (0..loads).try_for_each(|_| load_and_unload())?;
-    before
-        .expect_no_more(loads)
-        .context("modules that had a watch")
+    Objects::expect_none_left(loads, load_and_unload).context("modules that had a watch")
 }
 
 fn main() -> ExitCode {

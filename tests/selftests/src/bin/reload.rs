@@ -79,9 +79,7 @@ fn memory_is_given_back() -> Result<()> {
     let connector = Module::load("rust_connector", "")?;
     // What is allocated once, for good, is.
     use_echo()?;
-    let before = Objects::count()?;
-    (0..reloads).try_for_each(|_| use_echo())?;
-    before.expect_no_more(reloads).context("cn_echo")?;
+    Objects::expect_none_left(reloads, use_echo).context("cn_echo")?;
     connector.unload()?;
 
     let use_both = || -> Result<()> {
@@ -90,9 +88,7 @@ fn memory_is_given_back() -> Result<()> {
         connector.unload()
     };
     use_both()?;
-    let before = Objects::count()?;
-    (0..reloads).try_for_each(|_| use_both())?;
-    before.expect_no_more(reloads).context("rust_connector")
+    Objects::expect_none_left(reloads, use_both).context("rust_connector")
 }
 
 fn counters_outlive_a_registration() -> Result<()> {
