@@ -74,7 +74,8 @@ pub trait Handler: Send + Sync + 'static {
     /// # Context
     ///
     /// Process context, in the client's `close(2)` or exit. May sleep. No lock of the crate is
-    /// held. Whoever unregisters waits for this as for a message's handler.
+    /// held, but netlink's notifier chain is: keep it short, and neither close nor wait for netlink
+    /// sockets. Whoever unregisters waits for this as for a message's handler.
     ///
     /// C counterpart: `NETLINK_URELEASE`, see `netlink_register_notifier()`.
     fn closed(&self, portid: u32) {

@@ -111,13 +111,15 @@ pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc
     unsafe { TABLE.add(service.clone()) }?;
     // INVARIANT: Room for one more was just made.
     registry.registered += 1;
+    // Before the first message, whose sender may close its socket at once.
+    WANT_CLOSED.add(usize::from(service.wants_closed()), Relaxed);
     match c_core::add(id, name) {
         Ok(()) => {
             changes::note(id, Change::Registered);
-            WANT_CLOSED.add(usize::from(service.wants_closed()), Relaxed);
             Ok(service)
         }
         Err(error) => {
+            WANT_CLOSED.add(usize::from(service.wants_closed()).wrapping_neg(), Relaxed);
             withdraw(&service, &mut registry);
             drop(registry);
             // The core may have brought a message that was for the id's last service.
