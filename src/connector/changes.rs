@@ -165,6 +165,9 @@ impl<T: Observer> Drop for Watch<T> {
 /// Whether a [`Watch`] can see the ids of C modules on this kernel: whether it has kretprobes.
 pub const CAN_SEE_C_MODULES: bool = probe::AVAILABLE;
 
+/// The id that nobody may register, on any kernel: watching unregisters it, see [`probe`].
+pub(crate) const RESERVED: CbId = probe::CANARY_ID;
+
 /// Tells an observer of type `T`, or drops the reference to it.
 ///
 /// # Safety

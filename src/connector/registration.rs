@@ -135,7 +135,8 @@ impl<T: Handler> Registration<T> {
     ///
     /// # Errors
     ///
-    /// - `EINVAL`: the id is taken, by a Rust or a C module.
+    /// - `EINVAL`: the id is taken, by a Rust or a C module; or it is `{0, 0xffffffff}`, which
+    ///   watching ids needs for itself.
     /// - `ENOMEM`: no memory.
     /// - `EAGAIN`: the connector core is not up yet.
     /// - What initialising `handler` returns.

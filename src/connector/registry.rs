@@ -94,9 +94,13 @@ pub(crate) unsafe fn init() {
 ///
 /// # Errors
 ///
-/// `EINVAL` if the id is taken, `ENOMEM`, or `EAGAIN` if the core is not up yet. The handler may
+/// `EINVAL` if the id is taken or reserved, `ENOMEM`, or `EAGAIN` if the core is not up yet. The
+/// handler may
 /// have been called meanwhile, but is not any more.
 pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc<Service>> {
+    if id == changes::RESERVED {
+        return Err(EINVAL);
+    }
     let service = Arc::pin_init(Service::new(id, name, handler), GFP_KERNEL)?;
     let mut registry = REGISTRY.lock();
     // SAFETY: The lock is held.

@@ -29,6 +29,7 @@ use crate::{
         self,
         TABLE, //
     },
+    changes,
     registry,
     slot::{
         Lane,
@@ -560,6 +561,15 @@ mod registering {
             assert_eq!(registration.handler().0.load(Relaxed), 2);
         }
         Ok(())
+    }
+
+    #[test]
+    fn the_id_that_watching_unregisters_is_refused() {
+        static COUNT: Atomic<i32> = Atomic::new(0);
+        let refused = register(changes::RESERVED, &COUNT);
+        assert!(refused.is_err_and(|error| error == EINVAL));
+        assert_eq!(COUNT.load(Relaxed), 0);
+        assert_eq!(registered(changes::RESERVED), (0, false));
     }
 
     #[test]

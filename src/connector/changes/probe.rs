@@ -24,6 +24,13 @@ pub(super) use none::Probes;
 /// Whether this kernel has what [`Probes`] take.
 pub(super) const AVAILABLE: bool = cfg!(all(CONFIG_KRETPROBES, target_arch = "x86_64"));
 
+/// The id by which probes are tried out: it is unregistered, and must never be registered. Its `idx`
+/// belongs to nobody, and there is no group 0.
+pub(super) const CANARY_ID: CbId = CbId {
+    idx: 0,
+    val: u32::MAX,
+};
+
 /// Where probes report to.
 ///
 /// # Context
@@ -65,11 +72,11 @@ mod kretprobes {
     /// How many tasks can be in a probed function at once; what exceeds it is missed, and counted.
     const MAX_ACTIVE: c_int = 128;
 
-    /// An id that is never registered: its `idx` belongs to nobody, and there is no group 0. The
-    /// probe recognises it by its address, and so whatever others unregister.
+    /// What [`Probes::fire`] unregisters. The probe recognises it by its address, and so whatever
+    /// others unregister.
     static CANARY: bindings::cb_id = bindings::cb_id {
-        idx: 0,
-        val: u32::MAX,
+        idx: super::CANARY_ID.idx,
+        val: super::CANARY_ID.val,
     };
 
     /// How often the probe has seen [`CANARY`].
@@ -105,7 +112,8 @@ mod kretprobes {
         /// Whether the probes are hit now. May sleep.
         pub(in crate::changes) fn fire(&self) -> bool {
             let before = SEEN.load(Relaxed);
-            // SAFETY: The id is valid. That nobody has registered it is no error.
+            // SAFETY: The id is valid. No service of ours has it, since the registry refuses it, so
+            // that nothing of ours is taken from the core behind our back.
             unsafe { bindings::cn_del_callback(&CANARY) };
             SEEN.load(Relaxed) != before
         }
