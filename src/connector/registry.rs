@@ -95,8 +95,7 @@ pub(crate) unsafe fn init() {
 /// # Errors
 ///
 /// `EINVAL` if the id is taken or reserved, `ENOMEM`, or `EAGAIN` if the core is not up yet. The
-/// handler may
-/// have been called meanwhile, but is not any more.
+/// handler may have been called meanwhile, but is not any more.
 pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc<Service>> {
     if id == changes::RESERVED {
         return Err(EINVAL);
@@ -123,7 +122,6 @@ pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc
             Ok(service)
         }
         Err(error) => {
-            WANT_CLOSED.add(usize::from(service.wants_closed()).wrapping_neg(), Relaxed);
             withdraw(&service, &mut registry);
             drop(registry);
             // The core may have brought a message that was for the id's last service.
@@ -140,7 +138,6 @@ pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc
 pub(crate) fn unregister(service: &Arc<Service>) {
     let mut registry = REGISTRY.lock();
     if withdraw(service, &mut registry) {
-        WANT_CLOSED.add(usize::from(service.wants_closed()).wrapping_neg(), Relaxed);
         // Now, while nobody else can register the id.
         changes::note(service.id(), Change::Unregistered);
         c_core::del(service.id());
@@ -159,6 +156,7 @@ fn withdraw(service: &Arc<Service>, registry: &mut Registry) -> bool {
         // By the invariants there is room. INVARIANT: As much as is taken.
         let _ = registry.draining.push_within_capacity(draining);
         registry.registered -= 1;
+        WANT_CLOSED.add(usize::from(service.wants_closed()).wrapping_neg(), Relaxed);
     }
     removed
 }
