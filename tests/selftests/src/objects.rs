@@ -5,15 +5,54 @@
 //! kmemleak finds each such object, but only on a kernel that is made for it, and only what nobody
 //! refers to any more.
 
-use std::{cell::RefCell, collections::BTreeMap, fs};
+use std::{
+    cell::RefCell,
+    fs::{self, File, OpenOptions},
+    os::unix::fs::FileExt,
+    path::Path,
+};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::wait_for;
 
-/// How many objects there were of each size that modules and sockets allocate.
+/// The objects of one size.
 #[derive(Debug)]
-pub struct Objects(BTreeMap<String, u64>);
+struct Cache {
+    name: String,
+    shrink: File,
+    objects: File,
+}
+
+impl Cache {
+    fn open(folder: &Path, name: String) -> Result<Self> {
+        Ok(Self {
+            name,
+            shrink: writable(&folder.join("shrink"))?,
+            objects: File::open(folder.join("objects"))?,
+        })
+    }
+
+    /// How many there are now.
+    fn count(&self) -> Result<u64> {
+        // Takes back what the allocator keeps for the next one.
+        self.shrink.write_all_at(b"1", 0)?;
+        let mut text = [0; 64];
+        let len = self.objects.read_at(&mut text, 0)?;
+        let text = str::from_utf8(&text[..len])?;
+        Ok(text.split_whitespace().next().unwrap_or_default().parse()?)
+    }
+}
+
+/// How many objects there were of each size that modules and sockets allocate.
+///
+/// The files that tell are opened once. Each opening takes an object, which is given back a grace
+/// period later: who opens them again and again counts his own.
+#[derive(Debug)]
+pub struct Objects {
+    drop_caches: File,
+    before: Vec<(Cache, u64)>,
+}
 
 impl Objects {
     /// So many come and go by themselves.
@@ -21,39 +60,34 @@ impl Objects {
 
     /// Counts them.
     pub fn count() -> Result<Self> {
-        // Has given back what waits for that, such as what our own looking here takes.
-        fs::write("/proc/sys/vm/drop_caches", "2").context("drop_caches")?;
-        let mut objects = BTreeMap::new();
-        for cache in fs::read_dir("/sys/kernel/slab").context("/sys/kernel/slab")? {
-            let cache = cache?;
-            let name = cache.file_name().to_string_lossy().into_owned();
-            if !["kmalloc-", "skbuff_"]
+        let mut before = Vec::new();
+        for folder in fs::read_dir("/sys/kernel/slab").context("/sys/kernel/slab")? {
+            let folder = folder?;
+            let name = folder.file_name().to_string_lossy().into_owned();
+            if ["kmalloc-", "skbuff_"]
                 .iter()
                 .any(|kind| name.starts_with(kind))
             {
-                continue;
+                before.push((Cache::open(&folder.path(), name)?, 0));
             }
-            // Takes back what the allocator keeps for the next one.
-            fs::write(cache.path().join("shrink"), "1")?;
-            let text = fs::read_to_string(cache.path().join("objects"))?;
-            let count = text.split_whitespace().next().unwrap_or_default();
-            objects.insert(name, count.parse()?);
         }
-        ensure!(!objects.is_empty(), "no cache in /sys/kernel/slab");
-        Ok(Self(objects))
+        ensure!(!before.is_empty(), "no cache in /sys/kernel/slab");
+        let drop_caches = writable(Path::new("/proc/sys/vm/drop_caches"))?;
+        drop_caches.write_all_at(b"2", 0)?;
+        for (cache, count) in &mut before {
+            *count = cache.count()?;
+        }
+        Ok(Self {
+            drop_caches,
+            before,
+        })
     }
 
     /// Does something so many times, and fails if it leaves an object each time.
-    ///
-    /// What leaks does so always. What else the kernel happens to allocate meanwhile does not: two
-    /// times out of two it has to be too much.
     pub fn expect_none_left(times: u64, f: impl Fn() -> Result<()>) -> Result<()> {
-        let once = || {
-            let before = Self::count()?;
-            (0..times).try_for_each(|_| f())?;
-            before.expect_no_more(times)
-        };
-        once().or_else(|_| once())
+        let before = Self::count()?;
+        (0..times).try_for_each(|_| f())?;
+        before.expect_no_more(times)
     }
 
     /// Fails if something was done so many times since, and each time left an object: unless fewer
@@ -62,12 +96,13 @@ impl Objects {
         let limit = (times / 2).max(Self::FLUCTUATION);
         let most = RefCell::new(String::new());
         let settled = wait_for("memory is given back", || {
-            let now = Self::count()?;
-            let more = now.0.iter().map(|(name, now)| {
-                let before = self.0.get(name).copied().unwrap_or(0);
-                (now.saturating_sub(before), name)
-            });
-            let (more, name) = more.max().context("no cache")?;
+            // Has given back what waits for that.
+            self.drop_caches.write_all_at(b"2", 0)?;
+            let mut more = Vec::new();
+            for (cache, before) in &self.before {
+                more.push((cache.count()?.saturating_sub(*before), &cache.name));
+            }
+            let (more, name) = more.into_iter().max().context("no cache")?;
             *most.borrow_mut() = format!("{more} objects more in {name} than before");
             Ok((more < limit).then_some(()))
         });
@@ -75,4 +110,9 @@ impl Objects {
         println!("# {most}");
         settled.context(most)
     }
+}
+
+fn writable(path: &Path) -> Result<File> {
+    let file = OpenOptions::new().write(true).open(path);
+    file.with_context(|| path.display().to_string())
 }
