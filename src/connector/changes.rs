@@ -28,7 +28,6 @@
 //!   [`Watch::flush`], and once a second.
 
 mod hub;
-mod probe;
 mod ring;
 mod source;
 
@@ -48,6 +47,7 @@ use self::source::{
 };
 use crate::{
     bindings,
+    cores,
     wire::notify::Change,
     CbId, //
 };
@@ -163,10 +163,10 @@ impl<T: Observer> Drop for Watch<T> {
 }
 
 /// Whether a [`Watch`] can see the ids of C modules on this kernel: whether it has kretprobes.
-pub const CAN_SEE_C_MODULES: bool = probe::AVAILABLE;
+pub const CAN_SEE_C_MODULES: bool = cores::AVAILABLE;
 
-/// The id that nobody may register, on any kernel: watching unregisters it, see [`probe`].
-pub(crate) const RESERVED: CbId = probe::CANARY_ID;
+/// The id that nobody may register, on any kernel: watching unregisters it, see `Probes` in [`cores`].
+pub(crate) const RESERVED: CbId = cores::CANARY_ID;
 
 /// Tells an observer of type `T`, or drops the reference to it.
 ///

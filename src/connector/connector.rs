@@ -54,16 +54,16 @@
 //!    notifier: see `unload.rs`.
 //! 3. The only function that the C core calls is in this module, and this module cannot go while
 //!    a module that uses it is loaded. When it goes, it waits for tasks that the core may have
-//!    sent here and that have not arrived: see `LastCalls` in `c_core.rs`.
+//!    sent here and that have not arrived: see `Core` in `cores/c.rs`.
 //!
 //! C header: [`include/linux/connector.h`](srctree/include/linux/connector.h)
 // kbuild says it with -Zcrate-attr, which older versions of `rustdoc --test` do not see.
 #![cfg_attr(doctest, no_std)]
 
 mod bindings;
-mod c_core;
 pub mod changes;
 mod closed;
+mod cores;
 mod debugfs;
 mod error;
 mod in_place;
@@ -120,19 +120,38 @@ pub use self::{
 };
 
 // Without TASKS_RCU nothing tells when a task that was preempted between the core's look-up and our
-// `dispatch` has gone on, see `c_core::LastCalls`. Any of KPROBES, FUNCTION_TRACER or BPF_SYSCALL
+// `dispatch` has gone on, see `Core` in `cores/c.rs`. Any of KPROBES, FUNCTION_TRACER or BPF_SYSCALL
 // selects it.
 #[cfg(all(CONFIG_PREEMPTION, not(CONFIG_TASKS_RCU)))]
 compile_error!(
     "rust_connector on a preemptible kernel needs CONFIG_TASKS_RCU (enable CONFIG_KPROBES)"
 );
 
+#[cfg(CONFIG_CONNECTOR = "y")]
 module! {
     type: Connector,
     name: "rust_connector",
     authors: ["The rust_connector authors"],
     description: "The kernel connector for Rust modules",
     license: "GPL",
+}
+
+// In the place of the kernel's own, and found by whoever looks for either of them. The second alias is
+// what the kernel asks for when a socket of the connector is opened: PF_NETLINK, NETLINK_CONNECTOR.
+#[cfg(not(CONFIG_CONNECTOR = "y"))]
+module! {
+    type: Connector,
+    name: "cn",
+    authors: ["The rust_connector authors"],
+    description: "The kernel connector, in Rust",
+    license: "GPL",
+    alias: ["rust_connector", "net-pf-16-proto-11"],
+    params: {
+        groups: u32 {
+            default: 16384,
+            description: "how many groups there are, from 32 to 65536 (default: 16384)",
+        },
+    },
 }
 
 /// The module `rust_connector`: what exists once, while it is loaded.
@@ -144,7 +163,7 @@ struct Connector {
     #[pin]
     closed: Notifier,
     debugfs: debugfs::Files,
-    last_calls: c_core::LastCalls,
+    core: cores::Core,
     memory: registry::Memory,
 }
 
@@ -158,10 +177,11 @@ impl kernel::InPlaceModule for Connector {
         }
         try_pin_init!(Self {
             memory: registry::Memory,
-            last_calls: c_core::LastCalls,
             unload <- unload::watch(),
             closed <- closed::watch(),
             debugfs: debugfs::Files::new(),
+            // The last: messages may come as soon as this is there.
+            core: cores::Core::new()?,
         })
     }
 }

@@ -24,6 +24,7 @@ use core::{
 
 use crate::{
     bindings,
+    cores,
     Message,
     SendError,
     Sender, //
@@ -62,6 +63,10 @@ pub(crate) fn reply(message: &Message<'_>, sender: &Sender<'_>) -> Option<Result
     let is_whole = ptr::eq(data.wrapping_add(NLMSG_HDRLEN), message.as_ptr().cast())
         && (len == size || len == padded);
     if shared || netlink.is_null() || !is_whole {
+        return None;
+    }
+    // SAFETY: `data` is where the netlink message begins that `message` is in, as was just seen.
+    if !cores::may_be_overwritten(unsafe { &*data.cast::<bindings::nlmsghdr>() }) {
         return None;
     }
     // SAFETY: `skb` is valid.

@@ -24,7 +24,7 @@ use kernel::{
 
 use crate::{
     bindings,
-    c_core::{
+    cores::{
         self,
         TABLE, //
     },
@@ -44,6 +44,7 @@ global_lock! {
     /// change as one, and changes are noted in their order. No message waits for it, and no code
     /// of others runs under it.
     unsafe(uninit) static REGISTRY: Mutex<Registry> = Registry {
+        serial: 0,
         registered: 0,
         draining: KVec::new(),
         counted: Snapshot::ZERO,
@@ -56,14 +57,27 @@ global_lock! {
 ///
 /// `draining` has room for `registered` more.
 struct Registry {
+    /// How many services were to be registered, ever.
+    serial: u64,
     /// How many services are in the table.
     registered: usize,
-    /// The services that were withdrawn, and whose handlers may run yet; with how many messages
-    /// each has received.
-    draining: KVec<(Arc<Service>, u64)>,
+    /// The services that were withdrawn, and whose handlers may run yet.
+    draining: KVec<Draining>,
     /// What those counted that are neither.
     counted: Snapshot,
 }
+
+/// A service that was withdrawn.
+struct Draining {
+    service: Arc<Service>,
+    /// How many messages it has received.
+    received: u64,
+    /// Whether nobody waits for it: [`ABANDONED`] counts it.
+    is_abandoned: bool,
+}
+
+/// How many services were unregistered by their own handlers, which cannot wait for themselves.
+static ABANDONED: Atomic<usize> = Atomic::new(0);
 
 /// Frees the registry's memory when dropped: nobody drops what is static.
 pub(crate) struct Memory;
@@ -94,14 +108,13 @@ pub(crate) unsafe fn init() {
 ///
 /// # Errors
 ///
-/// `EINVAL` if the id is taken or reserved, `ENOMEM`, or `EAGAIN` if the core is not up yet. The
+/// `EINVAL` if the id is taken, `ENOMEM`, or `EAGAIN` if the core is not up yet. The
 /// handler may have been called meanwhile, but is not any more.
 pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc<Service>> {
-    if id == changes::RESERVED {
-        return Err(EINVAL);
-    }
     let service = Arc::pin_init(Service::new(id, name, handler), GFP_KERNEL)?;
     let mut registry = REGISTRY.lock();
+    registry.serial += 1;
+    service.set_serial(registry.serial);
     // SAFETY: The lock is held.
     if unsafe { TABLE.has(id) } {
         return Err(EINVAL);
@@ -116,7 +129,7 @@ pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc
     registry.registered += 1;
     // Before the first message, whose sender may close its socket at once.
     WANT_CLOSED.add(usize::from(service.wants_closed()), Relaxed);
-    match c_core::add(id, name) {
+    match cores::add(id, name) {
         Ok(()) => {
             changes::note(id, Change::Registered);
             Ok(service)
@@ -140,7 +153,7 @@ pub(crate) fn unregister(service: &Arc<Service>) {
     if withdraw(service, &mut registry) {
         // Now, while nobody else can register the id.
         changes::note(service.id(), Change::Unregistered);
-        c_core::del(service.id());
+        cores::del(service.id());
     }
     drop(registry);
     wait_for(service);
@@ -152,7 +165,11 @@ fn withdraw(service: &Arc<Service>, registry: &mut Registry) -> bool {
     // SAFETY: The lock is held.
     let removed = unsafe { TABLE.remove(service) };
     if removed {
-        let draining = (service.clone(), service.close());
+        let draining = Draining {
+            service: service.clone(),
+            received: service.close(),
+            is_abandoned: false,
+        };
         // By the invariants there is room. INVARIANT: As much as is taken.
         let _ = registry.draining.push_within_capacity(draining);
         registry.registered -= 1;
@@ -164,35 +181,124 @@ fn withdraw(service: &Arc<Service>, registry: &mut Registry) -> bool {
 /// Waits for the handlers of a service that was withdrawn.
 fn wait_for(service: &Arc<Service>) {
     service.wait_until_drained();
-    let registry = &mut *REGISTRY.lock();
-    let at = |(draining, _): &(Arc<Service>, u64)| Arc::ptr_eq(draining, service);
+    let mut registry = REGISTRY.lock();
     // Several tasks may have waited for it.
-    if let Some(at) = registry.draining.iter().position(at) {
-        if let Ok((drained, received)) = registry.draining.remove(at) {
-            registry.counted += drained.snapshot_with(received);
+    registry.forget(|draining| Arc::ptr_eq(&draining.service, service));
+}
+
+impl Registry {
+    /// Lets the first service go that was drained and is `meant`. Returns whether there was one.
+    fn forget(&mut self, meant: impl FnMut(&Draining) -> bool) -> bool {
+        let at = self.draining.iter().position(meant);
+        let Some(Ok(drained)) = at.map(|at| self.draining.remove(at)) else {
+            return false;
+        };
+        self.counted += drained.service.snapshot_with(drained.received);
+        ABANDONED.add(usize::from(drained.is_abandoned).wrapping_neg(), Relaxed);
+        true
+    }
+}
+
+/// Unregisters the service of a module in C, if there is one of this id. Waits until its callback is
+/// not called any more; unless `is_inside` says that the current task is in it.
+///
+/// May sleep, see [`unregister`].
+#[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
+pub(crate) fn unregister_of_c(id: CbId, is_inside: impl FnOnce(&Service) -> bool) {
+    let found = {
+        let _registry = REGISTRY.lock();
+        // SAFETY: The lock is held.
+        unsafe { TABLE.iter() }
+            .find(|service| service.id() == id && service.is_of_c())
+            .cloned()
+    };
+    let Some(service) = found else {
+        return;
+    };
+    if !is_inside(&service) {
+        return unregister(&service);
+    }
+    let mut registry = REGISTRY.lock();
+    if withdraw(&service, &mut registry) {
+        changes::note(service.id(), Change::Unregistered);
+        cores::del(service.id());
+        if let Some(draining) = registry.draining.last_mut() {
+            draining.is_abandoned = true;
+            ABANDONED.add(1, Relaxed);
         }
     }
 }
 
-/// Unregisters whatever `module` left registered. Returns whether there was something.
+/// Lets go what handlers have unregistered themselves, and have left.
+///
+/// To be called by whoever has left a handler: the last one to leave finds that nobody is in it.
+///
+/// May sleep, but for nobody's handler.
+#[inline(always)]
+#[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
+pub(crate) fn reap() {
+    if ABANDONED.load(Relaxed) != 0 {
+        reap_abandoned();
+    }
+}
+
+#[cold]
+fn reap_abandoned() {
+    let mut registry = REGISTRY.lock();
+    while registry.forget(|draining| {
+        let is_over = draining.is_abandoned && draining.service.is_drained();
+        if is_over {
+            // Whoever was the last in there has only to say so.
+            draining.service.wait_until_drained();
+        }
+        is_over
+    }) {}
+}
+
+/// Whether a service lets everybody listen to a group.
+///
+/// May sleep.
+#[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
+pub(crate) fn is_open(group: u32) -> bool {
+    let _registry = REGISTRY.lock();
+    // SAFETY: The lock is held. What a registered service opens lies in its module, which is there.
+    unsafe { TABLE.iter() }.any(|service| service.opens(group))
+}
+
+/// Unregisters whatever `module` left registered, and waits for what nobody else waits for. Returns
+/// whether there was something.
 ///
 /// May sleep, see [`unregister`].
 pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
+    let is_its = |service: &Arc<Service>| service.code().iter().any(|&at| text::is_in(module, at));
     let left_behind = || {
         let _registry = REGISTRY.lock();
         // SAFETY: The lock is held.
-        let service = unsafe { TABLE.iter() }
-            .find(|service| service.code().iter().any(|&at| text::is_in(module, at)))?;
+        let service = unsafe { TABLE.iter() }.find(|service| is_its(service))?;
         Some(service.clone())
+    };
+    let left_running = || {
+        let registry = REGISTRY.lock();
+        let mut draining = registry.draining.iter();
+        let found = draining.find(|draining| is_its(&draining.service))?;
+        Some(found.service.clone())
     };
     let mut any = false;
     while let Some(service) = left_behind() {
+        let how = match service.is_of_c() {
+            true => "cn_del_callback() was never called",
+            false => "its Registration was never dropped",
+        };
         pr_warn!(
-            "{} goes and left {} registered: its Registration was never dropped\n",
+            "{} goes and left {} registered: {how}\n",
             service.name(),
             service.id()
         );
         unregister(&service);
+        any = true;
+    }
+    while let Some(service) = left_running() {
+        wait_for(&service);
         any = true;
     }
     any
@@ -200,7 +306,7 @@ pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
 
 /// What there is.
 pub(crate) struct List {
-    /// The services that are registered, each with what it counted.
+    /// The services that are registered, in the order in which they were, each with what it counted.
     pub(crate) registered: KVec<(Arc<Service>, Snapshot)>,
     /// What all others counted, ever.
     pub(crate) others: Snapshot,
@@ -227,9 +333,11 @@ pub(crate) fn list() -> Result<List> {
         let counted = (service.clone(), service.snapshot());
         list.registered.push(counted, GFP_KERNEL)?;
     }
-    for (service, received) in &registry.draining {
-        list.others += service.snapshot_with(*received);
-        list.others_running += service.running();
+    list.registered
+        .sort_unstable_by_key(|(service, _)| service.serial());
+    for draining in &registry.draining {
+        list.others += draining.service.snapshot_with(draining.received);
+        list.others_running += draining.service.running();
     }
     Ok(list)
 }

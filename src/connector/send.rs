@@ -34,6 +34,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    cores,
     socket::SocketId,
     CbId,
     Group,
@@ -304,8 +305,8 @@ where
         // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.
         // `call_filter::<F>` takes a pointer to an `F`, which is not used otherwise meanwhile.
         SendError::check(unsafe {
-            bindings::cn_netlink_send_mult(
-                raw.as_ptr(),
+            cores::send_mult(
+                raw,
                 header.len,
                 0,
                 group.number(),
@@ -378,7 +379,7 @@ unsafe fn send_mult(
 ) -> Result<(), SendError> {
     // SAFETY: By this function's contract; the core copies what it sends.
     SendError::check(unsafe {
-        bindings::cn_netlink_send_mult(raw.as_ptr(), len, portid, group, gfp, None, ptr::null_mut())
+        cores::send_mult(raw, len, portid, group, gfp, None, ptr::null_mut())
     })
 }
 

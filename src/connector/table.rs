@@ -113,6 +113,22 @@ impl Table {
         }
     }
 
+    /// Whether there is a service with this id just now. Does not sleep.
+    #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
+    pub(crate) fn contains(&self, id: CbId) -> bool {
+        let key = Key::from(id);
+        let _guard = rcu::read_lock();
+        let mut next = dereference(self.bucket(key));
+        // SAFETY: As in `enter`.
+        while let Some(node) = unsafe { next.as_ref() } {
+            if node.key == key {
+                return true;
+            }
+            next = dereference(&node.next);
+        }
+        false
+    }
+
     /// Whether there is a service with this id.
     ///
     /// # Safety
