@@ -76,7 +76,7 @@ bench_size() {
 
 bench_sizes() {
 	local ko name
-	for ko in "$build"/modules/{rust_connector,cn_*}.ko "$build/bench/guest/rust_bench.ko"; do
+	for ko in "$build"/modules/{rust_connector,cn,cn_*}.ko "$build/bench/guest/rust_bench.ko"; do
 		name=$(basename "$ko" .ko)
 		bench_size "$ko" rust "$name"
 		case $name in

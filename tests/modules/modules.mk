@@ -21,6 +21,12 @@ connector-users += \
 obj-m += ct_peer.o
 ct_peer-y := tests/modules/ct_peer.o
 
+# What crashes the kernel's own core.
+ifneq ($(CONFIG_CONNECTOR),y)
+obj-m += ct_callback.o
+ct_callback-y := tests/modules/ct_callback.o
+endif
+
 # Not a user of the crate: it stays while rust_connector goes.
 obj-m += ct_crowd.o
 ct_crowd-y := tests/modules/ct_crowd.o

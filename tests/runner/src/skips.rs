@@ -18,7 +18,7 @@ const TABLE: &str = "tests/skips.tsv";
 /// What tests run on.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
-    /// The kernel's options that are y.
+    /// The kernel's options that are y, by their names, and those that are m, as `NAME=m`.
     options: BTreeSet<String>,
     cpus: u32,
 }
@@ -26,7 +26,12 @@ pub struct Given {
 impl Given {
     /// A kernel's configuration, as its `.config` has it, and how many CPUs it gets.
     pub fn new(config: &str, cpus: u32) -> Self {
-        let set = |line: &str| Some(line.strip_prefix("CONFIG_")?.strip_suffix("=y")?.to_owned());
+        let set = |line: &str| {
+            let option = line.strip_prefix("CONFIG_")?;
+            let built_in = option.strip_suffix("=y");
+            let name = built_in.or(Some(option).filter(|option| option.ends_with("=m")))?;
+            Some(name.to_owned())
+        };
         Self {
             options: config.lines().filter_map(set).collect(),
             cpus,
@@ -54,8 +59,9 @@ impl Need {
         }
         let letter = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         ensure!(
-            !word.starts_with("CONFIG_") && word.chars().all(letter),
-            "{word} is no option: expected KPROBES, for example, or CPUS>=2"
+            !word.starts_with("CONFIG_")
+                && word.strip_suffix("=m").unwrap_or(word).chars().all(letter),
+            "{word} is no option: expected KPROBES, for example, or CONNECTOR=m, or CPUS>=2"
         );
         Ok(Self::Option(word.to_owned()))
     }

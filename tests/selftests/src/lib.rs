@@ -41,7 +41,7 @@ pub use self::{
     client::{Client, Datagram, Received, datagram},
     kcov::Kcov,
     klog::{KernelLog, quiet},
-    module::{Module, Unloading, unload_in_background},
+    module::{Module, Unloading, core_is_ours, unload_in_background},
     objects::Objects,
     setting::Setting,
     stats::Stats,

@@ -27,7 +27,7 @@ use crate::program::beside;
 #[derive(Debug)]
 #[must_use]
 pub struct Module {
-    name: &'static str,
+    name: String,
 }
 
 impl Module {
@@ -46,12 +46,15 @@ impl Module {
 
     /// [`Self::load`] for a module that the kernel may refuse.
     pub fn try_load(name: &'static str, parameters: &str) -> Result<Result<Self, Errno>> {
-        let path = file_of(name);
+        let name = as_it_is_here(name);
+        let path = file_of(&name);
         let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
         let parameters = CString::new(parameters)?;
         let loaded = finit_module(&file, &parameters, ModuleInitFlags::empty());
-        let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
-        Ok(loaded.map(|()| Self { name }))
+        let name = name.rsplit_once('/').map_or(&*name, |(_, name)| name);
+        Ok(loaded.map(|()| Self {
+            name: name.to_owned(),
+        }))
     }
 
     /// Loads `rust_connector` and a module on top of it, which come in this order: bound by one
@@ -63,7 +66,7 @@ impl Module {
 
     /// Unloads the module as `rmmod` does, and returns when it is gone.
     pub fn unload(self) -> Result<()> {
-        let name = self.name;
+        let name = self.name.clone();
         self.try_unload()
             .map_err(|(_, errno)| errno)
             .with_context(|| format!("rmmod {name}"))
@@ -71,13 +74,28 @@ impl Module {
 
     /// [`Self::unload`] for a module that may be in use.
     pub fn try_unload(self) -> Result<(), (Self, Errno)> {
-        match delete(self.name) {
+        match delete(&self.name) {
             Ok(()) => {
                 std::mem::forget(self);
                 Ok(())
             }
             Err(errno) => Err((self, errno)),
         }
+    }
+}
+
+/// Whether the connector itself is ours, `cn.ko`, and not the kernel's, with `rust_connector.ko` on it.
+pub fn core_is_ours() -> bool {
+    file_of(CN).exists()
+}
+
+const CN: &str = "cn";
+
+/// The connector's module has another name where it is the core itself.
+fn as_it_is_here(name: &str) -> String {
+    match name.strip_suffix("rust_connector") {
+        Some(folder) if core_is_ours() => format!("{folder}{CN}"),
+        _ => name.to_owned(),
     }
 }
 
@@ -93,7 +111,7 @@ fn delete(name: &str) -> Result<(), Errno> {
 
 impl Drop for Module {
     fn drop(&mut self) {
-        if let Err(errno) = delete(self.name) {
+        if let Err(errno) = delete(&self.name) {
             println!("# rmmod {}: {errno}", self.name);
         }
     }
