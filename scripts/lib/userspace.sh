@@ -100,4 +100,7 @@ complete_selftests() {
 	[[ ! ${standalone:-} ]] || cp -p "$standalone" "$build/selftests/modules/"
 	[[ ! ${builds:-} ]] || cp -rp "$builds" "$build/selftests/modules/builds"
 	cp -al "$build/bin" "$build/selftests/bin"
+	# The kernel's own program for its own sample, for a VM that has no libc.
+	[[ ${CORE:-} != rust ]] ||
+		gcc -O2 -static -I "$kdir/usr/include" -o "$build/selftests/bin/ucon-of-kernel" "$ksrc/samples/connector/ucon.c"
 }

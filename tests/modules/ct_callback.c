@@ -4,7 +4,8 @@
  *
  * It registers idx:val while it is loaded, and answers each message with ack + 1 and no data. What the
  * first byte of the data says, it does before that: 's' sleeps for 300 ms; 'd' unregisters the id of the
- * callback itself and sleeps; 'r' unregisters it and registers it again. With leave=1 it goes without
+ * callback itself and sleeps; 'r' unregisters it and registers it again. 'b' sends the answer to all who
+ * listen to the id's own group. With leave=1 it goes without
  * unregistering anything.
  */
 
@@ -28,6 +29,7 @@ static void ct_callback(struct cn_msg *msg, struct netlink_skb_parms *nsp)
 {
 	struct cb_id id = msg->id;
 	struct cn_msg reply = { .id = id, .seq = msg->seq, .ack = msg->ack + 1 };
+	bool everybody = false;
 
 	switch (msg->len ? msg->data[0] : 0) {
 	case 's':
@@ -41,8 +43,11 @@ static void ct_callback(struct cn_msg *msg, struct netlink_skb_parms *nsp)
 		cn_del_callback(&id);
 		reply.flags = -cn_add_callback(&id, "ct_callback", ct_callback);
 		break;
+	case 'b':
+		everybody = true;
+		break;
 	}
-	cn_netlink_send(&reply, nsp->portid, 0, GFP_KERNEL);
+	cn_netlink_send(&reply, everybody ? 0 : nsp->portid, 0, GFP_KERNEL);
 }
 
 static int __init ct_callback_init(void)

@@ -10,6 +10,7 @@ connector-users += \
 	ct_leak:tests/modules/ct_leak \
 	ct_leak_static:tests/modules/ct_leak_static \
 	ct_mischief:tests/modules/ct_mischief \
+	ct_open:tests/modules/ct_open \
 	ct_puppet:tests/modules/ct_puppet \
 	ct_remains:tests/modules/ct_remains \
 	ct_reply:tests/modules/ct_reply \

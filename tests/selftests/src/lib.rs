@@ -22,6 +22,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::gettid;
 
+pub mod ack;
 mod client;
 pub mod faults;
 mod kcov;

@@ -32,12 +32,12 @@ pub struct Module {
 
 impl Module {
     /// Loads a module: `insmod modules/NAME.ko PARAMETERS`. The name may begin with a folder.
-    pub fn load(name: &'static str, parameters: &str) -> Result<Self> {
+    pub fn load(name: &str, parameters: &str) -> Result<Self> {
         Self::try_load(name, parameters)?.with_context(|| format!("insmod {name}.ko {parameters}"))
     }
 
     /// [`Self::load`] for a module that not every kernel has.
-    pub fn load_if_there_is(name: &'static str, parameters: &str) -> Result<Option<Self>> {
+    pub fn load_if_there_is(name: &str, parameters: &str) -> Result<Option<Self>> {
         match file_of(name).exists() {
             true => Self::load(name, parameters).map(Some),
             false => Ok(None),
@@ -45,21 +45,23 @@ impl Module {
     }
 
     /// [`Self::load`] for a module that the kernel may refuse.
-    pub fn try_load(name: &'static str, parameters: &str) -> Result<Result<Self, Errno>> {
+    pub fn try_load(name: &str, parameters: &str) -> Result<Result<Self, Errno>> {
         let name = as_it_is_here(name);
         let path = file_of(&name);
         let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
         let parameters = CString::new(parameters)?;
         let loaded = finit_module(&file, &parameters, ModuleInitFlags::empty());
-        let name = name.rsplit_once('/').map_or(&*name, |(_, name)| name);
+        let name = name.trim_end_matches(".ko");
+        let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
         Ok(loaded.map(|()| Self {
-            name: name.to_owned(),
+            // As the kernel calls it.
+            name: name.replace('-', "_"),
         }))
     }
 
     /// Loads `rust_connector` and a module on top of it, which come in this order: bound by one
     /// `let`, the second one is unloaded first.
-    pub fn load_with_connector(name: &'static str, parameters: &str) -> Result<(Self, Self)> {
+    pub fn load_with_connector(name: &str, parameters: &str) -> Result<(Self, Self)> {
         let connector = Self::load("rust_connector", "")?;
         Ok((connector, Self::load(name, parameters)?))
     }
@@ -101,7 +103,7 @@ fn as_it_is_here(name: &str) -> String {
 
 fn file_of(name: &str) -> PathBuf {
     let folder = env::var_os("MODULES").map_or_else(|| beside("modules"), PathBuf::from);
-    folder.join(format!("{name}.ko"))
+    folder.join(format!("{}.ko", name.trim_end_matches(".ko")))
 }
 
 fn delete(name: &str) -> Result<(), Errno> {
