@@ -112,8 +112,8 @@ impl Service {
             None => {}
         }
         let result = match control.group {
-            Some(group) => self.requests.add(&control, group, sender.portid()),
-            None => self.requests.remove(&control, sender.portid()),
+            Some(group) => self.requests.add(&control, group, sender.socket()),
+            None => self.requests.remove(&control, sender.socket()),
         };
         if self.requests.is_empty() {
             *watch = None;
@@ -137,13 +137,13 @@ impl Handler for Service {
         self.requests.show(f)
     }
 
-    fn closed(&self, portid: u32) {
+    fn closed(&self, _portid: u32) {
         // Most sockets hold nothing, and need not wait for a request that is being carried out.
-        if !self.requests.are_held_by(portid) {
+        if !self.requests.are_held_by_closed() {
             return;
         }
         let mut watch = self.watch.lock();
-        self.requests.remove_all_of(portid);
+        self.requests.remove_all_of_closed();
         if self.requests.is_empty() {
             *watch = None;
         }

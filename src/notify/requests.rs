@@ -13,12 +13,14 @@ use connector::{
     Destination,
     Group,
     OutMessage,
-    SendError, //
+    SendError,
+    Socket, //
 };
 use kernel::{
     fmt, new_mutex,
     prelude::*,
     sync::{
+        aref::ARef,
         atomic::{
             Atomic,
             Relaxed, //
@@ -43,9 +45,9 @@ struct Request {
     group: Group,
     /// The sequence number of its next notification.
     seq: u32,
-    /// The ports of the open sockets that asked for it. It is there until all of them took it back
-    /// or were closed.
-    holders: KVec<u32>,
+    /// The open sockets that asked for it. It is there until all of them took it back or were
+    /// closed.
+    holders: KVec<ARef<Socket>>,
 }
 
 impl Request {
@@ -79,24 +81,24 @@ impl Request {
             && self.val.iter().any(|range| range.contains(id.val))
     }
 
-    fn add_holder(&mut self, portid: u32) -> Result {
-        if self.holders.contains(&portid) {
+    fn add_holder(&mut self, socket: &Socket) -> Result {
+        if self.is_held_by(socket) {
             return Ok(());
         }
         if self.holders.len() == MAX_HOLDERS {
             return Err(ENOSPC);
         }
-        Ok(self.holders.push(portid, GFP_KERNEL)?)
+        Ok(self.holders.push(socket.into(), GFP_KERNEL)?)
     }
 
-    fn is_held_by(&self, portid: u32) -> bool {
-        self.holders.contains(&portid)
+    fn is_held_by(&self, socket: &Socket) -> bool {
+        self.holders.iter().any(|holder| **holder == *socket)
     }
 
-    /// Takes the request back for a port, whether that holds it or not. Returns whether somebody
-    /// holds it still.
-    fn take_back(&mut self, portid: u32) -> bool {
-        self.holders.retain(|holder| *holder != portid);
+    /// Takes the request back for the holders of which this is true. Returns whether somebody holds
+    /// it still.
+    fn take_back(&mut self, is_one: impl Fn(&Socket) -> bool) -> bool {
+        self.holders.retain(|holder| !is_one(holder));
         !self.holders.is_empty()
     }
 
@@ -147,46 +149,47 @@ impl Requests {
         })
     }
 
-    /// Stores a request, which `portid` then holds. One with the same ranges and group is the same.
-    pub(crate) fn add(&self, control: &Control<'_>, group: Group, portid: u32) -> Result {
+    /// Stores a request, which `socket` then holds. One with the same ranges and group is the same.
+    pub(crate) fn add(&self, control: &Control<'_>, group: Group, socket: &Socket) -> Result {
         let mut list = self.list.lock();
         let same =
             |request: &&mut Request| request.group == group && request.has_ranges_of(control);
         if let Some(request) = list.iter_mut().find(same) {
-            return request.add_holder(portid);
+            return request.add_holder(socket);
         }
         if list.len() == MAX_REQUESTS {
             return Err(ENOSPC);
         }
         let mut request = Request::new(control, group)?;
-        request.add_holder(portid)?;
+        request.add_holder(socket)?;
         Ok(list.push(request, GFP_KERNEL)?)
     }
 
-    /// Takes back the requests with these ranges that `portid` holds, whatever their group.
-    pub(crate) fn remove(&self, control: &Control<'_>, portid: u32) -> Result {
+    /// Takes back the requests with these ranges that `socket` holds, whatever their group.
+    pub(crate) fn remove(&self, control: &Control<'_>, socket: &Socket) -> Result {
         let mut found = false;
         self.list.lock().retain(|request| {
-            if !request.is_held_by(portid) || !request.has_ranges_of(control) {
+            if !request.is_held_by(socket) || !request.has_ranges_of(control) {
                 return true;
             }
             found = true;
-            request.take_back(portid)
+            request.take_back(|holder| holder == socket)
         });
         found.then_some(()).ok_or(ENOENT)
     }
 
-    /// Whether `portid` holds a request.
-    pub(crate) fn are_held_by(&self, portid: u32) -> bool {
-        self.list
-            .lock()
-            .iter()
-            .any(|request| request.is_held_by(portid))
+    /// Whether a socket that is closed holds a request.
+    pub(crate) fn are_held_by_closed(&self) -> bool {
+        let list = self.list.lock();
+        let mut holders = list.iter().flat_map(|request| request.holders.iter());
+        holders.any(|holder| holder.is_closed())
     }
 
-    /// Takes back all requests that `portid` holds.
-    pub(crate) fn remove_all_of(&self, portid: u32) {
-        self.list.lock().retain(|request| request.take_back(portid));
+    /// Takes back all requests that closed sockets hold.
+    pub(crate) fn remove_all_of_closed(&self) {
+        self.list
+            .lock()
+            .retain(|request| request.take_back(Socket::is_closed));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
