@@ -104,8 +104,10 @@ impl Service {
             Some(watch) => watch.flush(),
             None if control.group.is_some() => {
                 let new = Watch::new(self.requests.clone())?;
-                if changes::CAN_SEE_C_MODULES && !new.sees_c_modules() {
-                    self.requests.cannot_see_c_modules();
+                match new.sees_c_modules() {
+                    true => self.requests.can_see_c_modules(),
+                    false if changes::CAN_SEE_C_MODULES => self.requests.cannot_see_c_modules(),
+                    false => {}
                 }
                 *watch = Some(new);
             }

@@ -127,6 +127,8 @@ pub(crate) struct Requests {
     lost: Atomic<u64>,
     /// How often the ids of C modules ceased to be seen.
     unseen: Atomic<u64>,
+    /// Whether the log has that they are not seen.
+    said_unseen: Atomic<bool>,
     /// Whether the service's own id is gone.
     is_gone: Atomic<bool>,
 }
@@ -145,6 +147,7 @@ impl Requests {
             unheard: Atomic::new(0),
             lost: Atomic::new(0),
             unseen: Atomic::new(0),
+            said_unseen: Atomic::new(false),
             is_gone: Atomic::new(false),
         })
     }
@@ -215,6 +218,7 @@ impl Requests {
             unheard,
             lost,
             unseen,
+            said_unseen: _,
             is_gone: _,
         } = self;
         f.write_fmt(fmt!(
@@ -232,7 +236,8 @@ impl Requests {
     /// Has a request announce that `id` has changed, and counts whether anybody heard.
     fn announce(&self, request: &mut Request, id: CbId, change: Change) {
         let counter = match request.announce(id, change) {
-            Ok(()) => &self.announced,
+            // Who had no room, and wants senders to know, is told by its own socket as well.
+            Ok(()) | Err(SendError::Overrun) => &self.announced,
             // Nobody has joined the group, or nobody in it has room.
             Err(_) => &self.unheard,
         };
@@ -255,11 +260,19 @@ impl Requests {
         }
     }
 
+    /// Notes that the ids of C modules are seen, be it from the beginning.
+    pub(crate) fn can_see_c_modules(&self) {
+        self.said_unseen.store(false, Relaxed);
+    }
+
     /// Notes that the ids of C modules are not seen, be it from the beginning.
     pub(crate) fn cannot_see_c_modules(&self) {
-        pr_warn!(
-            "ids of C modules are not seen: see /sys/kernel/debug/kprobes/enabled, which may be 0\n"
-        );
+        // Each request that is the first finds it anew; the log has it once.
+        if !self.said_unseen.xchg(true, Relaxed) {
+            pr_warn!(
+                "ids of C modules are not seen: see /sys/kernel/debug/kprobes/enabled, which may be 0\n"
+            );
+        }
         self.unseen.add(1, Relaxed);
     }
 }
@@ -285,6 +298,7 @@ impl Observer for Requests {
 
     fn sees_c_modules(&self, seen: bool) {
         if seen {
+            self.can_see_c_modules();
             pr_info!("ids of C modules are seen again\n");
         } else {
             self.cannot_see_c_modules();
