@@ -44,7 +44,6 @@ global_lock! {
     /// change as one, and changes are noted in their order. No message waits for it, and no code
     /// of others runs under it.
     unsafe(uninit) static REGISTRY: Mutex<Registry> = Registry {
-        serial: 0,
         registered: 0,
         draining: KVec::new(),
         counted: Snapshot::ZERO,
@@ -57,26 +56,17 @@ global_lock! {
 ///
 /// `draining` has room for `registered` more.
 struct Registry {
-    /// How many services were to be registered, ever.
-    serial: u64,
     /// How many services are in the table.
     registered: usize,
-    /// The services that were withdrawn, and whose handlers may run yet.
-    draining: KVec<Draining>,
+    /// The services that were withdrawn, and whose handlers may run yet; with how many messages
+    /// each has received.
+    draining: KVec<(Arc<Service>, u64)>,
     /// What those counted that are neither.
     counted: Snapshot,
 }
 
-/// A service that was withdrawn.
-struct Draining {
-    service: Arc<Service>,
-    /// How many messages it has received.
-    received: u64,
-    /// Whether nobody waits for it: [`ABANDONED`] counts it.
-    is_abandoned: bool,
-}
-
-/// How many services were unregistered by their own handlers, which cannot wait for themselves.
+/// How many of those nobody waits for: they were unregistered by their own handlers, which cannot
+/// wait for themselves.
 static ABANDONED: Atomic<usize> = Atomic::new(0);
 
 /// Frees the registry's memory when dropped: nobody drops what is static.
@@ -113,10 +103,7 @@ pub(crate) unsafe fn init() {
 pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc<Service>> {
     let service = Arc::pin_init(Service::new(id, name, handler), GFP_KERNEL)?;
     let mut registry = REGISTRY.lock();
-    registry.serial += 1;
-    service.set_serial(registry.serial);
-    // SAFETY: The lock is held.
-    if unsafe { TABLE.has(id) } {
+    if TABLE.contains(id) {
         return Err(EINVAL);
     }
     let room = registry.registered + 1;
@@ -165,11 +152,7 @@ fn withdraw(service: &Arc<Service>, registry: &mut Registry) -> bool {
     // SAFETY: The lock is held.
     let removed = unsafe { TABLE.remove(service) };
     if removed {
-        let draining = Draining {
-            service: service.clone(),
-            received: service.close(),
-            is_abandoned: false,
-        };
+        let draining = (service.clone(), service.close());
         // By the invariants there is room. INVARIANT: As much as is taken.
         let _ = registry.draining.push_within_capacity(draining);
         registry.registered -= 1;
@@ -183,18 +166,20 @@ fn wait_for(service: &Arc<Service>) {
     service.wait_until_drained();
     let mut registry = REGISTRY.lock();
     // Several tasks may have waited for it.
-    registry.forget(|draining| Arc::ptr_eq(&draining.service, service));
+    registry.forget(|draining| Arc::ptr_eq(draining, service));
 }
 
 impl Registry {
     /// Lets the first service go that was drained and is `meant`. Returns whether there was one.
-    fn forget(&mut self, meant: impl FnMut(&Draining) -> bool) -> bool {
-        let at = self.draining.iter().position(meant);
-        let Some(Ok(drained)) = at.map(|at| self.draining.remove(at)) else {
+    fn forget(&mut self, mut meant: impl FnMut(&Arc<Service>) -> bool) -> bool {
+        let at = self.draining.iter().position(|(service, _)| meant(service));
+        let Some(Ok((drained, received))) = at.map(|at| self.draining.remove(at)) else {
             return false;
         };
-        self.counted += drained.service.snapshot_with(drained.received);
-        ABANDONED.add(usize::from(drained.is_abandoned).wrapping_neg(), Relaxed);
+        self.counted += drained.snapshot_with(received);
+        if drained.is_abandoned() {
+            ABANDONED.sub(1, Relaxed);
+        }
         true
     }
 }
@@ -222,10 +207,8 @@ pub(crate) fn unregister_of_c(id: CbId, is_inside: impl FnOnce(&Service) -> bool
     if withdraw(&service, &mut registry) {
         changes::note(service.id(), Change::Unregistered);
         cores::del(service.id());
-        if let Some(draining) = registry.draining.last_mut() {
-            draining.is_abandoned = true;
-            ABANDONED.add(1, Relaxed);
-        }
+        service.abandon();
+        ABANDONED.add(1, Relaxed);
     }
 }
 
@@ -246,10 +229,10 @@ pub(crate) fn reap() {
 fn reap_abandoned() {
     let mut registry = REGISTRY.lock();
     while registry.forget(|draining| {
-        let is_over = draining.is_abandoned && draining.service.is_drained();
+        let is_over = draining.is_abandoned() && draining.is_drained();
         if is_over {
             // Whoever was the last in there has only to say so.
-            draining.service.wait_until_drained();
+            draining.wait_until_drained();
         }
         is_over
     }) {}
@@ -270,7 +253,7 @@ pub(crate) fn is_open(group: u32) -> bool {
 ///
 /// May sleep, see [`unregister`].
 pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
-    let is_its = |service: &Arc<Service>| service.code().iter().any(|&at| text::is_in(module, at));
+    let is_its = |service: &Service| service.code().any(|at| text::is_in(module, at));
     let left_behind = || {
         let _registry = REGISTRY.lock();
         // SAFETY: The lock is held.
@@ -280,8 +263,8 @@ pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
     let left_running = || {
         let registry = REGISTRY.lock();
         let mut draining = registry.draining.iter();
-        let found = draining.find(|draining| is_its(&draining.service))?;
-        Some(found.service.clone())
+        let (found, _) = draining.find(|(service, _)| is_its(service))?;
+        Some(found.clone())
     };
     let mut any = false;
     while let Some(service) = left_behind() {
@@ -306,8 +289,9 @@ pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
 
 /// What there is.
 pub(crate) struct List {
-    /// The services that are registered, in the order in which they were, each with what it counted.
-    pub(crate) registered: KVec<(Arc<Service>, Snapshot)>,
+    /// The services that are registered, in the order in which they were, each with what it counted
+    /// and how many of its handlers run.
+    pub(crate) registered: KVec<(Arc<Service>, Snapshot, i64)>,
     /// What all others counted, ever.
     pub(crate) others: Snapshot,
     /// How many handlers of those run yet.
@@ -330,14 +314,13 @@ pub(crate) fn list() -> Result<List> {
     };
     // SAFETY: The lock is held.
     for service in unsafe { TABLE.iter() } {
-        let counted = (service.clone(), service.snapshot());
-        list.registered.push(counted, GFP_KERNEL)?;
+        // All under the lock: a service that is being closed says something else.
+        let listed = (service.clone(), service.snapshot(), service.running());
+        list.registered.push(listed, GFP_KERNEL)?;
     }
-    list.registered
-        .sort_unstable_by_key(|(service, _)| service.serial());
-    for draining in &registry.draining {
-        list.others += draining.service.snapshot_with(draining.received);
-        list.others_running += draining.service.running();
+    for (service, received) in &registry.draining {
+        list.others += service.snapshot_with(*received);
+        list.others_running += service.running();
     }
     Ok(list)
 }

@@ -35,7 +35,7 @@ use kernel::{
 use crate::{
     bindings,
     cores,
-    socket::SocketId,
+    socket::Socket,
     CbId,
     Group,
     Header,
@@ -183,6 +183,10 @@ impl Default for Batch {
 }
 
 /// A socket that would get a broadcast, as [`send_filtered`] shows it to its filter.
+///
+/// # Invariants
+///
+/// The socket has a reference during `'a`.
 pub struct Listener<'a> {
     socket: NonNull<bindings::sock>,
     _socket: PhantomData<&'a bindings::sock>,
@@ -190,8 +194,9 @@ pub struct Listener<'a> {
 
 impl Listener<'_> {
     /// The socket, to compare it with that of a [`Sender`](crate::Sender) who asked for something.
-    pub fn socket(&self) -> SocketId {
-        SocketId::new(self.socket.as_ptr())
+    pub fn socket(&self) -> &Socket {
+        // SAFETY: By the type's invariants.
+        unsafe { Socket::from_raw(self.socket) }
     }
 }
 
@@ -279,14 +284,14 @@ pub fn send_multi(batch: &Batch, to: Destination, flags: Flags) -> Result<(), Se
 /// # Examples
 ///
 /// ```
-/// use connector::{Group, OutMessage, SendError, SocketId};
+/// use connector::{Group, OutMessage, SendError, Socket};
 /// use kernel::prelude::*;
 ///
 /// /// Sends to everyone in the group but `who`, a [`Sender::socket`](connector::Sender::socket).
 /// fn tell_others(
 ///     message: &OutMessage<'_>,
 ///     group: Group,
-///     who: SocketId,
+///     who: &Socket,
 /// ) -> Result<(), SendError> {
 ///     connector::send_filtered(message, group, GFP_KERNEL, |listener| listener.socket() != who)
 /// }
@@ -337,6 +342,7 @@ where
     };
     // SAFETY: By this function's contract.
     let filter = unsafe { &mut *filter.cast::<F>() };
+    // INVARIANT: By this function's contract.
     let passes = filter(&Listener {
         socket,
         _socket: PhantomData,

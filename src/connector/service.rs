@@ -94,8 +94,8 @@ pub(crate) struct Service {
     id: CbId,
     name: Name,
     handler: RawHandler,
-    /// Which of all services it is, in their order.
-    serial: Atomic<u64>,
+    /// Whether it was unregistered by a handler of its own, so that nobody waits for it.
+    is_abandoned: Atomic<bool>,
     dropped: Dropped,
     // Not called `slot`, which means something in `pin_init!`.
     #[pin]
@@ -114,7 +114,7 @@ impl Service {
             id,
             name,
             handler,
-            serial: Atomic::new(0),
+            is_abandoned: Atomic::new(false),
             dropped: Dropped::new(),
             usage <- Slot::new(),
         })
@@ -130,11 +130,23 @@ impl Service {
     }
 
     /// The addresses of the code that is called.
-    pub(crate) fn code(&self) -> [usize; 2] {
-        match self.handler.c_callback {
-            Some(callback) => [callback; 2],
-            None => [self.handler.handle as usize, self.handler.show as usize],
-        }
+    pub(crate) fn code(&self) -> impl Iterator<Item = usize> {
+        let RawHandler {
+            data: _,
+            handle,
+            show,
+            closed,
+            open_groups: _,
+            c_callback,
+        } = self.handler;
+        let of_rust = || {
+            let closed = closed.map(|closed| closed as usize);
+            [Some(handle as usize), Some(show as usize), closed]
+        };
+        c_callback
+            .map_or_else(of_rust, |callback| [Some(callback), None, None])
+            .into_iter()
+            .flatten()
     }
 
     /// Whether this is a callback of C.
@@ -148,14 +160,14 @@ impl Service {
         open.iter().any(|open| open.number() == group)
     }
 
-    /// Which of all services it is, in the order in which they came.
-    pub(crate) fn serial(&self) -> u64 {
-        self.serial.load(Relaxed)
+    /// Whether nobody waits for the service, which is closed.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.is_abandoned.load(Relaxed)
     }
 
-    /// To be called before anybody finds the service.
-    pub(crate) fn set_serial(&self, serial: u64) {
-        self.serial.store(serial, Relaxed);
+    /// Says so.
+    pub(crate) fn abandon(&self) {
+        self.is_abandoned.store(true, Relaxed);
     }
 
     /// Whether the service wants to be told of closed sockets.
@@ -163,7 +175,7 @@ impl Service {
         self.handler.closed.is_some()
     }
 
-    /// How many messages are being handled.
+    /// How many messages are being handled, unless the service is being closed.
     pub(crate) fn running(&self) -> i64 {
         self.usage.running()
     }

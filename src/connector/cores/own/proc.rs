@@ -63,7 +63,7 @@ unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int
     // SAFETY: By this function's contract.
     let file = unsafe { SeqFile::from_raw(seq) };
     seq_print!(file, "{:<15} {}\n", "Name", "ID");
-    for (service, _) in &list.registered {
+    for (service, ..) in &list.registered {
         let name: &[u8] = service.name();
         // As it is, whatever bytes those are.
         //

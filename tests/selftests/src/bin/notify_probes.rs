@@ -222,6 +222,12 @@ fn missed() -> Result<()> {
         let lost = NotifyStats::read()?.lost;
         ensure!(lost > round, "{lost} are counted as lost");
     }
+    // Nobody is there to hear of the last ones, but they are counted.
+    let before = NotifyStats::read()?.lost;
+    peer("miss", &PEER.to_string())?;
+    expect_done(&setup.client, &Ids::every(), 0)?;
+    let lost = NotifyStats::read()?.lost;
+    ensure!(lost > before, "{lost} are counted as lost, as before");
     Ok(())
 }
 
