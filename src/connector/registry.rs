@@ -178,7 +178,7 @@ impl Registry {
         };
         self.counted += drained.snapshot_with(received);
         if drained.is_abandoned() {
-            ABANDONED.sub(1, Relaxed);
+            ABANDONED.add(1_usize.wrapping_neg(), Relaxed);
         }
         true
     }

@@ -288,8 +288,11 @@ mod tests {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let skips = Skips::read(&tests.join("skips.tsv"), Given::default()).expect("the table");
         for suite in skips.suites() {
-            let source = tests.join(format!("selftests/src/bin/{suite}.rs"));
-            assert!(source.exists(), "{suite}");
+            let source = match suite.ends_with(".sh") {
+                true => format!("selftests/{suite}"),
+                false => format!("selftests/src/bin/{suite}.rs"),
+            };
+            assert!(tests.join(source).exists(), "{suite}");
         }
     }
 }

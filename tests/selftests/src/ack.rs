@@ -39,7 +39,11 @@ impl Ack {
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let header = NlHeader::parse(bytes).context("less than a netlink header")?;
         ensure!(header.kind == NLMSG_ERROR, "no acknowledgement: {header:?}");
-        ensure!(header.len as usize == bytes.len(), "{header:?} in {} bytes", bytes.len());
+        ensure!(
+            header.len as usize == bytes.len(),
+            "{header:?} in {} bytes",
+            bytes.len()
+        );
         let (error, rest) = bytes[NlHeader::SIZE..]
             .split_first_chunk()
             .context("no error number")?;
@@ -88,10 +92,14 @@ impl Ack {
 }
 
 fn text(attributes: &[u8]) -> Result<String> {
-    let (head, rest) = attributes.split_first_chunk::<4>().context("no attribute")?;
+    let (head, rest) = attributes
+        .split_first_chunk::<4>()
+        .context("no attribute")?;
     let len = usize::from(u16::from_ne_bytes([head[0], head[1]]));
     let kind = u16::from_ne_bytes([head[2], head[3]]);
-    let bytes = rest.get(..len.saturating_sub(4)).context("an attribute ends too late")?;
+    let bytes = rest
+        .get(..len.saturating_sub(4))
+        .context("an attribute ends too late")?;
     match bytes.split_last() {
         Some((0, text)) if kind == NLMSGERR_ATTR_MSG => Ok(String::from_utf8(text.to_vec())?),
         _ => bail!("attribute {kind} of {len} bytes: {bytes:?}"),

@@ -7,8 +7,12 @@ use std::{
     ffi::CString,
     fs::File,
     path::PathBuf,
-    sync::mpsc::{self, Receiver},
+    sync::{
+        LazyLock,
+        mpsc::{self, Receiver},
+    },
     thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -66,6 +70,14 @@ impl Module {
         Ok((connector, Self::load(name, parameters)?))
     }
 
+    /// Loads the connector where there is none without it: there no socket can be opened before.
+    pub fn load_core() -> Result<Option<Self>> {
+        match core_is_ours() {
+            true => Self::load("rust_connector", "").map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// Unloads the module as `rmmod` does, and returns when it is gone.
     pub fn unload(self) -> Result<()> {
         let name = self.name.clone();
@@ -88,7 +100,8 @@ impl Module {
 
 /// Whether the connector itself is ours, `cn.ko`, and not the kernel's, with `rust_connector.ko` on it.
 pub fn core_is_ours() -> bool {
-    file_of(CN).exists()
+    static IS_OURS: LazyLock<bool> = LazyLock::new(|| file_of(CN).exists());
+    *IS_OURS
 }
 
 const CN: &str = "cn";
@@ -113,8 +126,14 @@ fn delete(name: &str) -> Result<(), Errno> {
 
 impl Drop for Module {
     fn drop(&mut self) {
-        if let Err(errno) = delete(&self.name) {
-            println!("# rmmod {}: {errno}", self.name);
+        // A socket keeps our own connector, and whoever has it may be just about to close it.
+        let deadline = Instant::now() + crate::PATIENCE;
+        while let Err(errno) = delete(&self.name) {
+            if errno != Errno::EWOULDBLOCK || self.name != CN || Instant::now() > deadline {
+                println!("# rmmod {}: {errno}", self.name);
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
         }
     }
 }

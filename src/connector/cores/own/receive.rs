@@ -3,7 +3,8 @@
 //! Messages from userspace.
 //!
 //! A datagram may hold several netlink messages, and each is handled. The kernel's own core looks at the
-//! first one only; like it, this one asks neither for a type nor for a flag.
+//! first one only; like it, this one asks neither for a type nor for a flag. What comes behind a message
+//! and is none is left alone, as it always was.
 //!
 //! A message that cannot be handled is dropped. The sender is told why if it has set `NLM_F_ACK`, by an
 //! `NLMSG_ERROR`, and so it is told, by one with the number 0, when a handler has returned. Who has not
@@ -80,6 +81,7 @@ pub(super) unsafe extern "C" fn input(skb: *mut bindings::sk_buff) {
     let (mut at, mut left) = unsafe { ((*skb).data, (*skb).len as usize) };
     // SAFETY: `cb` of an skb that netlink has received is this.
     let parms = unsafe { NonNull::new_unchecked(&raw mut (*skb).cb) }.cast();
+    let mut is_first = true;
     while left >= NlHeader::SIZE {
         // SAFETY: There are that many bytes at least. Netlink aligns what it received, and each message
         // is padded to what the next one needs.
@@ -88,6 +90,9 @@ pub(super) unsafe extern "C" fn input(skb: *mut bindings::sk_buff) {
         // SAFETY: There are `left` bytes at `at`, and the skb is not shared as long as no handler
         // has replied with the last message of it; this is the first time that this one is delivered.
         let result = unsafe { handle(at, len, left, parms) };
+        if matches!(result, Err(Refused::NoMessage)) && !is_first {
+            return;
+        }
         // Read from the copy: a handler may have replied with the message itself.
         if u32::from(header.nlmsg_flags) & bindings::NLM_F_ACK != 0 {
             // SAFETY: As above; and with this flag nobody replies with it.
@@ -100,6 +105,7 @@ pub(super) unsafe extern "C" fn input(skb: *mut bindings::sk_buff) {
         let step = len.next_multiple_of(NLMSG_ALIGNTO).min(left);
         at = at.wrapping_add(step);
         left -= step;
+        is_first = false;
     }
 }
 

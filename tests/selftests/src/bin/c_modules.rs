@@ -20,9 +20,12 @@ use selftests::{
 };
 
 const CALLBACK: CbId = CbId { idx: 50, val: 1 };
-const CN_TEST: CbId = CbId { idx: 14, val: 0x456 };
+const CN_TEST: CbId = CbId {
+    idx: 14,
+    val: 0x456,
+};
 const W1: CbId = CbId { idx: 3, val: 1 };
-const DM_LOG: CbId = CbId { idx: 4, val: 1 };
+const DM_LOG: CbId = CbId { idx: 7, val: 1 };
 const CROWD: u32 = 0x6372;
 
 /// Loads a module of the kernel's own, which `make modules_install` of the kernel installed.
@@ -59,7 +62,7 @@ fn sample() -> Result<()> {
             .with_context(|| name.to_owned())?;
         let heard = wait_for("cn_test's timer sends something", || {
             let text = fs::read_to_string(&out).unwrap_or_default();
-            Ok((text.lines().filter(|line| line.contains("[e.456]")).count() > 1).then_some(()))
+            Ok((text.lines().filter(|line| line.contains("[e.457]")).count() > 1).then_some(()))
         });
         listening.kill()?;
         listening.wait()?;
@@ -67,7 +70,10 @@ fn sample() -> Result<()> {
         heard.with_context(|| name.to_owned())?;
 
         let before = Stats::of(CN_TEST)?.received;
-        let sent = Command::new(beside("bin").join(name)).arg("-s").stdout(Stdio::null()).status()?;
+        let sent = Command::new(beside("bin").join(name))
+            .arg("-s")
+            .stdout(Stdio::null())
+            .status()?;
         ensure!(sent.success(), "{name} -s: {sent}");
         let received = Stats::of(CN_TEST)?.received - before;
         ensure!(received == 10_000, "{name} -s sent {received} messages");
@@ -91,7 +97,10 @@ fn w1() -> Result<()> {
         (reply.header.id, reply.header.seq, reply.header.ack) == (W1, 41, 42),
         "{reply:?}"
     );
-    ensure!(reply.data[0] == W1_LIST_MASTERS && reply.data[1] == 0, "{reply:?}");
+    ensure!(
+        reply.data[0] == W1_LIST_MASTERS && reply.data[1] == 0,
+        "{reply:?}"
+    );
     drop(client);
     w1.unload()
 }
@@ -103,7 +112,7 @@ fn dm_log_userspace() -> Result<()> {
         below.push(load_kernels(&format!("drivers/md/{name}.ko"))?);
     }
     let module = load_kernels("drivers/md/dm-log-userspace.ko")?;
-    ensure!(procfs::registered()?.contains(&"dmlogusr 4:1".to_owned()));
+    ensure!(procfs::registered()?.contains(&"dmlogusr 7:1".to_owned()));
     ensure!(is_handled(DM_LOG)?);
     module.unload()?;
     ensure!(!is_handled(DM_LOG)?);
@@ -118,9 +127,15 @@ fn crowd() -> Result<()> {
     let crowd = Module::load("ct_crowd", "count=1000")?;
     ensure!(procfs::registered()?.len() == 1000);
     for val in 0..1000 {
-        ensure!(is_handled(CbId { idx: CROWD, val })?, "{val} is not handled");
+        ensure!(
+            is_handled(CbId { idx: CROWD, val })?,
+            "{val} is not handled"
+        );
     }
-    ensure!(!is_handled(CbId { idx: CROWD, val: 1000 })?);
+    ensure!(!is_handled(CbId {
+        idx: CROWD,
+        val: 1000
+    })?);
     crowd.unload()?;
     ensure!(procfs::registered()?.is_empty());
     Ok(())
@@ -137,7 +152,10 @@ fn taken_id() -> Result<()> {
     fs::write("/sys/module/ct_peer/parameters/forget", "50:1")?;
     Client::open()?.expect_echo(&Client::header(CALLBACK, 1, 1), b"hello")?;
     fs::write("/sys/module/ct_peer/parameters/forget", "40:1")?;
-    ensure!(!procfs::is_registered(CbId { idx: 40, val: 1 })?, "40:1 is still there");
+    ensure!(
+        !procfs::is_registered(CbId { idx: 40, val: 1 })?,
+        "40:1 is still there"
+    );
     peer.unload()
 }
 
@@ -148,7 +166,9 @@ fn in_callback(data: &'static [u8]) -> Result<std::thread::JoinHandle<Result<u32
         client.send(&Client::header(CALLBACK, 1, 1), data)?;
         Ok(client.recv_now()?.header.ack)
     });
-    wait_for("the callback runs", || Ok((Stats::total()?.running > 0).then_some(())))?;
+    wait_for("the callback runs", || {
+        Ok((Stats::total()?.running > 0).then_some(()))
+    })?;
     Ok(sending)
 }
 
@@ -198,7 +218,11 @@ fn registers_itself_again() -> Result<()> {
     let again = || -> Result<()> {
         client.send(&Client::header(CALLBACK, 2, 1), b"register again")?;
         let reply = client.recv_now()?;
-        ensure!(reply.header.flags == 0, "registering again: {}", reply.header.flags);
+        ensure!(
+            reply.header.flags == 0,
+            "registering again: {}",
+            reply.header.flags
+        );
         ensure!(is_handled(CALLBACK)?);
         Ok(())
     };
@@ -218,7 +242,9 @@ fn forgets_to_unregister() -> Result<()> {
         let sending = in_callback(b"sleep")?;
         let mut log = KernelLog::from_now()?;
         module.unload()?;
-        log.expect("ct_callback goes and left 50:1 registered: cn_del_callback() was never called")?;
+        log.expect(
+            "ct_callback goes and left 50:1 registered: cn_del_callback() was never called",
+        )?;
         expect_answer(sending)?;
         ensure!(!procfs::is_registered(CALLBACK)? && !is_handled(CALLBACK)?);
     }
@@ -241,13 +267,34 @@ fn main() -> ExitCode {
         .skip_if(lacking)
         .test("the kernel's sample and its ucon work as they are", sample)
         .test("the kernel's w1 answers W1_LIST_MASTERS", w1)
-        .test("the kernel's dm-log-userspace registers its id", dm_log_userspace)
-        .test("a thousand ids of a C module are found, each by itself", crowd)
-        .test("an id that a Rust module has is neither given to a C module nor taken by one", taken_id)
-        .test("a C module whose callback sleeps is unloaded when that has returned", unloaded_while_it_sleeps)
-        .test("a callback may unregister its own id, and its module waits for it", deletes_itself)
-        .test("a callback may register its own id again, and nothing is left of that", registers_itself_again)
-        .test("a C module that goes without unregistering is cleaned up after", forgets_to_unregister)
+        .test(
+            "the kernel's dm-log-userspace registers its id",
+            dm_log_userspace,
+        )
+        .test(
+            "a thousand ids of a C module are found, each by itself",
+            crowd,
+        )
+        .test(
+            "an id that a Rust module has is neither given to a C module nor taken by one",
+            taken_id,
+        )
+        .test(
+            "a C module whose callback sleeps is unloaded when that has returned",
+            unloaded_while_it_sleeps,
+        )
+        .test(
+            "a callback may unregister its own id, and its module waits for it",
+            deletes_itself,
+        )
+        .test(
+            "a callback may register its own id again, and nothing is left of that",
+            registers_itself_again,
+        )
+        .test(
+            "a C module that goes without unregistering is cleaned up after",
+            forgets_to_unregister,
+        )
         .test("messages to C modules are counted", counted)
         .run()
 }
