@@ -7,7 +7,10 @@
 # kmod's depmod: busybox's does not know that updates/ goes first. Its libraries come along.
 kmod_to_initramfs() {
 	local file
-	cp -L "$(command -v kmod)" "$1/bin/kmod"
+	mkdir -p "$1/usr/sbin"
+	cp -L "$(command -v kmod)" "$1/usr/sbin/kmod"
+	ln -s kmod "$1/usr/sbin/depmod"
+	ln -s kmod "$1/usr/sbin/modprobe"
 	while read -r file; do
 		mkdir -p "$1$(dirname "$file")"
 		cp -L "$file" "$1$file"

@@ -41,8 +41,8 @@ nothing_loaded() {
 users_on() {
 	for user in dm-log-userspace wire; do
 		nothing_loaded || return 1
-		kmod modprobe "$user" && "$1" && grep -Eq "dmlogusr|w1" /proc/net/connector &&
-			kmod modprobe -r "$user" || return 1
+		/usr/sbin/modprobe "$user" && "$1" && grep -Eq "dmlogusr|w1" /proc/net/connector &&
+			/usr/sbin/modprobe -r "$user" || return 1
 	done
 	nothing_loaded
 }
@@ -52,7 +52,7 @@ socket_loads() {
 	nothing_loaded || return 1
 	cat >/tmp/modprobe <<-'END'
 		#!/bin/sh
-		exec /bin/kmod modprobe "$@"
+		exec /usr/sbin/modprobe "$@"
 	END
 	chmod +x /tmp/modprobe
 	helper=$(cat /proc/sys/kernel/modprobe)
@@ -60,7 +60,7 @@ socket_loads() {
 	cnctl ping 99:99 -c 1 -W 0.01 >/dev/null 2>&1
 	echo "$helper" >/proc/sys/kernel/modprobe
 	rm /tmp/modprobe
-	"$1" && kmod modprobe -r cn && nothing_loaded
+	"$1" && /usr/sbin/modprobe -r cn && nothing_loaded
 }
 
 users_on is_ours
@@ -71,16 +71,16 @@ socket_loads is_ours
 status=$?
 result 2 "a socket that is opened loads ours"
 
-kmod modprobe rust_connector && is_ours && kmod modprobe -r rust_connector && nothing_loaded
+/usr/sbin/modprobe rust_connector && is_ours && /usr/sbin/modprobe -r rust_connector && nothing_loaded
 status=$?
 result 3 "so does its other name, rust_connector"
 
-mv "$modules/updates/cn.ko" /tmp/ && kmod depmod
+mv "$modules/updates/cn.ko" /tmp/ && /usr/sbin/depmod
 users_on is_kernels && socket_loads is_kernels
 status=$?
 result 4 "without ours they get the kernel's again, as before"
 
-mv /tmp/cn.ko "$modules/updates/" && kmod depmod
+mv /tmp/cn.ko "$modules/updates/" && /usr/sbin/depmod
 users_on is_ours && socket_loads is_ours
 status=$?
 result 5 "and ours when it is there again"

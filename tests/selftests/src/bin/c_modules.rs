@@ -53,7 +53,7 @@ fn sample() -> Result<()> {
     let sample = load_kernels("samples/connector/cn_test.ko")?;
     ensure!(procfs::registered()?.contains(&"cn_test 14:1110".to_owned()));
     // The kernel's own ucon, and this project's.
-    for name in ["ucon-of-kernel", "ucon"] {
+    for (name, line) in [("ucon-of-kernel", "[e.457]"), ("ucon", "[14:1111]")] {
         let out = PathBuf::from(format!("/tmp/{name}.out"));
         let mut listening = Command::new(beside("bin").join(name))
             .arg(&out)
@@ -62,7 +62,7 @@ fn sample() -> Result<()> {
             .with_context(|| name.to_owned())?;
         let heard = wait_for("cn_test's timer sends something", || {
             let text = fs::read_to_string(&out).unwrap_or_default();
-            Ok((text.lines().filter(|line| line.contains("[e.457]")).count() > 1).then_some(()))
+            Ok((text.lines().filter(|heard| heard.contains(line)).count() > 1).then_some(()))
         });
         listening.kill()?;
         listening.wait()?;

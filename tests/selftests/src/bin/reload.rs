@@ -76,12 +76,14 @@ fn unloaded_id_does_not_answer() -> Result<()> {
     client.expect_echo(&Client::header(ECHO, 3, 0), b"meanwhile")?;
     echo.unload()?;
     client.send(&Client::header(ECHO, 4, 0), b"after cn_echo")?;
-    if core_is_ours() {
+    if !core_is_ours() {
+        connector.unload()?;
+        client.send(&Client::header(ECHO, 5, 0), b"after rust_connector")?;
         return client.expect_nothing();
     }
-    connector.unload()?;
-    client.send(&Client::header(ECHO, 5, 0), b"after rust_connector")?;
-    client.expect_nothing()
+    client.expect_nothing()?;
+    drop(client);
+    connector.unload()
 }
 
 fn connector_stays_while_used() -> Result<()> {
