@@ -136,8 +136,7 @@ module! {
     license: "GPL",
 }
 
-// In the place of the kernel's own, and found by whoever looks for either of them. The second alias is
-// what the kernel asks for when a socket of the connector is opened: PF_NETLINK, NETLINK_CONNECTOR.
+// In the place of the kernel's own; its other names are in `cores/own/c_api.c`.
 #[cfg(not(CONFIG_CONNECTOR = "y"))]
 module! {
     type: Connector,
@@ -145,7 +144,6 @@ module! {
     authors: ["The rust_connector authors"],
     description: "The kernel connector, in Rust",
     license: "GPL",
-    alias: ["rust_connector", "net-pf-16-proto-11"],
     params: {
         groups: u32 {
             default: 16384,

@@ -54,3 +54,7 @@ int cn_netlink_send(struct cn_msg *msg, u32 portid, u32 __group, gfp_t gfp_mask)
 	return connector_send_mult(msg, msg->len, portid, __group, gfp_mask, NULL, NULL);
 }
 EXPORT_SYMBOL_GPL(cn_netlink_send);
+
+/* Whoever wants the connector in Rust finds it here, too; and so does who opens a socket of it. */
+MODULE_ALIAS("rust_connector");
+MODULE_ALIAS_NET_PF_PROTO(PF_NETLINK, NETLINK_CONNECTOR);

@@ -371,7 +371,7 @@ fn leaking_under_that_name() -> Result<()> {
         setup.commands(&["m0i"])?;
     }
     let Setup {
-        client: _client,
+        client,
         peer,
         watch,
         connector,
@@ -385,6 +385,7 @@ fn leaking_under_that_name() -> Result<()> {
     }
     expect_probed(false)?;
     blink(BLINK, 1)?;
+    drop(client);
     peer.unload()?;
     unload_in_background(connector)?.wait()
 }
