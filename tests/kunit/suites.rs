@@ -504,7 +504,9 @@ mod registering {
         let received = |id| -> Result<u64> {
             let services = registry::list()?.registered;
             let service = services.iter().find(|(service, ..)| service.id() == id);
-            service.map(|(_, counted, _)| counted.received).ok_or(ENOENT)
+            service
+                .map(|(_, counted, _)| counted.received)
+                .ok_or(ENOENT)
         };
         let registration = register(ID, &COUNT)?;
         let before = cores::unclaimed();
