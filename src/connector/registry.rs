@@ -24,11 +24,11 @@ use kernel::{
 
 use crate::{
     bindings,
+    changes,
     cores::{
         self,
         TABLE, //
     },
-    changes,
     service::{
         RawHandler,
         Service, //

@@ -25,11 +25,11 @@ use kernel::{
 
 use crate::{
     bindings,
+    changes,
     cores::{
         self,
         TABLE, //
     },
-    changes,
     registry,
     slot::{
         Lane,

@@ -25,10 +25,12 @@ result() {
 }
 
 # Ours has counters there.
+# shellcheck disable=SC2317 # called by its name
 is_ours() {
 	[ -d /sys/module/cn ] && [ -d /sys/kernel/debug/rust_connector ]
 }
 
+# shellcheck disable=SC2317 # called by its name
 is_kernels() {
 	[ -d /sys/module/cn ] && [ ! -d /sys/kernel/debug/rust_connector ]
 }

@@ -114,7 +114,9 @@ impl Core {
             )
         };
         if socket.is_null() {
-            pr_err!("cannot open the connector's netlink socket: somebody else has it, or no memory\n");
+            pr_err!(
+                "cannot open the connector's netlink socket: somebody else has it, or no memory\n"
+            );
             return Err(EIO);
         }
         SOCKET.store(socket, Relaxed);
