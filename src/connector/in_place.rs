@@ -87,8 +87,12 @@ pub(crate) fn reply(message: &Message<'_>, sender: &Sender<'_>) -> Option<Result
     // `netlink` is the socket that the message came to: the core's, which is always open. A
     // reference goes to `netlink_unicast()`, which consumes it in any case.
     let returned = unsafe {
-        bindings::skb_put(skb, (padded - len) as c_uint);
-        data.add(size).write_bytes(0, padded - size);
+        if padded > len {
+            bindings::skb_put(skb, (padded - len) as c_uint);
+        }
+        if padded > size {
+            data.add(size).write_bytes(0, padded - size);
+        }
         data.cast::<bindings::nlmsghdr>().write(bindings::nlmsghdr {
             // CAST: At most 16 + 20 + 65535.
             nlmsg_len: size as u32,

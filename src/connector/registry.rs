@@ -220,7 +220,9 @@ pub(crate) fn unregister_of_c(id: CbId, is_inside: impl FnOnce(&Service) -> bool
 #[inline(always)]
 #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
 pub(crate) fn reap() {
-    if ABANDONED.load(Relaxed) != 0 {
+    // SAFETY: It is valid for reads. As a relaxed load, which would be a call into a C helper for each
+    // message.
+    if unsafe { ABANDONED.as_ptr().read_volatile() } != 0 {
         reap_abandoned();
     }
 }
