@@ -2,6 +2,9 @@
 
 //! Watching ids come and go.
 //!
+//! Where the connector is this project's own, its registry notes all ids, those of C modules too, and
+//! nothing of what is said here of probes and of C modules applies.
+//!
 //! The C core tells nobody when an id is registered or unregistered. The crate's own ids are noted
 //! by its registry. For those of C modules the two functions that do it, `cn_add_callback()` and
 //! `cn_del_callback()`, are probed while a [`Watch`] exists. On a kernel without kretprobes, and on
@@ -162,7 +165,8 @@ impl<T: Observer> Drop for Watch<T> {
     }
 }
 
-/// Whether a [`Watch`] can see the ids of C modules on this kernel: whether it has kretprobes.
+/// Whether a [`Watch`] can see the ids of C modules on this kernel: whether it has kretprobes, or the
+/// connector is this project's own.
 pub const CAN_SEE_C_MODULES: bool = cores::AVAILABLE;
 
 /// The id that nobody may register, on any kernel: watching unregisters it, see `Probes` in [`cores`].

@@ -5,7 +5,9 @@
 //! The connector is a netlink protocol through which a kernel module and userspace exchange small
 //! messages. A module registers a [`CbId`]; userspace sends messages to that id; the module
 //! answers the sender, or broadcasts to a multicast [`Group`]. This crate is `rust_connector.ko`:
-//! it owns every call into the C core, so that modules that build on it need no `unsafe`.
+//! it owns every call into the C core, so that modules that build on it need no `unsafe`. Where the
+//! kernel has no connector built in, the crate is the core as well, and the module is `cn.ko`: a module
+//! that builds on it does not know which of the two it is on.
 //!
 //! - A service is a type that implements [`Handler`]; a [`Registration`] makes it reachable.
 //! - What arrives is a [`Message`], who sent it a [`Sender`], which can [`reply`](Sender::reply).
@@ -54,7 +56,8 @@
 //!    notifier: see `unload.rs`.
 //! 3. The only function that the C core calls is in this module, and this module cannot go while
 //!    a module that uses it is loaded. When it goes, it waits for tasks that the core may have
-//!    sent here and that have not arrived: see `Core` in `cores/c.rs`.
+//!    sent here and that have not arrived: see `Core` in `cores/c.rs`. Where it is the core itself,
+//!    it cannot go while a socket of the connector is open: see `cores/own.rs`.
 //!
 //! C header: [`include/linux/connector.h`](srctree/include/linux/connector.h)
 // kbuild says it with -Zcrate-attr, which older versions of `rustdoc --test` do not see.

@@ -101,7 +101,8 @@ pub enum Destination {
     /// The group of the message's own id, which must be registered: the group whose number is the
     /// id's `idx`.
     ///
-    /// An `idx` beyond [`Group::MAX`] has no group that anyone could join, so that nobody gets it.
+    /// On the kernel's own core an `idx` beyond [`Group::MAX`] has no group that anyone could join, so
+    /// that nobody gets it; our own has as many as its parameter `groups` says.
     Registered,
     /// One socket, by its port id.
     Port(NonZero<u32>),
