@@ -42,7 +42,7 @@ build_peers() {
 	mkdir -p "$build/bench/guest"
 	cp -p "$objects-bench"/*/*.ko "$build/bench/guest/"
 	# C is measured on the kernel's own connector, beside ours.
-	if [[ ${CORE:-} = rust ]]; then
+	if [[ $(connector_module) = cn ]]; then
 		mkdir -p "$build/bench/guest/kernel"
 		cp -p "$kdir/drivers/connector/cn.ko" "$build/bench/guest/kernel/"
 	fi

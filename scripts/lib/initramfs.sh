@@ -35,7 +35,7 @@ build_initramfs() {
 	done
 	# What build_standalone installed, for modprobe.
 	[[ ! ${standalone:-} ]] || cp -r "$build/stage/lib" "$root/"
-	[[ ${CORE:-} != rust ]] || kmod_to_initramfs "$root"
+	[[ $(connector_module) != cn ]] || kmod_to_initramfs "$root"
 	bench_to_initramfs "$root"
 	(cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$build/initramfs.cpio.new" ||
 		die "cpio failed"

@@ -41,6 +41,7 @@ impl Given {
     fn has(&self, need: &Need) -> bool {
         match need {
             Need::Option(name) => self.options.contains(name),
+            Need::NotBuiltIn(name) => !self.options.contains(name),
             Need::Cpus(count) => self.cpus >= *count,
         }
     }
@@ -49,6 +50,8 @@ impl Given {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Need {
     Option(String),
+    /// That the option is m or not set.
+    NotBuiltIn(String),
     Cpus(u32),
 }
 
@@ -56,6 +59,12 @@ impl Need {
     fn of(word: &str) -> Result<Self> {
         if let Some(count) = word.strip_prefix("CPUS>=") {
             return Ok(Self::Cpus(count.parse().context("CPUS>= how many?")?));
+        }
+        if let Some(name) = word.strip_suffix("!=y") {
+            return match Self::of(name)? {
+                Self::Option(name) => Ok(Self::NotBuiltIn(name)),
+                _ => bail!("{word} is no option"),
+            };
         }
         let letter = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         ensure!(
@@ -69,6 +78,7 @@ impl Need {
     fn name(&self) -> String {
         match self {
             Self::Option(name) => format!("CONFIG_{name}"),
+            Self::NotBuiltIn(name) => format!("a CONFIG_{name} that is not y"),
             Self::Cpus(count) => format!("{count} CPUs"),
         }
     }
