@@ -5,7 +5,7 @@
 # and one table of what came of them. Sourced.
 
 # What to set for each; CONFIGS="FLAVOR=rt KERNEL=7.2,FLAVOR=debug" overrides.
-test_all_configs=(default FLAVOR=debug FLAVOR=rt KERNEL=7.2 KERNEL=debian CORE=rust CORE=rust,FLAVOR=debug)
+test_all_configs=(default FLAVOR=debug FLAVOR=rt KERNEL=7.2 KERNEL=debian CORE=rust "CORE=rust,FLAVOR=debug")
 
 # "KERNEL=7.2,FLAVOR=debug" is 7.2-debug.
 test_all_name() {
