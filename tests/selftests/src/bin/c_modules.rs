@@ -14,11 +14,12 @@ use nix::{errno::Errno, sys::utsname::uname};
 use selftests::{
     CbId, Client, KernelLog, Module, Objects, Stats, Suite,
     ack::{self, Ack},
-    core_is_ours, procfs,
+    core_is_ours, datagram, pattern, procfs,
     program::beside,
     skip, times, unload_in_background, wait_for,
 };
 
+const PEER: CbId = CbId { idx: 40, val: 1 };
 const CALLBACK: CbId = CbId { idx: 50, val: 1 };
 const CN_TEST: CbId = CbId {
     idx: 14,
@@ -279,6 +280,82 @@ fn counted() -> Result<()> {
     Ok(())
 }
 
+/// What an old client may send, right and wrong, but for what only our connector understands.
+fn old_datagrams() -> Vec<Vec<u8>> {
+    let header = Client::header(PEER, 7, 8);
+    let right = |len| datagram(&header, &pattern(1, len));
+    let mut all: Vec<_> = (0..40).chain([1000, 16364, 16365]).map(right).collect();
+    // Lengths that lie: the netlink message's, and the data's.
+    for len in [0, 1, 15, 16, 35, 36, 37, 47, 48, 49, u32::MAX] {
+        let mut lie = right(12);
+        lie[..4].copy_from_slice(&len.to_ne_bytes());
+        all.push(lie);
+    }
+    for len in [0, 1, 11, 12, 13, u16::MAX] {
+        let mut lie = right(12);
+        lie[32..34].copy_from_slice(&len.to_ne_bytes());
+        all.push(lie);
+    }
+    // Other types, and what is no message behind one.
+    for kind in [0, 1, 2, 4, 16, u16::MAX] {
+        let mut other = right(12);
+        other[4..6].copy_from_slice(&u16::to_ne_bytes(kind));
+        all.push(other);
+    }
+    for more in [1, 3, 4, 15, 16, 40] {
+        let mut long = right(12);
+        long.resize(long.len() + more, 0xff);
+        all.push(long);
+    }
+    all.extend((1..36).map(|len| right(12)[..len].to_vec()));
+    all.push(datagram(
+        &Client::header(CbId { idx: 99, val: 99 }, 1, 1),
+        b"nobody",
+    ));
+    all
+}
+
+/// What comes of it all, in words.
+fn what_an_old_client_sees() -> Result<Vec<String>> {
+    let peer = Module::load("ct_peer", "")?;
+    let client = Client::open()?;
+    let mut seen = vec![fs::read_to_string("/proc/net/connector")?];
+    for (number, bytes) in old_datagrams().iter().enumerate() {
+        let sent = client.send_raw(bytes).map_err(|error| error.raw_os_error());
+        let mut came = Vec::new();
+        while let Ok(bytes) = client.recv_raw() {
+            came.push(bytes);
+        }
+        seen.push(format!("datagram {number}: {sent:?}, {came:02x?}"));
+    }
+    for group in 1..=32 {
+        let joined = client.join(group).map_err(|error| error.raw_os_error());
+        seen.push(format!("group {group}: {joined:?}"));
+    }
+    drop(client);
+    peer.unload()?;
+    Ok(seen)
+}
+
+fn old_clients() -> Result<()> {
+    let kernels = load_kernels("drivers/connector/cn.ko")?;
+    ensure!(
+        !fs::exists("/sys/kernel/debug/rust_connector")?,
+        "that is ours"
+    );
+    let on_kernels = what_an_old_client_sees().context("on the kernel's")?;
+    kernels.unload()?;
+    let _connector = Module::load("rust_connector", "")?;
+    let on_ours = what_an_old_client_sees().context("on ours")?;
+    for (kernels, ours) in on_kernels.iter().zip(&on_ours) {
+        ensure!(
+            kernels == ours,
+            "on the kernel's: {kernels}; on ours: {ours}"
+        );
+    }
+    Ok(())
+}
+
 fn main() -> ExitCode {
     let lacking = (!core_is_ours()).then_some("the connector is the kernel's own");
     Suite::new()
@@ -318,5 +395,9 @@ fn main() -> ExitCode {
             forgets_to_unregister,
         )
         .test("messages to C modules are counted", counted)
+        .test(
+            "a client that asks for nothing new is answered by our connector as by the kernel's, to the byte",
+            old_clients,
+        )
         .run()
 }
