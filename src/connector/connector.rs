@@ -122,14 +122,6 @@ pub use self::{
     socket::Socket,
 };
 
-// Without TASKS_RCU nothing tells when a task that was preempted between the core's look-up and our
-// `dispatch` has gone on, see `Core` in `cores/c.rs`. Any of KPROBES, FUNCTION_TRACER or BPF_SYSCALL
-// selects it.
-#[cfg(all(CONFIG_PREEMPTION, not(CONFIG_TASKS_RCU)))]
-compile_error!(
-    "rust_connector on a preemptible kernel needs CONFIG_TASKS_RCU (enable CONFIG_KPROBES)"
-);
-
 #[cfg(CONFIG_CONNECTOR = "y")]
 module! {
     type: Connector,

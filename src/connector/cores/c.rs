@@ -47,6 +47,14 @@ use crate::{
     CbId, //
 };
 
+// Without TASKS_RCU nothing tells when a task that was preempted between the core's look-up and our
+// `dispatch` has gone on, see [`Core`]. Any of KPROBES, FUNCTION_TRACER or BPF_SYSCALL
+// selects it.
+#[cfg(all(CONFIG_PREEMPTION, not(CONFIG_TASKS_RCU)))]
+compile_error!(
+    "rust_connector on a preemptible kernel needs CONFIG_TASKS_RCU (enable CONFIG_KPROBES)"
+);
+
 /// The task that is in one of the core's two functions for us, or null.
 static CALLER: Atomic<*const bindings::task_struct> = Atomic::new(ptr::null());
 
