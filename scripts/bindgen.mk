@@ -51,7 +51,7 @@ connector_bindgen_items += \
 	--allowlist-function '__netlink_kernel_create|netlink_kernel_release' \
 	--allowlist-type 'netlink_kernel_cfg|netlink_ext_ack' \
 	--allowlist-var 'NL_CFG_F_NONROOT_RECV|NLM_F_ACK|CN_IDX_PROC' \
-	--allowlist-function 'proc_create_single_data|remove_proc_entry'
+	--allowlist-function 'proc_create_single_data|proc_remove'
 endif
 
 quiet_cmd_connector_bindgen = BINDGEN $@

@@ -16,10 +16,16 @@ use crate::{
     registry, //
 };
 
+#[cfg(CONFIG_PROC_FS)]
 const NAME: &kernel::str::CStr = c"connector";
 
-/// The file, as long as this exists.
-pub(super) struct File;
+/// The file, as long as this exists; null if there is none.
+pub(super) struct File(*mut bindings::proc_dir_entry);
+
+// SAFETY: The pointer is only handed to procfs, which has locks of its own.
+unsafe impl Send for File {}
+// SAFETY: As above.
+unsafe impl Sync for File {}
 
 impl File {
     /// Makes the file. That there is none is no error, as in C.
@@ -27,7 +33,7 @@ impl File {
         #[cfg(CONFIG_PROC_FS)]
         // SAFETY: The initial namespace's folder is there forever. `show` may be called until the file
         // is removed, which is when this is dropped.
-        unsafe {
+        let file = unsafe {
             bindings::proc_create_single_data(
                 NAME.as_char_ptr(),
                 0o444,
@@ -36,16 +42,19 @@ impl File {
                 ptr::null_mut(),
             )
         };
-        Self
+        #[cfg(not(CONFIG_PROC_FS))]
+        let file = ptr::null_mut();
+        Self(file)
     }
 }
 
 impl Drop for File {
     fn drop(&mut self) {
         #[cfg(CONFIG_PROC_FS)]
-        // SAFETY: As above. Waits for who reads the file.
+        // SAFETY: This is what procfs returned, or null, of which it makes nothing. Waits for who reads
+        // the file.
         unsafe {
-            bindings::remove_proc_entry(NAME.as_char_ptr(), bindings::init_net.proc_net)
+            bindings::proc_remove(self.0)
         };
     }
 }
