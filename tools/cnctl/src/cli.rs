@@ -145,16 +145,21 @@ pub(crate) enum Form {
 /// Send messages to a service that echoes them, and check and time the replies.
 ///
 /// A reply must have the request's seq, its ack plus one, and the same bytes; cn_echo answers like
-/// that. Ctrl-C ends it with a summary.
+/// that. Ctrl-C ends it with a summary; SIGQUIT (Ctrl-\\) has it print a line of what came so far.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 JSON: {\"event\":\"reply\",\"id\",\"seq\",\"ack\",\"len\",\"time_ms\"} a reply, \
-{\"event\":\"wrong\",\"id\",\"seq\",\"ack\",\"len\",\"text\"} for one that is missing or wrong, \
+{\"event\":\"lost\",\"id\",\"seq\",\"ack\",\"len\",\"text\"} for one that did not come and \
+{\"event\":\"wrong\",…} with the same members for one that is not what was sent, \
 {\"event\":\"overrun\",\"text\"}, and in the end {\"event\":\"summary\",\"id\",\"sent\",\"received\",\
 \"lost\",\"wrong\",\"elapsed_ms\"} with \"rtt_min_ms\", \"rtt_avg_ms\", \"rtt_max_ms\" and \"rtt_mdev_ms\" \
-if any reply came.
+if any reply came; on SIGQUIT {\"event\":\"interim\",…} with the same members. With --timestamp, reply, lost and \
+wrong also have \"unix\", in seconds.
 
-Exit status: 0 if every message was answered, 1 if replies were lost or wrong, 2 on an error.")]
+Exit status: 0 if every message was answered, 1 if replies were lost or wrong, or if --deadline came before \
+--count replies, 2 on an error. Where ping(8) is content with one reply of many, this is not: messages to the kernel \
+do not get lost by themselves.")]
 pub(crate) struct Ping {
     /// The service, as IDX:VAL or by its name
     #[arg(value_name = "ID", value_parser = known::parse_id)]
@@ -163,6 +168,10 @@ pub(crate) struct Ping {
     /// Stop after this many messages [default: go on until Ctrl-C; with --sweep, 24]
     #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
+
+    /// Stop after this many seconds; --count then counts replies
+    #[arg(short = 'w', long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) deadline: Option<Duration>,
 
     /// Bytes of data in each message, at most 16364
     #[arg(short, long, default_value_t = 56, value_parser = size)]
@@ -173,15 +182,25 @@ pub(crate) struct Ping {
     pub(crate) sweep: Option<RangeInclusive<usize>>,
 
     /// Seconds from one message to the next, such as 0.2; with 0 the next follows the reply
-    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
-    pub(crate) interval: Duration,
+    /// [default: 1; with --flood, 0]
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) interval: Option<Duration>,
+
+    /// Send the next message when the reply is there; print a dot for each message, and take it
+    /// back when its reply came
+    #[arg(short, long)]
+    pub(crate) flood: bool,
 
     /// Seconds to wait for a reply
     #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     pub(crate) timeout: Duration,
 
+    /// Print the time before each line, in seconds since 1970
+    #[arg(short = 'D', long)]
+    pub(crate) timestamp: bool,
+
     /// Show each request and reply with its id, seq, ack and length
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "flood")]
     pub(crate) verbose: bool,
 
     /// Print nothing but the summary and what went wrong
@@ -234,6 +253,7 @@ pub(crate) struct Buffer {
 ///
 /// On a terminal an event is a line, cut to its width.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 Instead of forkstat:
 
@@ -446,6 +466,7 @@ pub(crate) struct Pattern {
 /// Each thread sends a request, waits for its reply, and sends the next. The threads share one
 /// socket unless told otherwise.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 JSON: {\"event\":\"bench\",\"id\",\"size\",\"threads\",\"elapsed_ms\",\"replies\",\"lost\",\"per_second\"} and, in \
 microseconds, \"min_us\", \"avg_us\", \"p50_us\", \"p90_us\", \"p99_us\", \"p999_us\", \"max_us\".
