@@ -132,29 +132,29 @@ others() {
 	client syscalls c
 	reader proc
 	reader named
-	return
+	client echo unix
 	with genl genl_echo client echo genl
 	with chardev chardev_echo client echo chardev
 }
 
 # Some kernels prepare memory when it is first used, which would be charged to
 # whoever is measured first.
-:
+[ "$1" = memory ] || with c c_echo client echo c >/dev/null
 
 pass=0
 while [ "$1" != memory ] && [ "$pass" -lt "${2:-1}" ]; do
 	echo "pass $pass"
 	if [ $((pass % 2)) = 0 ]; then
-		:
-		:
+		connector rust cn_echo rust_bench
+		connector c c_echo c_bench
 	else
-		:
-		:
+		connector c c_echo c_bench
+		connector rust cn_echo rust_bench
 	fi
 	others
 	pass=$((pass + 1))
 done
 if [ -e /sys/kernel/slab/kmalloc-96/shrink ]; then
-	:
-	:
+	memory rust rust_bench
+	memory c c_bench
 fi

@@ -3,10 +3,10 @@
 //! Numbers for lines of which there are many: the standard library's formatting takes several times
 //! as many instructions.
 
-/// Appends `number` in decimal, preceded by `fill` up to a width of at most 20.
-pub(crate) fn append(out: &mut String, mut number: u64, width: usize, fill: char) {
+/// Appends `number` in decimal, preceded by `fill`, which is ASCII, up to a width of at most 20.
+pub(crate) fn append(out: &mut String, mut number: u64, width: usize, fill: u8) {
     // u64::MAX has 20 digits.
-    let mut digits = [b'0'; 20];
+    let mut digits = [fill; 20];
     let mut start = digits.len();
     loop {
         start -= 1;
@@ -17,10 +17,7 @@ pub(crate) fn append(out: &mut String, mut number: u64, width: usize, fill: char
             break;
         }
     }
-    for _ in digits.len() - start..width {
-        out.push(fill);
-    }
-    // Digits are ASCII.
+    let start = start.min(digits.len().saturating_sub(width));
     out.push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
 }
 
@@ -32,9 +29,9 @@ mod tests {
     fn numbers_are_as_the_standard_library_formats_them() {
         for number in [0, 9, 10, 12_345, 999_999, 1_000_000, u64::MAX] {
             let mut out = String::new();
-            append(&mut out, number, 0, ' ');
-            append(&mut out, number, 6, '0');
-            append(&mut out, number, 7, ' ');
+            append(&mut out, number, 0, b' ');
+            append(&mut out, number, 6, b'0');
+            append(&mut out, number, 7, b' ');
             assert_eq!(out, format!("{number}{number:06}{number:>7}"));
         }
     }
