@@ -229,16 +229,16 @@ pub(super) fn signal_name(signal: i32) -> Option<&'static str> {
 fn duration(lines: &mut String, time: Duration) {
     let seconds = time.as_secs();
     let two = |lines: &mut String, many: u64, big: &str, few: u64, small: &str| {
-        digits::append(lines, many, 0, b' ');
+        digits::append(lines, many, 0);
         lines.push_str(big);
-        digits::append(lines, few, 0, b' ');
+        digits::append(lines, few, 0);
         lines.push_str(small);
     };
     match seconds {
         0..60 => {
-            digits::append(lines, seconds, 0, b' ');
+            digits::append(lines, seconds, 0);
             lines.push('.');
-            digits::append(lines, time.subsec_millis().into(), 3, b'0');
+            digits::append_fraction(lines, time.subsec_millis(), 1000);
             lines.push_str(" s");
         }
         60..3600 => two(lines, seconds / 60, " min ", seconds % 60, " s"),
@@ -249,7 +249,7 @@ fn duration(lines: &mut String, time: Duration) {
 
 /// Appends the id of a task, or another number that is not negative, up to a width.
 fn id(lines: &mut String, number: i32, width: usize) {
-    digits::append(lines, number.unsigned_abs().into(), width, b' ');
+    digits::append(lines, number.unsigned_abs().into(), width);
 }
 
 #[cfg(test)]
