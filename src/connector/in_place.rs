@@ -12,6 +12,10 @@
 //! [`Message`] and [`Sender`] tell was kept before, and a second reply is a copy. The core and
 //! netlink still hold their references, and the last of them to go gives the room in the socket's
 //! buffer back: that is before `sendmsg(2)` returns, so that the socket is open.
+//!
+//! Netlink copies an skb of which more than half is unused before it queues it (`netlink_trim()`).
+//! One that `sendmsg(2)` made for what it holds never is: memory is at most twice what was asked
+//! for.
 
 use core::{
     ffi::c_uint,
@@ -24,6 +28,7 @@ use core::{
 
 use crate::{
     bindings,
+    cores,
     Message,
     SendError,
     Sender, //
@@ -64,6 +69,10 @@ pub(crate) fn reply(message: &Message<'_>, sender: &Sender<'_>) -> Option<Result
     if shared || netlink.is_null() || !is_whole {
         return None;
     }
+    // SAFETY: `data` is where the netlink message begins that `message` is in, as was just seen.
+    if !cores::may_be_overwritten(unsafe { &*data.cast::<bindings::nlmsghdr>() }) {
+        return None;
+    }
     // SAFETY: `skb` is valid.
     if unsafe { bindings::connector_helper_skb_tailroom(skb) as usize } < padded - len {
         return None;
@@ -78,8 +87,12 @@ pub(crate) fn reply(message: &Message<'_>, sender: &Sender<'_>) -> Option<Result
     // `netlink` is the socket that the message came to: the core's, which is always open. A
     // reference goes to `netlink_unicast()`, which consumes it in any case.
     let returned = unsafe {
-        bindings::skb_put(skb, (padded - len) as c_uint);
-        data.add(size).write_bytes(0, padded - size);
+        if padded > len {
+            bindings::skb_put(skb, (padded - len) as c_uint);
+        }
+        if padded > size {
+            data.add(size).write_bytes(0, padded - size);
+        }
         data.cast::<bindings::nlmsghdr>().write(bindings::nlmsghdr {
             // CAST: At most 16 + 20 + 65535.
             nlmsg_len: size as u32,

@@ -34,7 +34,8 @@ use kernel::{
 
 use crate::{
     bindings,
-    socket::SocketId,
+    cores,
+    socket::Socket,
     CbId,
     Group,
     Header,
@@ -100,7 +101,8 @@ pub enum Destination {
     /// The group of the message's own id, which must be registered: the group whose number is the
     /// id's `idx`.
     ///
-    /// An `idx` beyond [`Group::MAX`] has no group that anyone could join, so that nobody gets it.
+    /// On the kernel's own core an `idx` beyond [`Group::MAX`] has no group that anyone could join, so
+    /// that nobody gets it; our own has as many as its parameter `groups` says.
     Registered,
     /// One socket, by its port id.
     Port(NonZero<u32>),
@@ -182,6 +184,10 @@ impl Default for Batch {
 }
 
 /// A socket that would get a broadcast, as [`send_filtered`] shows it to its filter.
+///
+/// # Invariants
+///
+/// The socket has a reference during `'a`.
 pub struct Listener<'a> {
     socket: NonNull<bindings::sock>,
     _socket: PhantomData<&'a bindings::sock>,
@@ -189,8 +195,9 @@ pub struct Listener<'a> {
 
 impl Listener<'_> {
     /// The socket, to compare it with that of a [`Sender`](crate::Sender) who asked for something.
-    pub fn socket(&self) -> SocketId {
-        SocketId::new(self.socket.as_ptr())
+    pub fn socket(&self) -> &Socket {
+        // SAFETY: By the type's invariants.
+        unsafe { Socket::from_raw(self.socket) }
     }
 }
 
@@ -278,14 +285,14 @@ pub fn send_multi(batch: &Batch, to: Destination, flags: Flags) -> Result<(), Se
 /// # Examples
 ///
 /// ```
-/// use connector::{Group, OutMessage, SendError, SocketId};
+/// use connector::{Group, OutMessage, SendError, Socket};
 /// use kernel::prelude::*;
 ///
 /// /// Sends to everyone in the group but `who`, a [`Sender::socket`](connector::Sender::socket).
 /// fn tell_others(
 ///     message: &OutMessage<'_>,
 ///     group: Group,
-///     who: SocketId,
+///     who: &Socket,
 /// ) -> Result<(), SendError> {
 ///     connector::send_filtered(message, group, GFP_KERNEL, |listener| listener.socket() != who)
 /// }
@@ -304,8 +311,8 @@ where
         // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.
         // `call_filter::<F>` takes a pointer to an `F`, which is not used otherwise meanwhile.
         SendError::check(unsafe {
-            bindings::cn_netlink_send_mult(
-                raw.as_ptr(),
+            cores::send_mult(
+                raw,
                 header.len,
                 0,
                 group.number(),
@@ -336,6 +343,7 @@ where
     };
     // SAFETY: By this function's contract.
     let filter = unsafe { &mut *filter.cast::<F>() };
+    // INVARIANT: By this function's contract.
     let passes = filter(&Listener {
         socket,
         _socket: PhantomData,
@@ -378,7 +386,7 @@ unsafe fn send_mult(
 ) -> Result<(), SendError> {
     // SAFETY: By this function's contract; the core copies what it sends.
     SendError::check(unsafe {
-        bindings::cn_netlink_send_mult(raw.as_ptr(), len, portid, group, gfp, None, ptr::null_mut())
+        cores::send_mult(raw, len, portid, group, gfp, None, ptr::null_mut())
     })
 }
 

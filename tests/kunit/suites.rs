@@ -25,11 +25,11 @@ use kernel::{
 
 use crate::{
     bindings,
-    c_core::{
+    changes,
+    cores::{
         self,
         TABLE, //
     },
-    changes,
     registry,
     slot::{
         Lane,
@@ -363,7 +363,7 @@ fn register(id: CbId, count: &'static Atomic<i32>) -> Result<Registration<Counte
 fn registered(id: CbId) -> (usize, bool) {
     let services = registry::list().map(|list| list.registered);
     let services = services.unwrap_or_default();
-    let found = services.iter().any(|(service, _)| service.id() == id);
+    let found = services.iter().any(|(service, ..)| service.id() == id);
     (services.len(), found)
 }
 
@@ -414,11 +414,11 @@ mod registering {
         let id = CbId { val: 2, ..ID };
         // SAFETY: The callback can be called at any time, and the id is taken back below.
         kernel::error::to_result(unsafe {
-            bindings::cn_add_callback(&raw, c"connector_kunit".as_char_ptr(), Some(ignore))
+            cores::cn_add_callback(&raw, c"connector_kunit".as_char_ptr(), Some(ignore))
         })?;
         let refused = register(id, &COUNT);
         // SAFETY: It is registered.
-        unsafe { bindings::cn_del_callback(&raw) };
+        unsafe { cores::cn_del_callback(&raw) };
         assert!(refused.is_err_and(|error| error == EINVAL));
         assert_eq!(COUNT.load(Relaxed), 0);
         assert!(registered(id) == (0, false));
@@ -448,10 +448,10 @@ mod registering {
             let services = registry::list()?.registered;
             let mut busy = services
                 .iter()
-                .filter(|(service, _)| service.running() == 1);
+                .filter(|(service, ..)| service.running() == 1);
             assert!(busy
                 .next()
-                .is_some_and(|(service, _)| service.id() == registration.id()));
+                .is_some_and(|(service, ..)| service.id() == registration.id()));
             assert!(busy.next().is_none());
         }
         drop(registrations);
@@ -490,7 +490,12 @@ mod registering {
         message.id.idx = id.idx;
         message.id.val = id.val;
         // SAFETY: A message without data, and a sender, which live until this returns.
-        unsafe { c_core::dispatch(&raw mut message, &raw mut parms) };
+        unsafe {
+            cores::deliver(
+                core::ptr::NonNull::from(&mut message),
+                core::ptr::NonNull::from(&mut parms),
+            )
+        };
     }
 
     #[test]
@@ -498,20 +503,22 @@ mod registering {
         static COUNT: Atomic<i32> = Atomic::new(0);
         let received = |id| -> Result<u64> {
             let services = registry::list()?.registered;
-            let service = services.iter().find(|(service, _)| service.id() == id);
-            service.map(|(_, counted)| counted.received).ok_or(ENOENT)
+            let service = services.iter().find(|(service, ..)| service.id() == id);
+            service
+                .map(|(_, counted, _)| counted.received)
+                .ok_or(ENOENT)
         };
         let registration = register(ID, &COUNT)?;
-        let before = c_core::unclaimed();
+        let before = cores::unclaimed();
         for times in 1..=3 {
             dispatch(ID);
             assert_eq!(received(ID)?, times);
         }
-        assert_eq!(c_core::unclaimed(), before);
+        assert_eq!(cores::unclaimed(), before);
         drop(registration);
         for times in 1..=3 {
             dispatch(ID);
-            assert_eq!(c_core::unclaimed(), before + times);
+            assert_eq!(cores::unclaimed(), before + times);
         }
         Ok(())
     }
@@ -553,7 +560,7 @@ mod registering {
         assert_eq!(other.handler().0.load(Relaxed), 0);
         // It is no message.
         let services = registry::list()?.registered;
-        assert!(services.iter().all(|(_, counted)| counted.received == 0));
+        assert!(services.iter().all(|(_, counted, _)| counted.received == 0));
         // Those that are left are told when one of them has gone.
         drop(want.pop());
         registry::tell_closed(PORT);

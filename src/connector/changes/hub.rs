@@ -27,19 +27,17 @@ use kernel::{
     },
 };
 
-use super::{
-    probe::{
+use super::source::{
+    Sight,
+    Source, //
+};
+use crate::{
+    bindings,
+    cores::{
         self,
         Probes,
         Sink, //
     },
-    source::{
-        Sight,
-        Source, //
-    },
-};
-use crate::{
-    bindings,
     text,
     wire::notify::Change,
     CbId, //
@@ -77,6 +75,7 @@ pub(super) unsafe fn init() {
 /// Calls `f` with every source on the list.
 fn for_each(f: impl Fn(&Arc<Source>)) {
     let _rcu = rcu::read_lock();
+    // Changes are rare: unlike in a look-up for a message, this may cost a call.
     let mut next = FIRST.load(Acquire);
     while !next.is_null() {
         // SAFETY: By the invariants of `FIRST` the source exists; it is in an `Arc`, whose count is
@@ -162,7 +161,7 @@ pub(super) fn start(source: &Arc<Source>) -> Result {
         if hub.probes.is_none() {
             hub.probes = Probes::register()
                 .inspect_err(|error| {
-                    if probe::AVAILABLE {
+                    if cores::AVAILABLE {
                         pr_warn!("the ids of C modules are not seen: no probe ({error:?})\n");
                     }
                 })
@@ -186,6 +185,9 @@ pub(super) fn stop(source: &Arc<Source>) -> bool {
     let was_linked = {
         let mut hub = HUB.lock();
         let was_linked = hub.unlink(source);
+        if was_linked {
+            source.end(hub.look());
+        }
         if FIRST.load(Relaxed).is_null() {
             // Here, so that there are never two sets of them, which would note everything twice.
             hub.probes = None;

@@ -6,6 +6,7 @@ use std::{
     io::{self, ErrorKind},
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
     sync::{Mutex, PoisonError},
+    thread,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -53,11 +54,26 @@ impl Client {
         let mut socket =
             Socket::new(netlink::PROTOCOL.into()).context("socket(NETLINK_CONNECTOR)")?;
         let own = socket.bind_auto().context("bind")?;
-        Ok(Self {
-            portid: own.port_number(),
+        Ok(Self::new(socket, own.port_number()))
+    }
+
+    /// Opens a socket that is bound to this port as soon as that is free.
+    pub fn open_at(portid: u32) -> Result<Self> {
+        let mut socket =
+            Socket::new(netlink::PROTOCOL.into()).context("socket(NETLINK_CONNECTOR)")?;
+        while let Err(error) = socket.bind(&SocketAddr::new(portid, 0)) {
+            ensure!(error.kind() == ErrorKind::AddrInUse, "bind: {error}");
+            thread::yield_now();
+        }
+        Ok(Self::new(socket, portid))
+    }
+
+    fn new(socket: Socket, portid: u32) -> Self {
+        Self {
             socket,
+            portid,
             buffer: Mutex::new(Vec::with_capacity(Self::MOST)),
-        })
+        }
     }
 
     /// Opens a socket that is in a group.
@@ -67,6 +83,20 @@ impl Client {
             .join(group)
             .with_context(|| format!("joining group {group}"))?;
         Ok(client)
+    }
+
+    /// Opens a socket that is bound with a mask of groups, as `nl_groups` is one.
+    pub fn open_bound_to_groups(mask: u32) -> Result<Self> {
+        let mut socket =
+            Socket::new(netlink::PROTOCOL.into()).context("socket(NETLINK_CONNECTOR)")?;
+        socket.bind(&SocketAddr::new(0, mask)).context("bind")?;
+        let mut own = SocketAddr::new(0, 0);
+        socket.get_address(&mut own).context("getsockname")?;
+        Ok(Self {
+            portid: own.port_number(),
+            socket,
+            buffer: Mutex::new(Vec::with_capacity(Self::MOST)),
+        })
     }
 
     /// Joins a group.
@@ -87,6 +117,11 @@ impl Client {
     /// Sets the receive buffer as small as the kernel allows.
     pub fn shrink_receive_buffer(&self) -> Result<()> {
         Ok(setsockopt(&self.socket, sockopt::RcvBuf, &0)?)
+    }
+
+    /// Wants the text of an error (`NETLINK_EXT_ACK`).
+    pub fn set_ext_ack(&self) -> Result<()> {
+        Ok(self.socket.set_ext_ack(true)?)
     }
 
     /// Wants senders to groups to know when this socket has no room (`NETLINK_BROADCAST_ERROR`).

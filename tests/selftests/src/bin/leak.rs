@@ -2,7 +2,7 @@
 
 //! Modules that go, or fail to load, without dropping a registration; and ids that leave nothing.
 
-use std::{process::ExitCode, thread};
+use std::{process::ExitCode, sync::Arc, thread};
 
 use anyhow::{Result, bail, ensure};
 use nix::errno::Errno;
@@ -42,8 +42,9 @@ fn unloading(module: &'static str, id: CbId, answer: &[u8]) -> Result<()> {
 fn unloading_while_it_runs() -> Result<()> {
     let (_connector, leaking) = Module::load_with_connector("ct_leak", "")?;
     // The thread outlives the test if the kernel never lets it go; so must the socket.
-    let client: &Client = Box::leak(Box::new(Client::open()?));
-    thread::spawn(|| client.send(&Client::header(LEAK, 1, 0), b"nap"));
+    let client = Arc::new(Client::open()?);
+    let sender = client.clone();
+    thread::spawn(move || sender.send(&Client::header(LEAK, 1, 0), b"nap"));
     let reply = client.recv()?.single()?;
     ensure!(reply.data == b"in", "the handler said {reply:?}");
     leaking.unload()?;
@@ -72,12 +73,12 @@ fn failing(module: &'static str, parameters: &str, id: CbId, left: bool) -> Resu
 
 /// Ids that come and go leave nothing: neither memory, nor something that a look-up has to pass.
 fn many_ids() -> Result<()> {
-    let ids = times(100_000);
+    let ids = times(200_000);
     let _connector = Module::load("rust_connector", "")?;
-    let churn = || Module::load("ct_churn", &format!("ids={ids}"))?.unload();
-    churn()?;
+    let churn = |ids: u32| Module::load("ct_churn", &format!("ids={ids}"))?.unload();
+    churn(1000)?;
     let before = Objects::count()?;
-    churn()?;
+    churn(ids)?;
     before.expect_no_more(ids.into())
 }
 
@@ -108,7 +109,7 @@ fn main() -> ExitCode {
             || failing("ct_leak_static", "fail=1", LEAK_STATIC, true),
         )
         .test(
-            "100000 different ids that come and go leave no memory behind",
+            "200000 different ids that come and go leave no memory behind",
             many_ids,
         )
         .run()
