@@ -30,6 +30,13 @@ BINDGEN_TARGET_arm64 := aarch64-linux-gnu
 BINDGEN_TARGET := $(BINDGEN_TARGET_$(SRCARCH))
 endif
 
+# Without probes, what they are made of is not all declared.
+connector_bindgen_probes := \
+	--allowlist-type 'kprobe|kprobe_.*_handler_t|kprobe_opcode_t|arch_specific_insn' \
+	--allowlist-type 'kretprobe|kretprobe_instance|kretprobe_handler_t|rethook_node|rethook' \
+	--opaque-type 'rethook|arch_specific_insn' \
+	--allowlist-function 'register_kretprobe|unregister_kretprobe'
+
 connector_bindgen_items := \
 	--no-recursive-allowlist \
 	--allowlist-type 'cb_id|cn_msg|netlink_skb_parms|scm_creds|netlink_filter_fn|netlink_notify' \
@@ -42,10 +49,7 @@ connector_bindgen_items := \
 	--allowlist-type 'nlmsghdr|netlink_kernel_cfg|netlink_ext_ack' \
 	--allowlist-var 'NLMSG_DONE|MSG_DONTWAIT|NL_CFG_F_NONROOT_RECV|NLM_F_ACK|CN_IDX_PROC' \
 	--allowlist-function 'proc_create_single_data|remove_proc_entry' \
-	--allowlist-type 'kprobe|kprobe_.*_handler_t|kprobe_opcode_t|arch_specific_insn' \
-	--allowlist-type 'kretprobe|kretprobe_instance|kretprobe_handler_t|rethook_node|rethook' \
-	--opaque-type 'rethook|arch_specific_insn' \
-	--allowlist-function 'register_kretprobe|unregister_kretprobe' \
+	$(if $(CONFIG_KRETPROBES),$(connector_bindgen_probes)) \
 	--allowlist-var 'init_user_ns|CAP_NET_ADMIN|CAP_SYS_ADMIN|CAP_LAST_CAP|RUST_CONST_HELPER_.*'
 
 quiet_cmd_connector_bindgen = BINDGEN $@
