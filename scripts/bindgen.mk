@@ -44,13 +44,19 @@ connector_bindgen_items := \
 	--allowlist-var 'CN_CBQ_NAMELEN' \
 	--allowlist-function '__netlink_ns_capable|netlink_register_notifier|netlink_unregister_notifier' \
 	--allowlist-function 'netlink_unicast|skb_put|connector_helper_.*' \
-	--allowlist-function 'netlink_has_listeners|netlink_broadcast_filtered|netlink_ack|__nlmsg_put' \
-	--allowlist-function '__netlink_kernel_create|netlink_kernel_release' \
-	--allowlist-type 'nlmsghdr|netlink_kernel_cfg|netlink_ext_ack' \
-	--allowlist-var 'NLMSG_DONE|MSG_DONTWAIT|NL_CFG_F_NONROOT_RECV|NLM_F_ACK|CN_IDX_PROC' \
-	--allowlist-function 'proc_create_single_data|remove_proc_entry' \
+	--allowlist-type 'nlmsghdr' --allowlist-var 'NLMSG_DONE|MSG_DONTWAIT' \
 	$(if $(CONFIG_KRETPROBES),$(connector_bindgen_probes)) \
 	--allowlist-var 'init_user_ns|CAP_NET_ADMIN|CAP_SYS_ADMIN|CAP_LAST_CAP|RUST_CONST_HELPER_.*'
+
+# What the core of our own takes beyond that.
+ifneq ($(CONFIG_CONNECTOR),y)
+connector_bindgen_items += \
+	--allowlist-function 'netlink_has_listeners|netlink_broadcast_filtered|netlink_ack|__nlmsg_put' \
+	--allowlist-function '__netlink_kernel_create|netlink_kernel_release' \
+	--allowlist-type 'netlink_kernel_cfg|netlink_ext_ack' \
+	--allowlist-var 'NL_CFG_F_NONROOT_RECV|NLM_F_ACK|CN_IDX_PROC' \
+	--allowlist-function 'proc_create_single_data|remove_proc_entry'
+endif
 
 quiet_cmd_connector_bindgen = BINDGEN $@
       cmd_connector_bindgen = \

@@ -45,7 +45,7 @@ mutants_copy() {
 	rm -rf "$mutants"
 	mkdir -p "$mutants/tree/build"
 	tar -C "$top" --exclude=./build --exclude=./target --exclude=./.git -cf - . | tar -C "$mutants/tree" -xf -
-	cp -al "$build"/{bin,host} "$mutants/tree/build/"
+	cp -al "$build"/{bin,host,stage} "$mutants/tree/build/"
 	cp -al "$build/selftests" "$mutants/programs"
 }
 

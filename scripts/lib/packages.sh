@@ -40,6 +40,12 @@ hardened_needs=(
 	"header:dwarf.h libdw-dev gives symbols versions"
 )
 
+# Programs that tests in the VM run beside ours.
+test_needs=(
+	"forkstat forkstat is what cnctl proc is compared with"
+	"chrt util-linux has both come in time"
+)
+
 have() {
 	case $1 in
 	header:*) cc -E -x c - <<<"#include <${1#*:}>" >/dev/null 2>&1 ;;

@@ -5,10 +5,12 @@
  * It registers idx:val while it is loaded, and answers each message with ack + 1 and no data. What the
  * first byte of the data says, it does before that: 's' sleeps for 300 ms; 'd' unregisters the id of the
  * callback itself and sleeps; 'r' unregisters it and registers it again. 'b' sends the answer to all who
- * listen to the id's own group. With leave=1 it goes without
+ * listen to the id's own group. Writing to its parameter `unregister` does that, and fails with EBUSY if
+ * the callback runs when cn_del_callback() has returned. With leave=1 it goes without
  * unregistering anything.
  */
 
+#include <linux/atomic.h>
 #include <linux/connector.h>
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -25,12 +27,16 @@ static bool leave;
 module_param(leave, bool, 0444);
 MODULE_PARM_DESC(leave, "do not unregister the id on exit");
 
+/* How many tasks are in the callback. */
+static atomic_t inside = ATOMIC_INIT(0);
+
 static void ct_callback(struct cn_msg *msg, struct netlink_skb_parms *nsp)
 {
 	struct cb_id id = msg->id;
 	struct cn_msg reply = { .id = id, .seq = msg->seq, .ack = msg->ack + 1 };
 	bool everybody = false;
 
+	atomic_inc(&inside);
 	switch (msg->len ? msg->data[0] : 0) {
 	case 's':
 		msleep(300);
@@ -48,7 +54,23 @@ static void ct_callback(struct cn_msg *msg, struct netlink_skb_parms *nsp)
 		break;
 	}
 	cn_netlink_send(&reply, everybody ? 0 : nsp->portid, 0, GFP_KERNEL);
+	atomic_dec(&inside);
 }
+
+static int ct_callback_unregister(const char *text, const struct kernel_param *kp)
+{
+	const struct cb_id id = { idx, val };
+
+	cn_del_callback(&id);
+	return atomic_read(&inside) ? -EBUSY : 0;
+}
+
+static const struct kernel_param_ops ct_callback_unregister_ops = {
+	.set = ct_callback_unregister,
+};
+
+module_param_cb(unregister, &ct_callback_unregister_ops, NULL, 0200);
+MODULE_PARM_DESC(unregister, "unregisters the id");
 
 static int __init ct_callback_init(void)
 {

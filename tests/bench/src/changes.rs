@@ -18,7 +18,7 @@ pub struct Change {
 
 impl Change {
     fn percent(&self) -> f64 {
-        (self.to / self.from - 1.0) * 100.0
+        (self.to - self.from) / self.from.abs() * 100.0
     }
 
     /// Whether it is a figure of Rust that grew by more than `limit` percent. Code grows with what
@@ -98,6 +98,31 @@ mod tests {
         between(base, now)
             .iter()
             .any(|change| change.is_worse_than(2.0))
+    }
+
+    #[test]
+    fn less_than_nothing_is_less() {
+        let of = |total: f64| {
+            let echo = format!(
+                "row echo rust 32 1 {}\nrow echo c 32 1 3000\n",
+                3000.0 + total
+            );
+            let sink = "row sink rust 32 1 1000\nrow sink c 32 1 1000\n";
+            let lines = echo + sink;
+            Report::from_lines("k", Unit::Instructions, &lines)
+                .unwrap()
+                .0
+        };
+        let worse = |from: f64, to: f64| {
+            let changes = between(&of(from), &of(to));
+            changes
+                .iter()
+                .filter(|change| change.is_worse_than(2.0))
+                .count()
+        };
+        assert_eq!(worse(-100.0, -110.0), 0);
+        // The part in the reply, and both.
+        assert_eq!(worse(-100.0, -90.0), 2);
     }
 
     #[test]

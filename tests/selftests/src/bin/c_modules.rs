@@ -196,6 +196,20 @@ fn unloaded_while_it_sleeps() -> Result<()> {
     Ok(())
 }
 
+fn unregistered_while_it_sleeps() -> Result<()> {
+    let _connector = Module::load("rust_connector", "")?;
+    for _ in 0..3 {
+        let module = Module::load("ct_callback", "")?;
+        let sending = in_callback(b"sleep")?;
+        fs::write("/sys/module/ct_callback/parameters/unregister", "now")
+            .context("cn_del_callback() returned while the callback ran")?;
+        expect_answer(sending)?;
+        ensure!(!is_handled(CALLBACK)?);
+        module.unload()?;
+    }
+    Ok(())
+}
+
 fn deletes_itself() -> Result<()> {
     let _connector = Module::load("rust_connector", "")?;
     for _ in 0..3 {
@@ -286,6 +300,10 @@ fn main() -> ExitCode {
         .test(
             "a C module whose callback sleeps is unloaded when that has returned",
             unloaded_while_it_sleeps,
+        )
+        .test(
+            "cn_del_callback() returns when the callback runs nowhere any more",
+            unregistered_while_it_sleeps,
         )
         .test(
             "a callback may unregister its own id, and its module waits for it",
