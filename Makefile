@@ -12,6 +12,7 @@ goals := modules modules_install run test test-all test-readme test-verdict muta
 # Only what the user gave: an empty variable means "the default".
 export KDIR KERNEL FLAVOR CORE TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC BINDGEN INSTALL_MOD_PATH
 export CLOCK BASE LIMIT UPDATE CONFIGS SEED ROUNDS INSTALL_PACKAGES RERUN REPEAT KEEP APPEND MEM CPUS GDB VMS
+export M FILES SCRIPT
 
 # One at a time, whatever -j says: the steps themselves use all CPUs.
 .NOTPARALLEL:
