@@ -16,7 +16,6 @@ use connector::{
     Sender, //
 };
 use kernel::{
-    fmt,
     prelude::*,
     str::CString,
     sync::atomic::{
