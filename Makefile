@@ -13,6 +13,7 @@ goals := modules modules_install modules_uninstall run test test-all test-goals 
 # without a /bin/bash.
 export KDIR KERNEL FLAVOR CORE TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC BINDGEN INSTALL_MOD_PATH
 export CLOCK BASE LIMIT UPDATE CONFIGS SEED ROUNDS INSTALL_PACKAGES RERUN REPEAT KEEP APPEND MEM CPUS GDB VMS
+export M FILES SCRIPT
 
 # One at a time, whatever -j says: the steps themselves use all CPUs.
 .NOTPARALLEL:

@@ -19,6 +19,9 @@ export LC_ALL=C.UTF-8
 asked_llvm=${LLVM:-} asked_arch=${ARCH:-}
 unset LLVM LLVM_IAS ARCH CROSS_COMPILE
 
+# Another meaning than kbuild's here: see scripts/lib/own.sh.
+asked_m=${M:-}
+
 # What make passes to its children is meant for the Makefile, not for the kernel's and cargo's.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES MAKEFILES GNUMAKEFLAGS KBUILD_OUTPUT O M MO W C CF
 

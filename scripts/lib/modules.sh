@@ -20,7 +20,7 @@ build_modules() {
 	kbuild_setup
 	: >"$build/log/modules.log"
 	run_logged "building for ${kernel_id%-*}" "$build/log/modules.log" \
-		"every line that kbuild runs: make V=1" kbuild "-j$jobs" ${V:+"V=$V"} modules
+		"every line that kbuild runs: make V=1" kbuild "-j$jobs" ${V:+"V=$V"} ${lean:+CONNECTOR_TESTS=n} modules
 	grep -E '^(warning|error)|: warning: ' "$build/log/modules.log" | sort -u | sed 's/^/    /' >&2 || true
 
 	# As one: a reader sees the old set or the new one.
@@ -61,8 +61,16 @@ sign_modules() {
 collect_connector() {
 	rm -rf "$build/connector.new"
 	copy_connector "$build/connector.new"
+	# What compiles in a root of its own cannot be called like that.
+	((${#inside[@]})) || kernel_mk >"$build/connector.new/kernel.mk"
 	rm -rf "$build/connector"
 	mv "$build/connector.new" "$build/connector"
+}
+
+# For which kernel that is, and what it was built with; see samples/standalone/Makefile.
+kernel_mk() {
+	printf '# The kernel that rust_connector was built for, for Makefiles to include.\nKDIR := %s\nTOOLS := %s\n' \
+		"$kdir" "${cc_args[*]} ${rust_args[*]}"
 }
 
 # Without the symbols of modules that exist for the tests.
