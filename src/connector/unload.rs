@@ -3,9 +3,10 @@
 //! Modules that go and leave something behind.
 //!
 //! A [`Registration`](crate::Registration), a [`Watch`](crate::changes::Watch) or a
-//! [`Periodic`](crate::Periodic) that was leaked is never dropped, and the module that its code belongs to can go all the same. The kernel announces
-//! a module that goes after its exit function returned (or its init function failed) and before its
-//! memory is freed: here is where what it left is taken away.
+//! [`Periodic`](crate::Periodic) that was leaked is never dropped, and the module that its code
+//! belongs to can go all the same. The kernel announces a module that goes after its exit function
+//! returned (or its init function failed) and before its memory is freed: here is where what it left
+//! is taken away.
 
 use kernel::prelude::*;
 
