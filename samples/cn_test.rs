@@ -122,7 +122,6 @@ impl kernel::Module for CnTest {
         let broadcast = move || {
             // The C sample's `ucon` expects the NUL.
             let sent = CString::try_from_fmt(fmt!("counter = {counter}"))
-                .map_err(Error::from)
                 .and_then(|text| Ok(broadcaster.send(text.to_bytes_with_nul())?));
             if let Err(error) = sent {
                 pr_warn!("broadcast failed: {error:?}\n");
