@@ -23,11 +23,18 @@ mod id;
 mod message;
 pub mod netlink;
 pub mod notify;
+mod number;
 
 pub use self::{
-    group::Group,
+    group::{
+        Group,
+        NotAGroup, //
+    },
     header::Header,
-    id::CbId,
+    id::{
+        CbId,
+        NotAnId, //
+    },
     message::{
         Messages,
         ParseError,
