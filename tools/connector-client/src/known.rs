@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Ids that have a name: those of `include/uapi/linux/connector.h` and those of this project.
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Event notification: being told when ids are registered and unregistered. The service behind it
 //! is the module `cn_notify`.
@@ -14,6 +14,7 @@ use crate::{
     connector::Connector,
     deadline::Deadline,
     error::{Error, Result},
+    message::Message,
 };
 
 pub use connector_wire::notify::Change;
@@ -55,8 +56,8 @@ impl Ids {
             && self.val.iter().any(|range| range.contains(id.val))
     }
 
-    /// The data of a request for notifications to the group of this number.
-    fn control(&self, group: u32) -> Vec<u8> {
+    /// The data of a request for notifications to the group of this number; 0 takes it back.
+    pub(crate) fn control(&self, group: u32) -> Vec<u8> {
         let ranges = || self.idx.iter().chain(&self.val);
         // More than the numbers can say is more than a message can carry, which is found out later.
         let count = |ranges: &[Range]| u32::try_from(ranges.len()).unwrap_or(u32::MAX);
@@ -96,18 +97,22 @@ impl Connector {
         self.control(ids, 0, deadline.into())
     }
 
-    /// Sends a request to `cn_notify`; its answer is 0 or a negative error number.
     fn control(&self, ids: &Ids, group: u32, deadline: Deadline) -> Result<()> {
-        let reply = self.request(&self.header(CbId::NOTIFY), &ids.control(group), deadline)?;
-        let answer: [u8; 4] = reply.data[..].try_into().map_err(|_| {
-            Error::Unexpected("the answer to a request for notifications is not one number")
-        })?;
-        match i32::from_ne_bytes(answer) {
-            0 => Ok(()),
-            error => Err(Error::Service(io::Error::from_raw_os_error(
-                error.wrapping_neg(),
-            ))),
-        }
+        let request = self.header(CbId::NOTIFY);
+        granted(&self.request(&request, &ids.control(group), deadline)?)
+    }
+}
+
+/// What `cn_notify` answers to a request: 0 or a negative error number.
+pub(crate) fn granted(answer: &Message) -> Result<()> {
+    let number: [u8; 4] = answer.data[..].try_into().map_err(|_| {
+        Error::Unexpected("the answer to a request for notifications is not one number")
+    })?;
+    match i32::from_ne_bytes(number) {
+        0 => Ok(()),
+        error => Err(Error::Service(io::Error::from_raw_os_error(
+            error.wrapping_neg(),
+        ))),
     }
 }
 
