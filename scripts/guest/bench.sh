@@ -74,6 +74,12 @@ reader() {
 		printed=$(lines)
 		client proc c "$BENCH/reader" proc
 		;;
+	named)
+		client named rust "$CNCTL" proc --buffer 16777216 --count
+		# C says neither who it was nor how long it ran.
+		client named c "$BENCH/reader" proc
+		return
+		;;
 	esac
 	if [ "$printed" != "$(lines)" ]; then
 		echo "$1: C prints something else than cnctl"
@@ -125,6 +131,7 @@ connector() {
 others() {
 	client syscalls c
 	reader proc
+	reader named
 	client echo unix
 	with genl genl_echo client echo genl
 	with chardev chardev_echo client echo chardev

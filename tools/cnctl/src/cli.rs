@@ -5,7 +5,7 @@
 use std::{num::NonZeroU32, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use connector_client::{CbId, Group, MAX_DATA_SIZE, Range, known, proc::Events};
+use connector_client::{CbId, Group, MAX_DATA_SIZE, Range, known};
 
 /// Talk to services on the Linux kernel connector (NETLINK_CONNECTOR).
 ///
@@ -228,43 +228,181 @@ pub(crate) struct Buffer {
 
 /// Show what processes do: start, execute programs, change ids and names, exit.
 ///
-/// These are the kernel's own events (CONFIG_PROC_EVENTS). The command line is read from /proc when
-/// a program is executed; of a process that is gone by then it cannot be read.
+/// These are the kernel's own events (CONFIG_PROC_EVENTS). Who an event is about is read from /proc:
+/// of all processes at the start, and when a program is executed. What a process that is gone by
+/// then was called is shown as ?, unless its parent has yet to wait for it: then its comm is.
+///
+/// On a terminal an event is a line, cut to its width.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"proc\",\"time\",\"cpu\",\"what\",\"pid\",\"tid\"} with time in seconds since boot, and by \
-what: fork \"parent_pid\", \"parent_tid\"; exec \"command\" if it could be read; uid and gid \"real\", \
-\"effective\"; ptrace \"tracer_pid\" if one came; comm \"comm\"; coredump and exit \"parent_pid\" unless the parent \
-was quicker than the event; exit \"status\", or \"signal\" if it died of one. {\"event\":\"overrun\",\"lost\",\"text\"}; \
-{\"event\":\"gap\",\"cpu\",\"missing\"}; {\"event\":\"error\",\"text\"}.
+Instead of forkstat:
 
-Exit status: 0 when ended by Ctrl-C or --count, 1 if events were lost, 2 on an error.")]
+  forkstat -c            cnctl proc --name comm
+  forkstat -d, -s        cnctl proc --name short
+  forkstat -D SECONDS    cnctl proc --for SECONDS
+  forkstat -e EVENTS     cnctl proc -e EVENTS; core and all are understood, and ptrce is ptrace
+  forkstat -E            cnctl proc --threads
+  forkstat -g            no need: who started whom is in INFO
+  forkstat -l            no need: lines are written as the events come
+  forkstat -p PGRP       cnctl proc --pgrp PGRP
+  forkstat -r            chrt -f 99 cnctl proc
+  forkstat -S, -q        cnctl proc --stats, --quiet
+  forkstat -x            cnctl proc --extra
+  forkstat -X            chrt -f 99 cnctl proc --threads --stats --extra
+  the time of the day    cnctl proc --clock wall
+
+Without --event forkstat shows fork, exec and exit only: -e fork,exec,exit.
+
+JSON: {\"event\":\"proc\",\"time\",\"cpu\",\"what\",\"pid\",\"tid\"} with time in seconds since boot, and \
+\"wall\" with --clock wall. As far as they are known: \"comm\", \"argv\", and \"kernel_thread\":true. By what: \
+fork and clone \"parent_pid\", \"parent_tid\", \"parent_comm\"; exec \"parent_pid\", \"parent_comm\"; uid and gid \
+\"real\", \"effective\"; ptrace \"tracer_pid\" if one came; comm \"old_comm\"; coredump and exit \
+\"parent_pid\" unless the parent was quicker than the event; exit \"status\", or \"signal\", \"signal_name\" and \
+\"core_dumped\" if it died of one, and \"duration\" in seconds. With --extra also \"uid\", \"euid\", \"pgrp\" and \
+\"tty\". With --stats at the end {\"event\":\"stats\",\"program\",\"total\"} and the counts by the names of the \
+events. {\"event\":\"overrun\",\"lost\",\"text\"}; {\"event\":\"gap\",\"cpu\",\"missing\"}; \
+{\"event\":\"error\",\"text\"}.
+
+A comm, a program or an argument that is not UTF-8 is an array of its bytes instead of a string.
+
+Exit status: 0 when ended by Ctrl-C, --count or --for, 1 if events were lost, 2 on an error.")]
 pub(crate) struct Proc {
-    /// Show these events only, separated by commas: fork, exec, uid, gid, sid, ptrace, comm,
-    /// coredump, exit, nonzero-exit
-    #[arg(
-        short,
-        long = "event",
-        value_name = "EVENT",
-        value_delimiter = ',',
-        value_parser = event
-    )]
-    pub(crate) events: Vec<Events>,
+    /// Show these events only, separated by commas
+    #[arg(short, long = "event", value_name = "EVENT", value_delimiter = ',')]
+    pub(crate) events: Vec<EventName>,
 
     /// Show threads, too; otherwise only processes
     #[arg(short, long)]
     pub(crate) threads: bool,
 
-    /// Do not read command lines
-    #[arg(long)]
+    #[command(flatten)]
+    pub(crate) select: Select,
+
+    /// Show user ids and the controlling terminal, too
+    #[arg(short = 'x', long, conflicts_with = "no_command")]
+    pub(crate) extra: bool,
+
+    /// What to show of a program
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "full",
+        hide_possible_values = false
+    )]
+    pub(crate) name: NameForm,
+
+    /// Do not find out who it was: no programs, no durations, and the least work for an event
+    #[arg(long, conflicts_with_all = ["Select", "name"])]
     pub(crate) no_command: bool,
+
+    /// The clock that times are of
+    #[arg(long, default_value = "boot")]
+    pub(crate) clock: Clock,
+
+    /// Show all of a line on a terminal, too
+    #[arg(short, long)]
+    pub(crate) wide: bool,
+
+    /// At the end, show how many events there were by program
+    #[arg(short = 'S', long, conflicts_with = "no_command")]
+    pub(crate) stats: bool,
+
+    /// Show nothing else; means --stats
+    #[arg(short, long, conflicts_with = "no_command")]
+    pub(crate) quiet: bool,
 
     /// Stop after this many events
     #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 
+    /// Stop after this many seconds
+    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) duration: Option<Duration>,
+
     #[command(flatten)]
     pub(crate) buffer: Buffer,
+}
+
+/// Which processes to show. What is given several times may be any of them; what is different must
+/// all be met.
+#[derive(Debug, Args)]
+pub(crate) struct Select {
+    /// Show this process and its descendants only
+    #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',', value_parser = pid)]
+    pub(crate) pids: Vec<i32>,
+
+    /// Show processes of this process group only
+    #[arg(short = 'g', long = "pgrp", value_name = "PGID", value_delimiter = ',', value_parser = pid)]
+    pub(crate) pgrps: Vec<i32>,
+
+    /// Show processes with this effective user only, by number or by name
+    #[arg(short, long = "user", value_name = "USER", value_delimiter = ',')]
+    pub(crate) users: Vec<String>,
+
+    /// Show processes in this cgroup only: a path, with what is below it, or a name such as
+    /// ssh.service
+    #[arg(long = "cgroup", value_name = "CGROUP")]
+    pub(crate) cgroups: Vec<String>,
+
+    /// Show programs of this name only: the comm, or the first argument without its folder
+    #[arg(
+        short = 'C',
+        long = "command",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub(crate) commands: Vec<String>,
+}
+
+/// The name of a process event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EventName {
+    /// A process is started
+    Fork,
+    /// A thread is started
+    Clone,
+    /// A program is executed
+    Exec,
+    /// User ids change
+    Uid,
+    /// Group ids change
+    Gid,
+    /// A session is started
+    Sid,
+    /// A tracer comes or goes
+    #[value(alias = "ptrce")]
+    Ptrace,
+    /// A comm changes, other than by exec
+    Comm,
+    /// A process dumps core
+    #[value(alias = "core")]
+    Coredump,
+    /// A process ends
+    Exit,
+    /// A process ends, and not with status 0
+    NonzeroExit,
+    /// All of them; clone with --threads
+    All,
+}
+
+/// What to show of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NameForm {
+    /// The command line
+    Full,
+    /// Its first word, without the folder
+    Short,
+    /// The comm: what the kernel calls it, at most 15 bytes
+    Comm,
+}
+
+/// A clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Clock {
+    /// Seconds since boot, as in the kernel's log
+    Boot,
+    /// The time of the day
+    Wall,
 }
 
 /// Show the ids that are registered, then every change; needs the module cn_notify.
@@ -365,10 +503,10 @@ fn group(text: &str) -> Result<Group, String> {
         })
 }
 
-/// Reads the name of a process event.
-fn event(text: &str) -> Result<Events, String> {
-    let names: Vec<_> = Events::NAMES.iter().map(|(name, _)| *name).collect();
-    Events::by_name(text).ok_or_else(|| format!("expected one of {}", names.join(", ")))
+/// Reads the id of a process or of a process group.
+fn pid(text: &str) -> Result<i32, &'static str> {
+    let id = text.parse().ok().filter(|id| *id > 0);
+    id.ok_or("expected the id of a process, which is a number above 0")
 }
 
 /// Reads hexadecimal digits, two a byte.
@@ -486,7 +624,7 @@ mod tests {
     #[test]
     fn hexadecimal_data_is_read_and_half_a_byte_refused() {
         assert_eq!(hex("00fF 1a").unwrap().0, [0, 0xff, 0x1a]);
-        assert_eq!(hex("").unwrap().0, []);
+        assert!(hex("").unwrap().0.is_empty());
         assert!(hex("0").is_err());
         assert!(hex("0g").is_err());
     }

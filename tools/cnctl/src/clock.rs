@@ -33,6 +33,12 @@ impl Stamp {
     }
 }
 
+/// How long the machine was suspended since it was booted.
+pub(crate) fn suspended() -> Duration {
+    let boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
+    boot.saturating_sub(Stamp::now().0)
+}
+
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{:5}.{:06}]", self.0.as_secs(), self.0.subsec_micros())
