@@ -42,7 +42,11 @@ const TITLES: [(&str, &str, &str); 18] = [
     ),
     ("client", "echo round trip, client of its own", ""),
     ("listen", "cnctl listen: message received and printed", ""),
-    ("proc", "cnctl proc --no-command: process event received and printed", ""),
+    (
+        "proc",
+        "cnctl proc --no-command: process event received and printed",
+        "",
+    ),
     ("named", "cnctl proc: process event, and whose it was", ""),
     ("syscalls", "system calls that do nothing", "how many"),
     ("memory", "memory of a registration, bytes", ""),

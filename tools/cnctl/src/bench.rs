@@ -3,21 +3,29 @@
 //! `cnctl bench`: messages per second, and how long a round trip takes.
 
 use std::{
-    sync::{Arc, Barrier},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
-use connector_client::{Connector, Error, Header};
+use connector_client::{Connector, Error};
+use hdrhistogram::Histogram;
 
 use crate::{
     Failure, Outcome,
     cli::{Bench, Global},
     output::{Object, Output},
+    signal,
 };
 
 /// How long to wait for a reply before it counts as lost.
 const LOST: Duration = Duration::from_secs(1);
+
+/// To how many significant digits times are kept: 2 is to 1 %.
+const DIGITS: u8 = 2;
 
 pub(crate) fn run(args: &Bench, global: &Global) -> Result<Outcome, Failure> {
     let output = Output::new(global);
@@ -25,35 +33,28 @@ pub(crate) fn run(args: &Bench, global: &Global) -> Result<Outcome, Failure> {
     // Fails before the measurement begins, if it must fail.
     shared.request(&shared.header(args.id), &[], LOST)?;
 
-    let sockets: Vec<_> = (0..args.threads.get())
+    let sockets: Vec<_> = (0..args.threads)
         .map(|_| match args.own_sockets {
             true => Connector::open().map(Arc::new),
             false => Ok(Arc::clone(&shared)),
         })
         .collect::<Result<_, _>>()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let ask_to_stop = {
+        let stop = Arc::clone(&stop);
+        let interrupters = sockets.iter().map(|socket| socket.interrupter());
+        let interrupters = interrupters.collect::<Result<Vec<_>, _>>()?;
+        move || {
+            stop.store(true, Ordering::Relaxed);
+            for interrupter in &interrupters {
+                interrupter.interrupt();
+            }
+        }
+    };
+    signal::on_end(ask_to_stop)?;
 
-    let barrier = Barrier::new(sockets.len() + 1);
-    let (elapsed, results) = thread::scope(|scope| {
-        let measuring: Vec<_> = sockets
-            .iter()
-            .map(|socket| {
-                scope.spawn(|| {
-                    barrier.wait();
-                    measure(socket, args)
-                })
-            })
-            .collect();
-        barrier.wait();
-        let start = Instant::now();
-        let results: Vec<_> = measuring.into_iter().map(|thread| thread.join()).collect();
-        (start.elapsed(), results)
-    });
-
-    let mut total = Times::new();
-    for result in results {
-        let times = result.map_err(|_| "a thread panicked")??;
-        total.add_all(&times);
-    }
+    let (elapsed, total) =
+        measure_all(&sockets, args, &stop).map_err(|failed| failed as Failure)?;
     report(output, args, elapsed, &total);
     Ok(match total.lost {
         0 => Outcome::Complete,
@@ -61,15 +62,85 @@ pub(crate) fn run(args: &Bench, global: &Global) -> Result<Outcome, Failure> {
     })
 }
 
+/// Starts a thread for each socket, lets all of them begin at once, and waits for their end.
+fn measure_all(
+    sockets: &[Arc<Connector>],
+    args: &Bench,
+    stop: &AtomicBool,
+) -> Result<(Duration, Times), Failed> {
+    let gate = Gate::default();
+    thread::scope(|scope| {
+        let mut threads = Vec::with_capacity(sockets.len());
+        for socket in sockets {
+            let thread = thread::Builder::new().spawn_scoped(scope, || match gate.pass() {
+                true => measure(socket, args, stop),
+                false => Ok(Times::new()?),
+            });
+            match thread {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    // Those that have been started wait for it.
+                    gate.open(false);
+                    let number = threads.len() + 1;
+                    return Err(format!(
+                        "starting thread {number} of {}: {error}; a limit of the system's or of a \
+                         cgroup's (ulimit -u, pids.max, memory.max) was reached: try fewer",
+                        sockets.len()
+                    )
+                    .into());
+                }
+            }
+        }
+        gate.open(true);
+        let start = Instant::now();
+        let results: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
+        let elapsed = start.elapsed();
+        let mut total = Times::new()?;
+        for result in results {
+            total.add_all(&result.map_err(|_| "a thread panicked")??)?;
+        }
+        Ok((elapsed, total))
+    })
+}
+
+/// Where threads wait until all of them are there, or until it turns out that they never will be.
+#[derive(Debug, Default)]
+struct Gate {
+    open: Mutex<Option<bool>>,
+    opened: Condvar,
+}
+
+impl Gate {
+    /// Waits until the gate is opened; returns whether to go on.
+    fn pass(&self) -> bool {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match *open {
+                Some(go_on) => return go_on,
+                None => {
+                    open = self
+                        .opened
+                        .wait(open)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    fn open(&self, go_on: bool) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = Some(go_on);
+        self.opened.notify_all();
+    }
+}
+
 /// One thread's requests.
-fn measure(socket: &Connector, args: &Bench) -> Result<Times, Error> {
+fn measure(socket: &Connector, args: &Bench, stop: &AtomicBool) -> Result<Times, Failed> {
     let data = vec![0x5a; args.size];
-    let mut times = Times::new();
+    let mut times = Times::new()?;
     let start = Instant::now();
     let mut before = start;
     for _ in 0..args.count.unwrap_or(u64::MAX) {
-        let header: Header = socket.header(args.id);
-        match socket.request(&header, &data, LOST) {
+        match socket.request(&socket.header(args.id), &data, LOST) {
             Ok(_) => {
                 let after = Instant::now();
                 times.add(after - before);
@@ -79,24 +150,30 @@ fn measure(socket: &Connector, args: &Bench) -> Result<Times, Error> {
                 times.lost += 1;
                 before = Instant::now();
             }
-            Err(error) => return Err(error),
+            Err(Error::Interrupted) => break,
+            Err(error) => return Err(error.into()),
         }
-        if args.count.is_none() && before - start >= args.time {
+        let enough = args.count.is_none() && before - start >= args.time;
+        if enough || stop.load(Ordering::Relaxed) {
             break;
         }
     }
     Ok(times)
 }
 
+/// Why a thread failed.
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
 fn report(output: Output, args: &Bench, elapsed: Duration, times: &Times) {
     let seconds = elapsed.as_secs_f64();
-    let rate = (times.count as f64 / seconds).round();
-    let us = |nanos: u64| nanos as f64 / 1e3;
-    let average = match times.count {
-        0 => 0,
-        count => times.sum / count,
-    };
-    let at = |share| us(times.quantile(share));
+    let rate = (times.nanos.len() as f64 / seconds).round();
+    // To the nanosecond.
+    let us = |nanos: f64| nanos.round() / 1e3;
+    let at = |share| us(times.nanos.value_at_quantile(share) as f64);
+    // The largest that a bucket may hold is more than was measured.
+    let max = us(times.max as f64);
+    let at = |share| f64::min(at(share), max);
+    let (min, average) = (us(times.min as f64), us(times.nanos.mean()));
     if output.json {
         output.line(
             Object::new("bench")
@@ -104,115 +181,75 @@ fn report(output: Output, args: &Bench, elapsed: Duration, times: &Times) {
                 .value("size", args.size)
                 .value("threads", args.threads)
                 .value("elapsed_ms", elapsed.as_nanos() as f64 / 1e6)
-                .value("replies", times.count)
+                .value("replies", times.nanos.len())
                 .value("lost", times.lost)
                 .value("per_second", rate)
-                .value("min_us", us(times.min))
-                .value("avg_us", us(average))
+                .value("min_us", min)
+                .value("avg_us", average)
                 .value("p50_us", at(0.5))
                 .value("p90_us", at(0.9))
                 .value("p99_us", at(0.99))
                 .value("p999_us", at(0.999))
-                .value("max_us", us(times.max)),
+                .value("max_us", max),
         );
         return;
     }
     output.line(format_args!(
         "{} replies of {} bytes from {} in {seconds:.3} s: {rate} a second; {} lost",
-        times.count, args.size, args.id, times.lost
+        times.nanos.len(),
+        args.size,
+        args.id,
+        times.lost
     ));
     output.line(format_args!(
-        "round trip, µs: min {:.1}  avg {:.1}  50% {:.1}  90% {:.1}  99% {:.1}  99.9% {:.1}  max {:.1}",
-        us(times.min),
-        us(average),
+        "round trip, µs: min {min:.1}  avg {average:.1}  50% {:.1}  90% {:.1}  99% {:.1}  \
+         99.9% {:.1}  max {max:.1}",
         at(0.5),
         at(0.9),
         at(0.99),
         at(0.999),
-        us(times.max)
     ));
 }
 
-/// Each power of two is divided into this many steps, which bounds the error to 1/32.
-const STEPS: u64 = 32;
-
-/// Durations in nanoseconds, counted in a histogram.
+/// How long round trips took, and how many replies were lost.
 #[derive(Clone, Debug)]
 struct Times {
-    counts: Vec<u64>,
-    count: u64,
-    lost: u64,
-    sum: u64,
+    nanos: Histogram<u64>,
+    /// As they were measured: the histogram rounds.
     min: u64,
     max: u64,
+    lost: u64,
 }
 
 impl Times {
-    fn new() -> Self {
-        Self {
-            counts: vec![0; bucket(u64::MAX) + 1],
-            count: 0,
-            lost: 0,
-            sum: 0,
+    fn new() -> Result<Self, Failed> {
+        Ok(Self {
+            nanos: Histogram::new(DIGITS)?,
             min: 0,
             max: 0,
-        }
+            lost: 0,
+        })
     }
 
     fn add(&mut self, time: Duration) {
         let nanos = time.as_nanos().try_into().unwrap_or(u64::MAX);
-        self.counts[bucket(nanos)] += 1;
-        self.min = match self.count {
-            0 => nanos,
-            _ => self.min.min(nanos),
+        self.min = match self.nanos.is_empty() {
+            true => nanos,
+            false => self.min.min(nanos),
         };
         self.max = self.max.max(nanos);
-        self.sum = self.sum.saturating_add(nanos);
-        self.count += 1;
+        self.nanos.saturating_record(nanos);
     }
 
-    fn add_all(&mut self, other: &Self) {
-        for (count, others) in self.counts.iter_mut().zip(&other.counts) {
-            *count += others;
-        }
-        self.min = match (self.count, other.count) {
-            (0, _) => other.min,
-            (_, 0) => self.min,
+    fn add_all(&mut self, other: &Self) -> Result<(), Failed> {
+        self.min = match (self.nanos.is_empty(), other.nanos.is_empty()) {
+            (true, _) => other.min,
+            (_, true) => self.min,
             _ => self.min.min(other.min),
         };
         self.max = self.max.max(other.max);
-        self.sum = self.sum.saturating_add(other.sum);
-        self.count += other.count;
         self.lost += other.lost;
-    }
-
-    /// The time that this share of all times does not exceed, to the accuracy of the histogram.
-    fn quantile(&self, share: f64) -> u64 {
-        let wanted = (self.count as f64 * share).ceil() as u64;
-        let mut seen = 0;
-        for (bucket, count) in self.counts.iter().enumerate() {
-            seen += count;
-            if seen >= wanted && seen > 0 {
-                return lowest(bucket).clamp(self.min, self.max);
-            }
-        }
-        self.max
-    }
-}
-
-/// Where `nanos` is counted: below twice `STEPS` each number by itself, above in `STEPS` steps for
-/// each power of two.
-fn bucket(nanos: u64) -> usize {
-    let shift = (u64::BITS - nanos.leading_zeros()).saturating_sub(STEPS.ilog2() + 1);
-    (u64::from(shift) * STEPS + (nanos >> shift)) as usize
-}
-
-/// The lowest number that is counted in a bucket.
-fn lowest(bucket: usize) -> u64 {
-    let bucket = bucket as u64;
-    match (bucket / STEPS).checked_sub(1) {
-        Some(shift @ 1..) => (bucket % STEPS + STEPS) << shift,
-        _ => bucket,
+        Ok(self.nanos.add(&other.nanos)?)
     }
 }
 
@@ -221,53 +258,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_are_in_order_without_holes_and_find_their_numbers_again() {
-        let mut last = 0;
-        for exponent in 0..64 {
-            for offset in [0u64, 1, 2] {
-                for number in [(1u64 << exponent).wrapping_sub(offset), 1 << exponent] {
-                    let low = lowest(bucket(number));
-                    assert!(
-                        low <= number && number - low <= low / STEPS,
-                        "{number} {low}"
-                    );
-                }
-            }
-        }
-        for number in 0..100_000 {
-            let bucket = bucket(number);
-            assert!(bucket == last || bucket == last + 1, "{number}");
-            last = bucket;
-        }
-    }
-
-    #[test]
-    fn quantiles_are_where_they_should_be() {
-        let mut times = Times::new();
+    fn quantiles_are_near_what_they_should_be() {
+        let mut times = Times::new().unwrap();
         for micros in 1..=1000 {
             times.add(Duration::from_micros(micros));
         }
-        let near = |share, expected: u64| {
-            let found = times.quantile(share);
-            assert!(found.abs_diff(expected) <= expected / 30, "{found}");
-        };
-        near(0.5, 500_000);
-        near(0.99, 990_000);
-        near(1.0, 1_000_000);
-        assert_eq!(times.quantile(0.0), 1000);
-        assert_eq!(Times::new().quantile(0.5), 0);
+        for (share, expected) in [(0.5, 500_000), (0.99, 990_000), (1.0, 1_000_000)] {
+            let found = times.nanos.value_at_quantile(share);
+            assert!(found.abs_diff(expected) <= expected / 50, "{found}");
+        }
+        assert_eq!((times.min, times.max), (1000, 1_000_000));
     }
 
     #[test]
     fn times_of_threads_add_up() {
-        let mut one = Times::new();
-        one.add(Duration::from_nanos(5));
-        let mut other = Times::new();
-        other.add(Duration::from_nanos(3));
-        let mut total = Times::new();
-        total.add_all(&one);
-        total.add_all(&other);
-        total.add_all(&Times::new());
-        assert_eq!((total.count, total.min, total.max, total.sum), (2, 3, 5, 8));
+        let with = |nanos| {
+            let mut times = Times::new().unwrap();
+            times.add(Duration::from_nanos(nanos));
+            times
+        };
+        let mut total = Times::new().unwrap();
+        for times in [with(5), with(3), Times::new().unwrap()] {
+            total.add_all(&times).unwrap();
+        }
+        assert_eq!((total.nanos.len(), total.min, total.max), (2, 3, 5));
+    }
+
+    #[test]
+    fn threads_behind_a_gate_go_on_or_end_together() {
+        for go_on in [true, false] {
+            let gate = Gate::default();
+            thread::scope(|scope| {
+                let waiting: Vec<_> = (0..4).map(|_| scope.spawn(|| gate.pass())).collect();
+                gate.open(go_on);
+                for thread in waiting {
+                    assert_eq!(thread.join().unwrap(), go_on);
+                }
+            });
+        }
     }
 }

@@ -3,25 +3,14 @@
 //! Numbers for lines of which there are many: the standard library's formatting takes several times
 //! as many instructions.
 
-/// Appends `number` in decimal, preceded by `fill` up to a width of at most 20.
-pub(crate) fn append(out: &mut String, mut number: u64, width: usize, fill: char) {
-    // u64::MAX has 20 digits.
-    let mut digits = [b'0'; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        // CAST: a digit fits.
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    for _ in digits.len() - start..width {
+/// Appends `number` in decimal, preceded by `fill` up to a width.
+pub(crate) fn append(out: &mut String, number: u64, width: usize, fill: char) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(number);
+    for _ in digits.len()..width {
         out.push(fill);
     }
-    // Digits are ASCII.
-    out.push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
+    out.push_str(digits);
 }
 
 #[cfg(test)]

@@ -132,7 +132,9 @@ fn expected(node: i32, leaves: &[i32]) -> Vec<(i32, String)> {
 fn subscribe(events: Events) -> Result<Connector> {
     let connector = Connector::open()?;
     match connector.subscribe_proc(events, PATIENCE) {
-        Err(connector_client::Error::NoProcEvents { .. }) => skip("the kernel has no CONFIG_PROC_EVENTS"),
+        Err(connector_client::Error::NoProcEvents { .. }) => {
+            skip("the kernel has no CONFIG_PROC_EVENTS")
+        }
         result => {
             result?;
             Ok(connector)
