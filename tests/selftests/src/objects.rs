@@ -39,7 +39,7 @@ impl Cache {
         self.shrink.write_all_at(b"1", 0)?;
         let mut text = [0; 64];
         let len = self.objects.read_at(&mut text, 0)?;
-        let text = str::from_utf8(&text[..len])?;
+        let text = std::str::from_utf8(&text[..len])?;
         Ok(text.split_whitespace().next().unwrap_or_default().parse()?)
     }
 }

@@ -148,10 +148,8 @@ impl Run {
         size: usize,
     ) -> Result<(), Failure> {
         let request = Header {
-            id: self.id,
-            seq: (number as u32).wrapping_add(1),
             len: size as u16,
-            ..Header::default()
+            ..Header::request(self.id, (number as u32).wrapping_add(1))
         };
         let data = pattern(number, size);
         if args.verbose && !self.output.json {
