@@ -22,10 +22,26 @@ build_initramfs() {
 	done
 	# What build_standalone installed, for modprobe.
 	[[ ! ${standalone:-} ]] || cp -r "$build/stage/lib" "$root/"
+	[[ $goal != test ]] || compared_to_initramfs "$root"
 	bench_to_initramfs "$root"
 	(cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$build/initramfs.cpio.new" ||
 		die "cpio failed"
 	mv "$build/initramfs.cpio.new" "$build/initramfs.cpio"
 	rm -rf "$root"
 	step_done "$(du -m "$build/initramfs.cpio" | cut -f1) MB"
+}
+
+# What the VM gets of this system to compare with, and the libraries that it is linked with.
+compared_to_initramfs() {
+	local need program path
+	local -a libraries
+	for need in "${test_needs[@]}"; do
+		program=$(command -v "${need%% *}")
+		cp -L "$program" "$1/bin/"
+		mapfile -t libraries < <(ldd "$program" | grep -o '/[^ ]*')
+		for path in "${libraries[@]}"; do
+			mkdir -p "$1${path%/*}"
+			cp -L "$path" "$1$path"
+		done
+	done
 }

@@ -16,7 +16,7 @@ const COLUMNS: [(&str, &str); 5] = [
 const RATIO_AFTER: usize = 2;
 
 /// What a bench is, and what its `n` counts.
-const TITLES: [(&str, &str, &str); 18] = [
+const TITLES: [(&str, &str, &str); 19] = [
     ("echo", "echo round trip", ""),
     (
         "own.dispatch",

@@ -82,6 +82,7 @@ pub(crate) struct List {
 ///
 /// The kernel does not tell whether anybody wanted it; with --wait, a reply shows that.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 JSON: {\"event\":\"sent\",\"id\",\"seq\",\"ack\",\"len\"}; with --wait then \
 {\"event\":\"reply\",\"id\",\"seq\",\"ack\",\"len\",\"data\",\"time_ms\"} with data in hexadecimal.
@@ -105,15 +106,15 @@ pub(crate) struct Send {
     pub(crate) file: Option<PathBuf>,
 
     /// The sequence number [default: one that this program has not used before]
-    #[arg(long, value_parser = number, allow_negative_numbers = true)]
+    #[arg(long, value_parser = number)]
     pub(crate) seq: Option<u32>,
 
     /// The acknowledge number [default: the sequence number, which any service answers alike]
-    #[arg(long, value_parser = number, allow_negative_numbers = true)]
+    #[arg(long, value_parser = number)]
     pub(crate) ack: Option<u32>,
 
     /// The flags, whose meaning is up to the service
-    #[arg(long, default_value = "0", value_parser = flags, allow_negative_numbers = true)]
+    #[arg(long, default_value = "0", value_parser = flags)]
     pub(crate) flags: u16,
 
     /// Wait for the reply and show it
@@ -121,7 +122,7 @@ pub(crate) struct Send {
     pub(crate) wait: bool,
 
     /// Seconds to wait for the reply
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     pub(crate) timeout: Duration,
 
     /// Show the data of the reply as text or as a hex dump
@@ -149,27 +150,36 @@ pub(crate) enum Form {
 /// Send messages to a service that echoes them, and check and time the replies.
 ///
 /// A reply must have the request's seq, its ack plus one, and the same bytes; cn_echo answers like
-/// that. Ctrl-C ends it with a summary.
+/// that. Ctrl-C ends it with a summary; SIGQUIT (Ctrl-\\) has it print a line of what came so far.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 JSON: {\"event\":\"reply\",\"id\",\"seq\",\"ack\",\"len\",\"time_ms\"} a reply, \
-{\"event\":\"wrong\",\"id\",\"seq\",\"ack\",\"len\",\"text\"} for one that is missing or wrong, \
+{\"event\":\"lost\",\"id\",\"seq\",\"ack\",\"len\",\"text\"} for one that did not come and \
+{\"event\":\"wrong\",…} with the same members for one that is not what was sent, \
 {\"event\":\"overrun\",\"text\"}, and in the end {\"event\":\"summary\",\"id\",\"sent\",\"received\",\
 \"lost\",\"wrong\",\"elapsed_ms\"} with \"rtt_min_ms\", \"rtt_avg_ms\", \"rtt_max_ms\" and \"rtt_mdev_ms\" \
-if any reply came.
+if any reply came; on SIGQUIT {\"event\":\"interim\",…} with the same members. With --timestamp, reply, lost and \
+wrong also have \"unix\", in seconds.
 
-Exit status: 0 if every message was answered, 1 if replies were lost or wrong, 2 on an error.")]
+Exit status: 0 if every message was answered, 1 if replies were lost or wrong, or if --deadline came before \
+--count replies, 2 on an error. Where ping(8) is content with one reply of many, this is not: messages to the kernel \
+do not get lost by themselves.")]
 pub(crate) struct Ping {
     /// The service, as IDX:VAL or by its name
     #[arg(value_name = "ID", value_parser = Named(known::parse_id), hide_possible_values = true)]
     pub(crate) id: CbId,
 
     /// Stop after this many messages [default: go on until Ctrl-C; with --sweep, 24]
-    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
+    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 
+    /// Stop after this many seconds; --count then counts replies
+    #[arg(short = 'w', long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) deadline: Option<Duration>,
+
     /// Bytes of data in each message, at most 16364
-    #[arg(short, long, default_value_t = 56, value_parser = size, allow_negative_numbers = true)]
+    #[arg(short, long, default_value_t = 56, value_parser = size)]
     pub(crate) size: usize,
 
     /// Let the size grow over the messages, first in small steps, then in large ones
@@ -177,15 +187,25 @@ pub(crate) struct Ping {
     pub(crate) sweep: Option<RangeInclusive<usize>>,
 
     /// Seconds from one message to the next, such as 0.2; with 0 the next follows the reply
-    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds, allow_negative_numbers = true)]
-    pub(crate) interval: Duration,
+    /// [default: 1; with --flood, 0]
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) interval: Option<Duration>,
+
+    /// Send the next message when the reply is there; print a dot for each message, and take it
+    /// back when its reply came
+    #[arg(short, long)]
+    pub(crate) flood: bool,
 
     /// Seconds to wait for a reply
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     pub(crate) timeout: Duration,
 
+    /// Print the time before each line, in seconds since 1970
+    #[arg(short = 'D', long)]
+    pub(crate) timestamp: bool,
+
     /// Show each request and reply with its id, seq, ack and length
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "flood")]
     pub(crate) verbose: bool,
 
     /// Print nothing but the summary and what went wrong
@@ -199,6 +219,7 @@ pub(crate) struct Ping {
 /// even group takes CAP_NET_ADMIN, an odd one can be joined by anybody. Losses are reported at their
 /// place, and so are gaps in the sequence numbers of a broadcaster.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 JSON: {\"event\":\"message\",\"time\",\"group\",\"id\",\"seq\",\"ack\",\"len\",\"flags\",\"data\"} with time in \
 seconds since boot and data in hexadecimal; {\"event\":\"gap\",\"id\",\"expected\",\"got\",\"missing\"}; \
@@ -211,7 +232,7 @@ pub(crate) struct Listen {
     pub(crate) groups: Vec<Group>,
 
     /// Stop after this many messages
-    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
+    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 
     /// Show the data as text or as a hex dump
@@ -226,7 +247,7 @@ pub(crate) struct Listen {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Buffer {
     /// Ask for a receive buffer of this many bytes, at most 1073741823; the kernel doubles it
-    #[arg(long = "buffer", value_name = "BYTES", value_parser = buffer, allow_negative_numbers = true)]
+    #[arg(long = "buffer", value_name = "BYTES", value_parser = buffer)]
     pub(crate) bytes: Option<usize>,
 }
 
@@ -238,6 +259,7 @@ pub(crate) struct Buffer {
 ///
 /// On a terminal an event is a line, cut to its width.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 Instead of forkstat:
 
@@ -316,11 +338,11 @@ pub(crate) struct Proc {
     pub(crate) quiet: bool,
 
     /// Stop after this many events
-    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
+    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 
     /// Stop after this many seconds
-    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
     pub(crate) duration: Option<Duration>,
 
     #[command(flatten)]
@@ -413,6 +435,7 @@ pub(crate) enum Clock {
 ///
 /// Nothing is missed between the two, and nothing shown twice. Needs CAP_NET_ADMIN.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 JSON: {\"event\":\"present\",\"time\",\"id\",\"name\"} for each id at the start, then \
 {\"event\":\"registered\"…} and {\"event\":\"unregistered\"…} with the same members; \
@@ -430,7 +453,7 @@ pub(crate) struct Watch {
     pub(crate) group: Group,
 
     /// Stop after this many changes
-    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
+    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 
     /// Show what is registered now and end
@@ -462,6 +485,7 @@ pub(crate) struct Sockets {}
 /// Each thread sends a request, waits for its reply, and sends the next. The threads share one
 /// socket unless told otherwise.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 JSON: {\"event\":\"bench\",\"id\",\"size\",\"threads\",\"elapsed_ms\",\"replies\",\"lost\",\"per_second\"} and, in \
 microseconds, \"min_us\", \"avg_us\", \"p50_us\", \"p90_us\", \"p99_us\", \"p999_us\", \"max_us\".
@@ -473,19 +497,19 @@ pub(crate) struct Bench {
     pub(crate) id: CbId,
 
     /// Bytes of data in each message, at most 16364
-    #[arg(short, long, default_value_t = 32, value_parser = size, allow_negative_numbers = true)]
+    #[arg(short, long, default_value_t = 32, value_parser = size)]
     pub(crate) size: usize,
 
     /// Seconds to measure
-    #[arg(short, long, value_name = "SECONDS", default_value = "3", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
     pub(crate) time: Duration,
 
     /// Stop after this many messages of each thread
-    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..), allow_negative_numbers = true)]
+    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 
     /// Threads, at most 10000
-    #[arg(short = 'j', long, default_value = "1", value_parser = clap::value_parser!(u32).range(1..=10_000), allow_negative_numbers = true)]
+    #[arg(short = 'j', long, default_value = "1", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) threads: u32,
 
     /// Give each thread a socket of its own

@@ -22,9 +22,9 @@ impl Stamp {
     /// Appends what is displayed; formatting it would take several times as long.
     pub(crate) fn append(self, out: &mut String) {
         out.push('[');
-        digits::append(out, self.0.as_secs(), 5, ' ');
+        digits::append(out, self.0.as_secs(), 5);
         out.push('.');
-        digits::append(out, self.0.subsec_micros().into(), 6, '0');
+        digits::append_fraction(out, self.0.subsec_micros(), 1_000_000);
         out.push(']');
     }
 

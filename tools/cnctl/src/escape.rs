@@ -6,6 +6,13 @@ use std::fmt::Write;
 
 /// Appends bytes as text without anything in it that a terminal would obey.
 pub(crate) fn append(out: &mut String, bytes: &[u8]) {
+    // As nearly all of them are, however long.
+    if let (true, Ok(text)) = (
+        bytes.iter().all(|b| matches!(b, b' '..=b'~')),
+        std::str::from_utf8(bytes),
+    ) {
+        return out.push_str(text);
+    }
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c.is_control() {

@@ -59,6 +59,11 @@ impl Output {
         end_if_closed(self.flush(&mut format!("{line}\n")));
     }
 
+    /// Writes a part of a line, at once.
+    pub(crate) fn part(self, text: &str) {
+        end_if_closed(self.flush(&mut text.to_owned()));
+    }
+
     /// Writes and empties `lines`, by one system call as a rule.
     pub(crate) fn flush(self, lines: &mut String) -> io::Result<()> {
         let stdout = io::stdout().lock();
@@ -78,12 +83,16 @@ impl Output {
     }
 }
 
-/// Says what is wrong with a command, or in general, on standard error. That this cannot be told either is no reason to end.
+/// Says what is wrong with a command, or in general, on standard error.
 pub(crate) fn complain(command: &str, what: impl Display) {
-    let stderr = io::stderr().lock();
     let separator = if command.is_empty() { "" } else { " " };
-    let line = format!("cnctl{separator}{command}: {what}\n");
-    let _ = write_all(stderr.as_fd(), line.as_bytes());
+    aside(format_args!("cnctl{separator}{command}: {what}"));
+}
+
+/// Writes a line to standard error. That it cannot be written is no reason to end.
+pub(crate) fn aside(line: impl Display) {
+    let stderr = io::stderr().lock();
+    let _ = write_all(stderr.as_fd(), format!("{line}\n").as_bytes());
 }
 
 /// Writes all of it, whether the descriptor is non-blocking or not: that is a matter of whoever

@@ -48,7 +48,11 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
     show(output, "sent", &header);
     let start = Instant::now();
     let reply = match connector.request(&header, &data, args.timeout) {
-        Err(error @ (Error::TimedOut { .. } | Error::Interrupted)) => {
+        Err(Error::Interrupted) => {
+            complain("send", "ended before a reply came");
+            return Ok(Outcome::Incomplete);
+        }
+        Err(error @ Error::TimedOut { .. }) => {
             complain("send", error);
             return Ok(Outcome::Incomplete);
         }

@@ -28,25 +28,26 @@ const ENDS: [Signal; 4] = [
 ///
 /// When the signals cannot be blocked or the thread cannot be started.
 pub(crate) fn on_end(end: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
-    wait(end, None::<fn()>)
+    wait(SigSet::empty(), || {}, end)
 }
 
-/// As [`on_end`], but SIGQUIT (Ctrl-\) runs `interim`, each time, and the program goes on.
+/// As [`on_end`]; but SIGQUIT runs `show` each time, instead of ending the process.
 ///
 /// # Errors
 ///
 /// Those of [`on_end`].
-#[expect(dead_code, reason = "for ping")]
-pub(crate) fn on_end_and_quit(
+pub(crate) fn on_quit_or_end(
+    show: impl Fn() + Send + 'static,
     end: impl FnOnce() + Send + 'static,
-    interim: impl FnMut() + Send + 'static,
 ) -> Result<(), Failure> {
-    wait(end, Some(interim))
+    wait(SigSet::from(Signal::SIGQUIT), show, end)
 }
 
+/// Has a thread wait for the signals that end the process, of which those in `others` do not.
 fn wait(
+    others: SigSet,
+    show: impl Fn() + Send + 'static,
     end: impl FnOnce() + Send + 'static,
-    mut interim: Option<impl FnMut() + Send + 'static>,
 ) -> Result<(), Failure> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = ignored(&status);
@@ -61,14 +62,13 @@ fn wait(
         .name("signals".into())
         .spawn(move || {
             while let Ok(signal) = signals.wait() {
-                match &mut interim {
-                    Some(interim) if signal == Signal::SIGQUIT => interim(),
-                    _ => {
-                        // From here on they do what they do by default: end the process.
-                        let _ = signals.thread_unblock();
-                        return end();
-                    }
+                if others.contains(signal) {
+                    show();
+                    continue;
                 }
+                // From here on they do what they do by default: end the process.
+                let _ = signals.thread_unblock();
+                return end();
             }
         })?;
     Ok(())

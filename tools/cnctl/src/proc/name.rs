@@ -25,6 +25,7 @@ pub(super) struct Name {
     comm: Option<Vec<u8>>,
     kernel: bool,
     shown: String,
+    behind_id: String,
 }
 
 impl Name {
@@ -50,8 +51,13 @@ impl Name {
             comm,
             kernel,
             shown: String::new(),
+            behind_id: String::new(),
         };
         name.shown = name.show(naming.form);
+        if let Some(comm) = &name.comm {
+            name.behind_id.push(' ');
+            append(&mut name.behind_id, comm);
+        }
         name
     }
 
@@ -106,6 +112,11 @@ impl Name {
     /// What is shown to people.
     pub(super) fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// What is shown of it after a process id: a space and the comm, or nothing.
+    pub(super) fn behind_id(&self) -> &str {
+        &self.behind_id
     }
 
     fn show(&self, form: NameForm) -> String {

@@ -28,6 +28,9 @@ use crate::{
 /// How wide the column between what happened and to whom is.
 const INFO: usize = 17;
 
+/// What such columns are filled with: one piece costs less than many characters.
+const SPACES: &str = "                   ";
+
 /// What a line has.
 #[derive(Debug)]
 pub(super) struct Text {
@@ -91,14 +94,13 @@ impl Text {
         let info = lines.len();
         self.info(lines, event, task, subject);
         if let Some(subject) = subject {
-            let width = cut::width(&lines[info..]);
-            for _ in width..INFO + 1 {
-                lines.push(' ');
-            }
-            lines.push(' ');
+            // Each column has a space before it.
+            let width = cut::width(&lines[info..]).min(INFO + 1);
+            lines.push_str(&SPACES[width..INFO + 2]);
             lines.push_str(subject.process.name.shown());
+        } else {
+            lines.truncate(lines.trim_end_matches(' ').len());
         }
-        lines.truncate(lines.trim_end_matches(' ').len());
         lines.push('\n');
         self.cut(lines, start);
     }
@@ -123,7 +125,7 @@ impl Text {
             }
             None => {
                 lines.push_str(what);
-                lines.push_str(&"        "[what.len().min(8)..]);
+                lines.push_str(&SPACES[what.len().min(8)..8]);
             }
         }
     }
@@ -182,9 +184,8 @@ impl Text {
 fn by(lines: &mut String, pid: i32, name: Option<&Name>) {
     lines.push_str(" by ");
     id(lines, pid, 0);
-    if let Some(comm) = name.and_then(Name::comm) {
-        lines.push(' ');
-        escape::append(lines, comm);
+    if let Some(name) = name {
+        lines.push_str(name.behind_id());
     }
 }
 
@@ -228,16 +229,16 @@ pub(super) fn signal_name(signal: i32) -> Option<&'static str> {
 fn duration(lines: &mut String, time: Duration) {
     let seconds = time.as_secs();
     let two = |lines: &mut String, many: u64, big: &str, few: u64, small: &str| {
-        digits::append(lines, many, 0, ' ');
+        digits::append(lines, many, 0);
         lines.push_str(big);
-        digits::append(lines, few, 0, ' ');
+        digits::append(lines, few, 0);
         lines.push_str(small);
     };
     match seconds {
         0..60 => {
-            digits::append(lines, seconds, 0, ' ');
+            digits::append(lines, seconds, 0);
             lines.push('.');
-            digits::append(lines, time.subsec_millis().into(), 3, '0');
+            digits::append_fraction(lines, time.subsec_millis(), 1000);
             lines.push_str(" s");
         }
         60..3600 => two(lines, seconds / 60, " min ", seconds % 60, " s"),
@@ -248,7 +249,7 @@ fn duration(lines: &mut String, time: Duration) {
 
 /// Appends the id of a task, or another number that is not negative, up to a width.
 fn id(lines: &mut String, number: i32, width: usize) {
-    digits::append(lines, number.unsigned_abs().into(), width, ' ');
+    digits::append(lines, number.unsigned_abs().into(), width);
 }
 
 #[cfg(test)]
