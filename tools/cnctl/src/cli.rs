@@ -683,6 +683,25 @@ mod tests {
     }
 
     #[test]
+    fn every_command_has_examples_and_they_are_understood() {
+        let mut command = Cli::command();
+        command.build();
+        let names = command.get_subcommands().map(clap::Command::get_name);
+        for name in names.chain(["cnctl"]).filter(|name| *name != "help") {
+            let examples = crate::examples::of(name);
+            assert!(!examples.is_empty(), "{name}");
+            for (line, _) in examples {
+                let words = line
+                    .split(" | ")
+                    .find(|command| command.starts_with("cnctl"))
+                    .unwrap_or_default()
+                    .split(' ');
+                Cli::try_parse_from(words).expect(line);
+            }
+        }
+    }
+
+    #[test]
     fn sweeps_are_read_and_their_bounds_checked() {
         assert_eq!(sizes("0..16364"), Ok(0..=16364));
         for wrong in ["", "0", "0..", "..1", "2..1", "0..16365", "-1..2"] {

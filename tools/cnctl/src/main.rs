@@ -11,6 +11,8 @@ mod cli;
 mod clock;
 mod digits;
 mod escape;
+#[cfg(test)]
+mod examples;
 mod list;
 mod listen;
 mod output;
