@@ -3,7 +3,7 @@
 # The targets that people type. scripts/harness does the work; kbuild reads
 # Kbuild, not this file.
 
-goals := modules modules_install run test test-all test-readme test-verdict mutants selftests bench size shell kernel docs lint \
+goals := modules modules_install tools install deb run test test-all test-readme test-verdict mutants selftests bench size shell kernel docs lint \
 	fmt fmt-check rust-analyzer setup
 
 .PHONY: $(goals) clean clean-cache help
@@ -11,7 +11,7 @@ goals := modules modules_install run test test-all test-readme test-verdict muta
 
 # Only what the user gave: an empty variable means "the default".
 export KDIR KERNEL FLAVOR TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC BINDGEN INSTALL_MOD_PATH
-export CLOCK BASE LIMIT UPDATE CONFIGS SEED ROUNDS INSTALL_PACKAGES RERUN REPEAT KEEP APPEND MEM CPUS GDB VMS
+export DESTDIR PREFIX CLOCK BASE LIMIT UPDATE CONFIGS SEED ROUNDS INSTALL_PACKAGES RERUN REPEAT KEEP APPEND MEM CPUS GDB VMS
 
 # One at a time, whatever -j says: the steps themselves use all CPUs.
 .NOTPARALLEL:
