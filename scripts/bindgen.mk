@@ -34,6 +34,7 @@ connector_bindgen_items := \
 	--no-recursive-allowlist \
 	--allowlist-type 'cb_id|cn_msg|netlink_skb_parms|scm_creds|netlink_filter_fn|netlink_notify' \
 	--allowlist-function 'cn_add_callback|cn_del_callback|cn_netlink_send_mult' \
+	--allowlist-var 'CN_CBQ_NAMELEN' \
 	--allowlist-function '__netlink_ns_capable|netlink_register_notifier|netlink_unregister_notifier' \
 	--allowlist-function 'netlink_unicast|skb_put|connector_helper_.*' \
 	--allowlist-type 'nlmsghdr' --allowlist-var 'NLMSG_DONE|MSG_DONTWAIT' \

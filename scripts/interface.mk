@@ -4,8 +4,10 @@
 #
 # A module that builds on the crate has the crate's types and inline functions compiled in: it fits
 # the very rust_connector.ko that it was compiled against. Nothing else would notice a wrong one. A
-# mangled name has neither layouts nor signatures in it; with CONFIG_MODVERSIONS a symbol's CRC is
-# that of its C declaration, which for Rust is always `extern int`. So the names themselves differ
+# mangled name has neither layouts nor signatures in it; and with CONFIG_MODVERSIONS the CRC of a
+# symbol of an external module's exports.c is that of its C declaration there, `extern int` for all.
+# (The kernel's own Rust symbols have CRCs from debug information, which private types and inlined
+# bodies are not in as a user sees them.) So the names themselves differ
 # from build to build: -Cmetadata= goes into what v0 mangling puts before a crate's name
 # (`Cs9ji8pQzbCAJ_9connector`), and users get it from the crate's metadata. The loader looks a
 # symbol up by its name before it compares any CRC, so that it refuses a module of another build

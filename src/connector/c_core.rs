@@ -15,9 +15,12 @@ use kernel::{
     error::to_result,
     prelude::*,
     str::CStr,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        rcu, //
     },
     task::Task, //
 };
@@ -121,21 +124,22 @@ pub(crate) fn unclaimed() -> u64 {
 /// instruction in [`dispatch`], or on `dispatch`'s last ones: nothing of ours counts it there. It
 /// does not sleep in that stretch, so that waiting until every task has slept, or has been in
 /// userspace, is waiting for it.
+///
+/// With PREEMPT_RT it can sleep once there: to give the core's lock back may be to run softirqs,
+/// which wait for each other. Bottom halves are off until that is over, which on such a kernel is a
+/// read-side critical section of RCU that began before the id was found. So that is waited for
+/// first.
 pub(crate) struct LastCalls;
 
 impl Drop for LastCalls {
     fn drop(&mut self) {
+        // On a kernel that does not preempt itself this is enough: a task leaves that stretch before
+        // its CPU does anything else.
+        rcu::synchronize_rcu();
         #[cfg(CONFIG_TASKS_RCU)]
         // SAFETY: Modules are removed in process context, which may sleep.
         unsafe {
             bindings::synchronize_rcu_tasks()
-        };
-        // On a kernel that does not preempt itself, a task leaves that stretch before its CPU does
-        // anything else.
-        #[cfg(not(CONFIG_TASKS_RCU))]
-        // SAFETY: As above.
-        unsafe {
-            bindings::synchronize_rcu()
         };
         Table::wait_for_frees();
     }

@@ -116,7 +116,7 @@ pub use self::{
         Kgid,
         Sender, //
     },
-    socket::SocketId,
+    socket::Socket,
 };
 
 // Without TASKS_RCU nothing tells when a task that was preempted between the core's look-up and our

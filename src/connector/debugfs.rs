@@ -84,11 +84,10 @@ fn show_stats(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     };
     f.write_str(HEADING)?;
     let (mut total, mut total_running) = (list.others, list.others_running);
-    for (service, counted) in &list.registered {
-        let running = service.running();
+    for (service, counted, running) in &list.registered {
         total += *counted;
         total_running += running;
-        show_line(f, service.id(), *counted, running, service.name())?;
+        show_line(f, service.id(), *counted, *running, service.name())?;
     }
     show_line(f, "total", total, total_running, "-")?;
     f.write_fmt(fmt!("unclaimed {}\n", c_core::unclaimed()))
@@ -98,7 +97,7 @@ fn show_services(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Ok(list) = registry::list() else {
         return f.write_str(NO_MEMORY);
     };
-    for (service, _) in &list.registered {
+    for (service, ..) in &list.registered {
         // One that goes meanwhile is left out.
         let Some(running) = Service::visit(service) else {
             continue;

@@ -5,6 +5,7 @@
  */
 
 #include <linux/skbuff.h>
+#include <net/sock.h>
 
 #include "bindings/bindings_helper.h"
 
@@ -21,4 +22,19 @@ void connector_helper_skb_orphan(struct sk_buff *skb)
 int connector_helper_skb_tailroom(const struct sk_buff *skb)
 {
 	return skb_tailroom(skb);
+}
+
+void connector_helper_sock_hold(struct sock *sk)
+{
+	sock_hold(sk);
+}
+
+void connector_helper_sock_put(struct sock *sk)
+{
+	sock_put(sk);
+}
+
+bool connector_helper_sock_is_dead(const struct sock *sk)
+{
+	return sock_flag(sk, SOCK_DEAD);
 }

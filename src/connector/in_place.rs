@@ -12,6 +12,10 @@
 //! [`Message`] and [`Sender`] tell was kept before, and a second reply is a copy. The core and
 //! netlink still hold their references, and the last of them to go gives the room in the socket's
 //! buffer back: that is before `sendmsg(2)` returns, so that the socket is open.
+//!
+//! Netlink copies an skb of which more than half is unused before it queues it (`netlink_trim()`).
+//! One that `sendmsg(2)` made for what it holds never is: memory is at most twice what was asked
+//! for.
 
 use core::{
     ffi::c_uint,

@@ -7,6 +7,8 @@ use kernel::str::{
     CStr, //
 };
 
+use crate::bindings;
+
 /// A copy of a name, cut to what the core shows of it.
 #[derive(Clone, Copy)]
 pub(crate) struct Name {
@@ -15,8 +17,8 @@ pub(crate) struct Name {
 }
 
 impl Name {
-    /// `CN_CBQ_NAMELEN` less the NUL.
-    const SIZE: usize = 31;
+    /// What the core keeps of a name, less the NUL.
+    const SIZE: usize = bindings::CN_CBQ_NAMELEN as usize - 1;
 
     pub(crate) fn new(name: &CStr) -> Self {
         let mut bytes = [0; Self::SIZE];

@@ -182,7 +182,7 @@ pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
         let _registry = REGISTRY.lock();
         // SAFETY: The lock is held.
         let service = unsafe { TABLE.iter() }
-            .find(|service| service.code().iter().any(|&at| text::is_in(module, at)))?;
+            .find(|service| service.code().any(|at| text::is_in(module, at)))?;
         Some(service.clone())
     };
     let mut any = false;
@@ -200,8 +200,9 @@ pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
 
 /// What there is.
 pub(crate) struct List {
-    /// The services that are registered, each with what it counted.
-    pub(crate) registered: KVec<(Arc<Service>, Snapshot)>,
+    /// The services that are registered, each with what it counted and how many of its handlers
+    /// run.
+    pub(crate) registered: KVec<(Arc<Service>, Snapshot, i64)>,
     /// What all others counted, ever.
     pub(crate) others: Snapshot,
     /// How many handlers of those run yet.
@@ -224,8 +225,9 @@ pub(crate) fn list() -> Result<List> {
     };
     // SAFETY: The lock is held.
     for service in unsafe { TABLE.iter() } {
-        let counted = (service.clone(), service.snapshot());
-        list.registered.push(counted, GFP_KERNEL)?;
+        // All under the lock: a service that is being closed says something else.
+        let listed = (service.clone(), service.snapshot(), service.running());
+        list.registered.push(listed, GFP_KERNEL)?;
     }
     for (service, received) in &registry.draining {
         list.others += service.snapshot_with(*received);

@@ -34,7 +34,7 @@ use kernel::{
 
 use crate::{
     bindings,
-    socket::SocketId,
+    socket::Socket,
     CbId,
     Group,
     Header,
@@ -182,6 +182,10 @@ impl Default for Batch {
 }
 
 /// A socket that would get a broadcast, as [`send_filtered`] shows it to its filter.
+///
+/// # Invariants
+///
+/// The socket has a reference during `'a`.
 pub struct Listener<'a> {
     socket: NonNull<bindings::sock>,
     _socket: PhantomData<&'a bindings::sock>,
@@ -189,8 +193,9 @@ pub struct Listener<'a> {
 
 impl Listener<'_> {
     /// The socket, to compare it with that of a [`Sender`](crate::Sender) who asked for something.
-    pub fn socket(&self) -> SocketId {
-        SocketId::new(self.socket.as_ptr())
+    pub fn socket(&self) -> &Socket {
+        // SAFETY: By the type's invariants.
+        unsafe { Socket::from_raw(self.socket) }
     }
 }
 
@@ -278,14 +283,14 @@ pub fn send_multi(batch: &Batch, to: Destination, flags: Flags) -> Result<(), Se
 /// # Examples
 ///
 /// ```
-/// use connector::{Group, OutMessage, SendError, SocketId};
+/// use connector::{Group, OutMessage, SendError, Socket};
 /// use kernel::prelude::*;
 ///
 /// /// Sends to everyone in the group but `who`, a [`Sender::socket`](connector::Sender::socket).
 /// fn tell_others(
 ///     message: &OutMessage<'_>,
 ///     group: Group,
-///     who: SocketId,
+///     who: &Socket,
 /// ) -> Result<(), SendError> {
 ///     connector::send_filtered(message, group, GFP_KERNEL, |listener| listener.socket() != who)
 /// }
@@ -336,6 +341,7 @@ where
     };
     // SAFETY: By this function's contract.
     let filter = unsafe { &mut *filter.cast::<F>() };
+    // INVARIANT: By this function's contract.
     let passes = filter(&Listener {
         socket,
         _socket: PhantomData,

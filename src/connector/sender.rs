@@ -23,7 +23,7 @@ use crate::{
         OutMessage, //
     },
     service::Running,
-    socket::SocketId,
+    socket::Socket,
     Message,
     SendError, //
 };
@@ -86,6 +86,7 @@ impl Kgid {
 ///
 /// - `parms` is valid for `'a`, and nothing writes to it unless `kept` has it.
 /// - `parms.portid` is not 0: netlink gives a socket a port before it sends.
+/// - `parms.sk` is the socket that sends: it is open until the callback returned.
 pub struct Sender<'a> {
     parms: NonNull<bindings::netlink_skb_parms>,
     /// What `parms` was, once it is not any more.
@@ -104,7 +105,8 @@ impl<'a> Sender<'a> {
         parms: NonNull<bindings::netlink_skb_parms>,
         running: &'a Running,
     ) -> Self {
-        // INVARIANT: The core passes a pointer into the control block of an skb that it holds.
+        // INVARIANT: The core passes a pointer into the control block of an skb that it holds, which
+        // netlink filled in for the socket whose `sendmsg(2)` we are in.
         Self {
             parms,
             kept: OnceCell::new(),
@@ -145,8 +147,9 @@ impl<'a> Sender<'a> {
     }
 
     /// The socket that sent the message.
-    pub fn socket(&self) -> SocketId {
-        SocketId::new(self.parms().sk)
+    pub fn socket(&self) -> &Socket {
+        // SAFETY: By the type's invariants it is a socket that is open, so that it has a reference.
+        unsafe { Socket::from_raw(NonNull::new_unchecked(self.parms().sk)) }
     }
 
     /// The process id of the sender (its `tgid`), as its own pid namespace numbers it.

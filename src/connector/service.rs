@@ -105,8 +105,17 @@ impl Service {
     }
 
     /// The addresses of the code that is called.
-    pub(crate) fn code(&self) -> [usize; 2] {
-        [self.handler.handle as usize, self.handler.show as usize]
+    pub(crate) fn code(&self) -> impl Iterator<Item = usize> {
+        let RawHandler {
+            data: _,
+            handle,
+            show,
+            closed,
+        } = self.handler;
+        let closed = closed.map(|closed| closed as usize);
+        [Some(handle as usize), Some(show as usize), closed]
+            .into_iter()
+            .flatten()
     }
 
     /// Whether the service wants to be told of closed sockets.
@@ -114,7 +123,7 @@ impl Service {
         self.handler.closed.is_some()
     }
 
-    /// How many messages are being handled.
+    /// How many messages are being handled, unless the service is being closed.
     pub(crate) fn running(&self) -> i64 {
         self.usage.running()
     }

@@ -13,6 +13,7 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{
+            Acquire,
             Atomic,
             Relaxed,
             Release, //
@@ -200,9 +201,13 @@ impl Table {
 
 /// Reads a link as `rcu_dereference()` does: one load, which what is read through it depends on.
 ///
-/// An atomic load is a call into a C helper, which would be the most of a look-up.
+/// An atomic load is a call into a C helper, which would be the most of a look-up. But where the
+/// kernel is optimised as a whole, C's `READ_ONCE()` does not trust in that dependence either.
 #[inline(always)]
 fn dereference(link: &Atomic<*const Node>) -> *const Node {
+    if cfg!(CONFIG_LTO) {
+        return link.load(Acquire);
+    }
     // SAFETY: The link is valid for reads.
     unsafe { link.as_ptr().read_volatile() }
 }

@@ -104,16 +104,18 @@ impl Service {
             Some(watch) => watch.flush(),
             None if control.group.is_some() => {
                 let new = Watch::new(self.requests.clone())?;
-                if changes::CAN_SEE_C_MODULES && !new.sees_c_modules() {
-                    self.requests.cannot_see_c_modules();
+                match new.sees_c_modules() {
+                    true => self.requests.can_see_c_modules(),
+                    false if changes::CAN_SEE_C_MODULES => self.requests.cannot_see_c_modules(),
+                    false => {}
                 }
                 *watch = Some(new);
             }
             None => {}
         }
         let result = match control.group {
-            Some(group) => self.requests.add(&control, group, sender.portid()),
-            None => self.requests.remove(&control, sender.portid()),
+            Some(group) => self.requests.add(&control, group, sender.socket()),
+            None => self.requests.remove(&control, sender.socket()),
         };
         if self.requests.is_empty() {
             *watch = None;
@@ -137,13 +139,13 @@ impl Handler for Service {
         self.requests.show(f)
     }
 
-    fn closed(&self, portid: u32) {
+    fn closed(&self, _portid: u32) {
         // Most sockets hold nothing, and need not wait for a request that is being carried out.
-        if !self.requests.are_held_by(portid) {
+        if !self.requests.are_held_by_closed() {
             return;
         }
         let mut watch = self.watch.lock();
-        self.requests.remove_all_of(portid);
+        self.requests.remove_all_of_closed();
         if self.requests.is_empty() {
             *watch = None;
         }

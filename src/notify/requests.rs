@@ -13,12 +13,14 @@ use connector::{
     Destination,
     Group,
     OutMessage,
-    SendError, //
+    SendError,
+    Socket, //
 };
 use kernel::{
     fmt, new_mutex,
     prelude::*,
     sync::{
+        aref::ARef,
         atomic::{
             Atomic,
             Relaxed, //
@@ -43,9 +45,9 @@ struct Request {
     group: Group,
     /// The sequence number of its next notification.
     seq: u32,
-    /// The ports of the open sockets that asked for it. It is there until all of them took it back
-    /// or were closed.
-    holders: KVec<u32>,
+    /// The open sockets that asked for it. It is there until all of them took it back or were
+    /// closed.
+    holders: KVec<ARef<Socket>>,
 }
 
 impl Request {
@@ -79,24 +81,24 @@ impl Request {
             && self.val.iter().any(|range| range.contains(id.val))
     }
 
-    fn add_holder(&mut self, portid: u32) -> Result {
-        if self.holders.contains(&portid) {
+    fn add_holder(&mut self, socket: &Socket) -> Result {
+        if self.is_held_by(socket) {
             return Ok(());
         }
         if self.holders.len() == MAX_HOLDERS {
             return Err(ENOSPC);
         }
-        Ok(self.holders.push(portid, GFP_KERNEL)?)
+        Ok(self.holders.push(socket.into(), GFP_KERNEL)?)
     }
 
-    fn is_held_by(&self, portid: u32) -> bool {
-        self.holders.contains(&portid)
+    fn is_held_by(&self, socket: &Socket) -> bool {
+        self.holders.iter().any(|holder| **holder == *socket)
     }
 
-    /// Takes the request back for a port, whether that holds it or not. Returns whether somebody
-    /// holds it still.
-    fn take_back(&mut self, portid: u32) -> bool {
-        self.holders.retain(|holder| *holder != portid);
+    /// Takes the request back for the holders of which this is true. Returns whether somebody holds
+    /// it still.
+    fn take_back(&mut self, is_one: impl Fn(&Socket) -> bool) -> bool {
+        self.holders.retain(|holder| !is_one(holder));
         !self.holders.is_empty()
     }
 
@@ -125,6 +127,8 @@ pub(crate) struct Requests {
     lost: Atomic<u64>,
     /// How often the ids of C modules ceased to be seen.
     unseen: Atomic<u64>,
+    /// Whether the log has that they are not seen.
+    said_unseen: Atomic<bool>,
     /// Whether the service's own id is gone.
     is_gone: Atomic<bool>,
 }
@@ -143,50 +147,52 @@ impl Requests {
             unheard: Atomic::new(0),
             lost: Atomic::new(0),
             unseen: Atomic::new(0),
+            said_unseen: Atomic::new(false),
             is_gone: Atomic::new(false),
         })
     }
 
-    /// Stores a request, which `portid` then holds. One with the same ranges and group is the same.
-    pub(crate) fn add(&self, control: &Control<'_>, group: Group, portid: u32) -> Result {
+    /// Stores a request, which `socket` then holds. One with the same ranges and group is the same.
+    pub(crate) fn add(&self, control: &Control<'_>, group: Group, socket: &Socket) -> Result {
         let mut list = self.list.lock();
         let same =
             |request: &&mut Request| request.group == group && request.has_ranges_of(control);
         if let Some(request) = list.iter_mut().find(same) {
-            return request.add_holder(portid);
+            return request.add_holder(socket);
         }
         if list.len() == MAX_REQUESTS {
             return Err(ENOSPC);
         }
         let mut request = Request::new(control, group)?;
-        request.add_holder(portid)?;
+        request.add_holder(socket)?;
         Ok(list.push(request, GFP_KERNEL)?)
     }
 
-    /// Takes back the requests with these ranges that `portid` holds, whatever their group.
-    pub(crate) fn remove(&self, control: &Control<'_>, portid: u32) -> Result {
+    /// Takes back the requests with these ranges that `socket` holds, whatever their group.
+    pub(crate) fn remove(&self, control: &Control<'_>, socket: &Socket) -> Result {
         let mut found = false;
         self.list.lock().retain(|request| {
-            if !request.is_held_by(portid) || !request.has_ranges_of(control) {
+            if !request.is_held_by(socket) || !request.has_ranges_of(control) {
                 return true;
             }
             found = true;
-            request.take_back(portid)
+            request.take_back(|holder| holder == socket)
         });
         found.then_some(()).ok_or(ENOENT)
     }
 
-    /// Whether `portid` holds a request.
-    pub(crate) fn are_held_by(&self, portid: u32) -> bool {
-        self.list
-            .lock()
-            .iter()
-            .any(|request| request.is_held_by(portid))
+    /// Whether a socket that is closed holds a request.
+    pub(crate) fn are_held_by_closed(&self) -> bool {
+        let list = self.list.lock();
+        let mut holders = list.iter().flat_map(|request| request.holders.iter());
+        holders.any(|holder| holder.is_closed())
     }
 
-    /// Takes back all requests that `portid` holds.
-    pub(crate) fn remove_all_of(&self, portid: u32) {
-        self.list.lock().retain(|request| request.take_back(portid));
+    /// Takes back all requests that closed sockets hold.
+    pub(crate) fn remove_all_of_closed(&self) {
+        self.list
+            .lock()
+            .retain(|request| request.take_back(Socket::is_closed));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -212,6 +218,7 @@ impl Requests {
             unheard,
             lost,
             unseen,
+            said_unseen: _,
             is_gone: _,
         } = self;
         f.write_fmt(fmt!(
@@ -229,7 +236,8 @@ impl Requests {
     /// Has a request announce that `id` has changed, and counts whether anybody heard.
     fn announce(&self, request: &mut Request, id: CbId, change: Change) {
         let counter = match request.announce(id, change) {
-            Ok(()) => &self.announced,
+            // Who had no room, and wants senders to know, is told by its own socket as well.
+            Ok(()) | Err(SendError::Overrun) => &self.announced,
             // Nobody has joined the group, or nobody in it has room.
             Err(_) => &self.unheard,
         };
@@ -252,11 +260,19 @@ impl Requests {
         }
     }
 
+    /// Notes that the ids of C modules are seen, be it from the beginning.
+    pub(crate) fn can_see_c_modules(&self) {
+        self.said_unseen.store(false, Relaxed);
+    }
+
     /// Notes that the ids of C modules are not seen, be it from the beginning.
     pub(crate) fn cannot_see_c_modules(&self) {
-        pr_warn!(
-            "ids of C modules are not seen: see /sys/kernel/debug/kprobes/enabled, which may be 0\n"
-        );
+        // Each request that is the first finds it anew; the log has it once.
+        if !self.said_unseen.xchg(true, Relaxed) {
+            pr_warn!(
+                "ids of C modules are not seen: see /sys/kernel/debug/kprobes/enabled, which may be 0\n"
+            );
+        }
         self.unseen.add(1, Relaxed);
     }
 }
@@ -282,6 +298,7 @@ impl Observer for Requests {
 
     fn sees_c_modules(&self, seen: bool) {
         if seen {
+            self.can_see_c_modules();
             pr_info!("ids of C modules are seen again\n");
         } else {
             self.cannot_see_c_modules();

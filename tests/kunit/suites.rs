@@ -363,7 +363,7 @@ fn register(id: CbId, count: &'static Atomic<i32>) -> Result<Registration<Counte
 fn registered(id: CbId) -> (usize, bool) {
     let services = registry::list().map(|list| list.registered);
     let services = services.unwrap_or_default();
-    let found = services.iter().any(|(service, _)| service.id() == id);
+    let found = services.iter().any(|(service, ..)| service.id() == id);
     (services.len(), found)
 }
 
@@ -448,10 +448,10 @@ mod registering {
             let services = registry::list()?.registered;
             let mut busy = services
                 .iter()
-                .filter(|(service, _)| service.running() == 1);
+                .filter(|(service, ..)| service.running() == 1);
             assert!(busy
                 .next()
-                .is_some_and(|(service, _)| service.id() == registration.id()));
+                .is_some_and(|(service, ..)| service.id() == registration.id()));
             assert!(busy.next().is_none());
         }
         drop(registrations);
@@ -498,8 +498,10 @@ mod registering {
         static COUNT: Atomic<i32> = Atomic::new(0);
         let received = |id| -> Result<u64> {
             let services = registry::list()?.registered;
-            let service = services.iter().find(|(service, _)| service.id() == id);
-            service.map(|(_, counted)| counted.received).ok_or(ENOENT)
+            let service = services.iter().find(|(service, ..)| service.id() == id);
+            service
+                .map(|(_, counted, _)| counted.received)
+                .ok_or(ENOENT)
         };
         let registration = register(ID, &COUNT)?;
         let before = c_core::unclaimed();
@@ -553,7 +555,7 @@ mod registering {
         assert_eq!(other.handler().0.load(Relaxed), 0);
         // It is no message.
         let services = registry::list()?.registered;
-        assert!(services.iter().all(|(_, counted)| counted.received == 0));
+        assert!(services.iter().all(|(_, counted, _)| counted.received == 0));
         // Those that are left are told when one of them has gone.
         drop(want.pop());
         registry::tell_closed(PORT);

@@ -8,10 +8,13 @@
 
 #![forbid(unsafe_code)]
 
-use core::mem::{
-    self,
-    size_of,
-    MaybeUninit, //
+use core::{
+    mem::{
+        self,
+        size_of,
+        MaybeUninit, //
+    },
+    ptr,
 };
 
 use connector::{
@@ -432,7 +435,11 @@ fn filter(shared: &Arc<Shared>) -> Result {
 fn facts(message: &Message<'_>, sender: &Sender<'_>) -> impl PartialEq {
     (
         message.header(),
-        (sender.portid(), sender.socket(), sender.pid()),
+        (
+            sender.portid(),
+            ptr::from_ref(sender.socket()),
+            sender.pid(),
+        ),
         (sender.uid().into_raw().val, sender.gid().into_raw().val),
         (
             sender.capable(Capability::NET_ADMIN),

@@ -21,13 +21,14 @@ use connector::{
     Registration,
     SendError,
     Sender,
-    SocketId, //
+    Socket, //
 };
 use kernel::{
     alloc::Flags,
     impl_has_hr_timer, new_mutex,
     prelude::*,
     sync::{
+        aref::ARef,
         atomic::{
             Atomic,
             Relaxed, //
@@ -131,7 +132,7 @@ struct Job {
     seq: u32,
     data: KVVec<u8>,
     batch: Batch,
-    remembered: Option<SocketId>,
+    remembered: Option<ARef<Socket>>,
     asked: Atomic<u32>,
     errno: Atomic<i32>,
     #[pin]
@@ -141,7 +142,7 @@ struct Job {
 }
 
 impl Job {
-    fn new(order: Order, seq: u32, remembered: Option<SocketId>) -> Result<Arc<Self>> {
+    fn new(order: Order, seq: u32, remembered: Option<ARef<Socket>>) -> Result<Arc<Self>> {
         let len = order.len as usize;
         let mut data = KVVec::with_capacity(len, GFP_KERNEL)?;
         for at in 0..len {
@@ -191,7 +192,7 @@ impl Job {
                 let group = Group::new(*group).ok_or(EINVAL)?;
                 send_filtered(&message, group, flags, |listener| {
                     self.asked.add(1, Relaxed);
-                    Some(listener.socket()) == self.remembered
+                    self.remembered.as_deref() == Some(listener.socket())
                 })?
             }
             _ => return Err(EINVAL),
@@ -225,7 +226,7 @@ impl_has_hr_timer! {
 #[pin_data]
 struct Postman {
     #[pin]
-    remembered: Mutex<Option<SocketId>>,
+    remembered: Mutex<Option<ARef<Socket>>>,
 }
 
 impl Postman {
@@ -239,10 +240,10 @@ impl Postman {
     fn serve(&self, message: &Message<'_>, sender: &Sender<'_>) -> Result<u32> {
         let order = Order::parse(message.data()).ok_or(EINVAL)?;
         if order.what == 3 {
-            *self.remembered.lock() = Some(sender.socket());
+            *self.remembered.lock() = Some(sender.socket().into());
             return Ok(0);
         }
-        let remembered = *self.remembered.lock();
+        let remembered = self.remembered.lock().clone();
         let job = Job::new(order, message.seq(), remembered)?;
         if order.context == 2 {
             let timer = job.clone().start(Delta::from_micros(1));

@@ -18,3 +18,6 @@ const gfp_t RUST_CONST_HELPER___GFP_DIRECT_RECLAIM = __GFP_DIRECT_RECLAIM;
 struct sk_buff *connector_helper_skb_get(struct sk_buff *skb);
 void connector_helper_skb_orphan(struct sk_buff *skb);
 int connector_helper_skb_tailroom(const struct sk_buff *skb);
+void connector_helper_sock_hold(struct sock *sk);
+void connector_helper_sock_put(struct sock *sk);
+bool connector_helper_sock_is_dead(const struct sock *sk);

@@ -77,6 +77,7 @@ pub(super) unsafe fn init() {
 /// Calls `f` with every source on the list.
 fn for_each(f: impl Fn(&Arc<Source>)) {
     let _rcu = rcu::read_lock();
+    // Changes are rare: unlike in a look-up for a message, this may cost a call.
     let mut next = FIRST.load(Acquire);
     while !next.is_null() {
         // SAFETY: By the invariants of `FIRST` the source exists; it is in an `Arc`, whose count is
@@ -186,6 +187,9 @@ pub(super) fn stop(source: &Arc<Source>) -> bool {
     let was_linked = {
         let mut hub = HUB.lock();
         let was_linked = hub.unlink(source);
+        if was_linked {
+            source.end(hub.look());
+        }
         if FIRST.load(Relaxed).is_null() {
             // Here, so that there are never two sets of them, which would note everything twice.
             hub.probes = None;

@@ -80,8 +80,12 @@ pub(super) struct Source {
     observer: Atomic<*mut ()>,
     look: fn() -> Sight,
     ring: Ring,
-    /// How many lost changes the observer knows of, and those that are not its concern.
+    /// How many changes that found no room in the ring the observer knows of.
     lost: Atomic<u64>,
+    /// How many that the probes missed it knows of, and those that are not its concern.
+    missed: Atomic<u64>,
+    /// How many the probes had missed when the watch ended.
+    missed_at_end: Atomic<u64>,
     /// What the observer knows about C modules.
     sees_c_modules: Atomic<bool>,
     /// Whether the watch is over. What was noted before is still told.
@@ -127,6 +131,8 @@ impl Source {
                 look,
                 ring: Ring::new()?,
                 lost: Atomic::new(0),
+                missed: Atomic::new(0),
+                missed_at_end: Atomic::new(0),
                 sees_c_modules: Atomic::new(false),
                 stopping: Atomic::new(false),
                 ended: Atomic::new(false),
@@ -153,7 +159,7 @@ impl Source {
 
     /// Takes what is known now as what the observer knows. Before anything is noted.
     pub(super) fn begin(self: &Arc<Self>, sight: Sight) {
-        self.lost.store(sight.missed, Relaxed);
+        self.missed.store(sight.missed, Relaxed);
         self.sees_c_modules.store(sight.c_modules, Relaxed);
         self.check_later();
     }
@@ -229,6 +235,12 @@ impl Source {
     /// well changes are seen: the end of a watch may be that of the probes.
     pub(super) fn will_stop(&self) {
         self.stopping.store(true, Relaxed);
+    }
+
+    /// Takes what is known now as the last that the observer has to know. After
+    /// [`Self::will_stop`], and before the probes may go.
+    pub(super) fn end(&self, sight: Sight) {
+        self.missed_at_end.store(sight.missed, Relaxed);
     }
 
     /// Has the observer told what was noted, lets it go, and returns `true` when it is not called
@@ -310,13 +322,17 @@ impl Source {
                 None => break,
             }
         }
-        let lost = self.ring.lost() + sight.missed;
-        let known = self.lost.load(Relaxed);
-        if lost > known && !self.has_ended() {
-            self.lost.store(lost, Relaxed);
-            self.tell(Event::Lost(lost - known));
+        // What was looked at may be gone, or be that of a later watch.
+        let stopping = self.stopping.load(Relaxed);
+        let missed = match stopping {
+            true => self.missed_at_end.load(Relaxed),
+            false => sight.missed,
+        };
+        let more = take_more(&self.lost, self.ring.lost()) + take_more(&self.missed, missed);
+        if more > 0 && !self.has_ended() {
+            self.tell(Event::Lost(more));
         }
-        if sight.c_modules != self.sees_c_modules() && !self.stopping.load(Relaxed) {
+        if sight.c_modules != self.sees_c_modules() && !stopping {
             self.sees_c_modules.store(sight.c_modules, Relaxed);
             self.tell(Event::SeesCModules(sight.c_modules));
         }
@@ -325,6 +341,13 @@ impl Source {
             self.done.store(true, Release);
         }
     }
+}
+
+/// Raises what is known of a count to what it is. Returns by how much.
+fn take_more(known: &Atomic<u64>, count: u64) -> u64 {
+    let more = count.saturating_sub(known.load(Relaxed));
+    known.add(more, Relaxed);
+    more
 }
 
 impl_has_work! {

@@ -6,6 +6,7 @@ use std::{
     io::{self, ErrorKind},
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
     sync::{Mutex, PoisonError},
+    thread,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -53,11 +54,26 @@ impl Client {
         let mut socket =
             Socket::new(netlink::PROTOCOL.into()).context("socket(NETLINK_CONNECTOR)")?;
         let own = socket.bind_auto().context("bind")?;
-        Ok(Self {
-            portid: own.port_number(),
+        Ok(Self::new(socket, own.port_number()))
+    }
+
+    /// Opens a socket that is bound to this port as soon as that is free.
+    pub fn open_at(portid: u32) -> Result<Self> {
+        let mut socket =
+            Socket::new(netlink::PROTOCOL.into()).context("socket(NETLINK_CONNECTOR)")?;
+        while let Err(error) = socket.bind(&SocketAddr::new(portid, 0)) {
+            ensure!(error.kind() == ErrorKind::AddrInUse, "bind: {error}");
+            thread::yield_now();
+        }
+        Ok(Self::new(socket, portid))
+    }
+
+    fn new(socket: Socket, portid: u32) -> Self {
+        Self {
             socket,
+            portid,
             buffer: Mutex::new(Vec::with_capacity(Self::MOST)),
-        })
+        }
     }
 
     /// Opens a socket that is in a group.

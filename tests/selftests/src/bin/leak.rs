@@ -72,12 +72,12 @@ fn failing(module: &'static str, parameters: &str, id: CbId, left: bool) -> Resu
 
 /// Ids that come and go leave nothing: neither memory, nor something that a look-up has to pass.
 fn many_ids() -> Result<()> {
-    let ids = times(100_000);
+    let ids = times(200_000);
     let _connector = Module::load("rust_connector", "")?;
-    let churn = || Module::load("ct_churn", &format!("ids={ids}"))?.unload();
-    churn()?;
+    let churn = |ids: u32| Module::load("ct_churn", &format!("ids={ids}"))?.unload();
+    churn(1000)?;
     let before = Objects::count()?;
-    churn()?;
+    churn(ids)?;
     before.expect_no_more(ids.into())
 }
 
@@ -108,7 +108,7 @@ fn main() -> ExitCode {
             || failing("ct_leak_static", "fail=1", LEAK_STATIC, true),
         )
         .test(
-            "100000 different ids that come and go leave no memory behind",
+            "200000 different ids that come and go leave no memory behind",
             many_ids,
         )
         .run()

@@ -116,14 +116,8 @@ fn as_c(rounds: u32) -> Result<()> {
 }
 
 fn as_rust(rounds: u32) -> Result<()> {
-    let parameters = format!("idx={} val={}", BLINK.idx, BLINK.val);
-    for _ in 0..rounds {
-        let echo = wait_for("the id is free", || {
-            Ok(Module::try_load("cn_echo", &parameters)?.ok())
-        })?;
-        echo.unload()?;
-    }
-    Ok(())
+    let parameters = format!("idx={} val={} rounds={rounds}", BLINK.idx, BLINK.val);
+    Module::load("ct_churn", &parameters)?.unload()
 }
 
 fn switched_off() -> Result<()> {
@@ -222,6 +216,12 @@ fn missed() -> Result<()> {
         let lost = NotifyStats::read()?.lost;
         ensure!(lost > round, "{lost} are counted as lost");
     }
+    // Nobody is there to hear of the last ones, but they are counted.
+    let before = NotifyStats::read()?.lost;
+    peer("miss", &PEER.to_string())?;
+    expect_done(&setup.client, &Ids::every(), 0)?;
+    let lost = NotifyStats::read()?.lost;
+    ensure!(lost > before, "{lost} are counted as lost, as before");
     Ok(())
 }
 
@@ -249,8 +249,8 @@ fn main() -> ExitCode {
             || contend(times(1000), in_turn, in_turn),
         )
         .test(
-            "so are those by a task of a C module and a module in Rust",
-            || contend(times(100), as_c, as_rust),
+            "so are 4000 by a task of a C module and a module in Rust",
+            || contend(times(1000), as_c, as_rust),
         )
         .test(
             "when the kernel's probes are switched off, that is announced at once, ids in Rust are seen, and C modules' again when they are back",

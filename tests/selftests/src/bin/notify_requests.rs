@@ -24,7 +24,7 @@ use selftests::{
         Answer, Change, EVERY, Ids, Listener, NOTIFY, NotifyStats, PROCESS_EVENTS, Range, answer,
         ask, blink, expect_answer, expect_done, probed,
     },
-    skip, steps,
+    skip, steps, times,
 };
 
 const MAX_REQUESTS: u32 = 128;
@@ -312,6 +312,32 @@ fn closing_elsewhere() -> Result<()> {
     in_other_namespace
         .join()
         .map_err(|_| anyhow!("a thread panicked"))??;
+    setup.expect_stored(1)
+}
+
+/// Netlink frees the port of a socket that is being closed before it tells of that.
+fn taking_over_a_port() -> Result<()> {
+    let setup = Setup::new()?;
+    let ids = Ids::one(ID);
+    // There is always one, so that the watch need not end and begin each time.
+    expect_done(&setup.client, &Ids::numbered(1), 2)?;
+    let mut holder = Client::open()?;
+    expect_done(&holder, &ids, 2)?;
+    for _ in 0..times(1000) {
+        let portid = holder.portid();
+        let before = holder;
+        holder = thread::scope(|scope| {
+            let next = scope.spawn(|| -> Result<Client> {
+                let next = Client::open_at(portid)?;
+                expect_done(&next, &ids, 2)?;
+                Ok(next)
+            });
+            drop(before);
+            next.join().map_err(|_| anyhow!("a thread panicked"))?
+        })?;
+        setup.expect_stored(2)?;
+    }
+    drop(holder);
     setup.expect_stored(1)
 }
 
@@ -805,6 +831,10 @@ fn main() -> ExitCode {
         .test(
             "it does not when a socket of another protocol or network namespace is closed that has the same port",
             closing_elsewhere,
+        )
+        .test(
+            "whoever takes over the port of a socket that is being closed holds its own request",
+            taking_over_a_port,
         )
         .test(
             "taking one's request back leaves that of another for the same ranges and another group",
