@@ -266,7 +266,7 @@ Instead of forkstat:
   forkstat -c            cnctl proc --name comm
   forkstat -d, -s        cnctl proc --name short
   forkstat -D SECONDS    cnctl proc --for SECONDS
-  forkstat -e EVENTS     cnctl proc -e EVENTS; core and all are understood, and ptrce is ptrace
+  forkstat -e EVENTS     cnctl proc -e EVENTS
   forkstat -E            cnctl proc --threads
   forkstat -g            no need: who started whom is in INFO
   forkstat -l            no need: lines are written as the events come
@@ -274,10 +274,10 @@ Instead of forkstat:
   forkstat -r            chrt -f 99 cnctl proc
   forkstat -S, -q        cnctl proc --stats, --quiet
   forkstat -x            cnctl proc --extra
-  forkstat -X            chrt -f 99 cnctl proc --threads --stats --extra
+  forkstat -X            chrt -f 99 cnctl proc -tSx
   the time of the day    cnctl proc --clock wall
 
-Without --event forkstat shows fork, exec and exit only: -e fork,exec,exit.
+Its names of events are understood. Without --event it shows -e fork,exec,exit.
 
 JSON: {\"event\":\"proc\",\"time\",\"cpu\",\"what\",\"pid\",\"tid\"} with time in seconds since boot, and \
 \"wall\" with --clock wall. As far as they are known: \"comm\", \"argv\", and \"kernel_thread\":true. By what: \

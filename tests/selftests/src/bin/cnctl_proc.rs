@@ -4,12 +4,15 @@
 //! forkstat, on the same processes.
 //!
 //! The program starts itself: `node` starts leaves one after the other, which do something and end.
+//! What a process is called can be read as long as there is one: where that matters, it is held until
+//! it was read.
 
 use std::{
     collections::HashMap,
     env,
     ffi::OsStr,
-    fs, io,
+    fs,
+    io::{self, BufRead, BufReader, Write},
     os::unix::{ffi::OsStrExt, process::CommandExt},
     process::{Child, Command, ExitCode, Stdio, exit},
     thread,
@@ -34,19 +37,21 @@ const COMM: &str = "caf\u{e9}'\\\"\u{7f}";
 /// What the leaves do, in this order, and how they end.
 const LEAVES: [&str; 3] = ["succeed", "drop", "die"];
 
-/// The program's other lives.
-fn be(what: &str) -> Result<()> {
-    match what {
-        // As `node`, but not before it is told to.
-        "wait" => {
+/// The program's other lives: one of the leaves, or with `hold` in front what follows, once it is
+/// told to go on. `node` starts the leaves, held, and lets each go when it is told to.
+fn be(words: &[String]) -> Result<()> {
+    match words[0].as_str() {
+        "hold" => {
+            println!("up");
             io::stdin().read_line(&mut String::new())?;
-            return be("node");
+            return be(&words[1..]);
         }
         "node" => {
             for leaf in LEAVES {
-                let mut child = Command::new("/proc/self/exe").arg(leaf).spawn()?;
-                println!("{}", child.id());
-                child.wait()?;
+                let leaf = Held::start(&[leaf.as_ref()])?;
+                println!("{}", leaf.0.id());
+                io::stdin().read_line(&mut String::new())?;
+                leaf.end()?;
             }
             exit(5)
         }
@@ -61,7 +66,7 @@ fn be(what: &str) -> Result<()> {
         "thread" => {
             let _ = thread::spawn(|| {}).join();
         }
-        _ => bail!("nobody can be {what}"),
+        what => bail!("nobody can be {what}"),
     }
     exit(0)
 }
@@ -77,18 +82,50 @@ fn finish(mut child: Child) -> Result<u32> {
     Ok(child.id())
 }
 
+/// A process that has been executed, and does nothing before [`Self::end`].
+struct Held(Child);
+
+impl Held {
+    fn start(words: &[&OsStr]) -> Result<Self> {
+        let mut child = oneself("hold")
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().context("no output")?).read_line(&mut line)?;
+        ensure!(line == "up\n", "{line:?}");
+        Ok(Self(child))
+    }
+
+    /// Lets it do its work, and waits for its end.
+    fn end(mut self) -> Result<u32> {
+        drop(self.0.stdin.take());
+        finish(self.0)
+    }
+}
+
 fn proc(words: &[&str]) -> Command {
     let mut command = tool("cnctl");
     command.arg("proc").args(words).stdin(Stdio::null());
     command
 }
 
-/// Starts processes until a program that watches them says something.
-fn wait_until_watching(watching: &mut Running) -> Result<()> {
-    wait_for("the first event", || {
-        finish(oneself("succeed").spawn()?)?;
-        Ok(watching.line_now()?.map(drop))
-    })
+/// Starts processes until a program that watches them says that one has ended; it has then looked at
+/// all that was before. Returns what it said.
+fn catch_up(watching: &mut Running) -> Result<Vec<String>> {
+    let (mut lines, mut pids) = (Vec::new(), Vec::new());
+    wait_for("the end of a process to be told", || {
+        pids.push(finish(oneself("succeed").spawn()?)?);
+        while let Some(line) = watching.line_now()? {
+            lines.push(line);
+        }
+        let told = |line: &String| {
+            json(line).is_ok_and(|o| o["what"] == "exit" && pids.iter().any(|pid| o["pid"] == *pid))
+        };
+        Ok(lines.iter().any(told).then_some(()))
+    })?;
+    Ok(lines)
 }
 
 /// The objects up to the one that says that `pid` has ended.
@@ -105,13 +142,16 @@ fn of(objects: &[Value], pid: u32) -> Vec<&Value> {
     objects.iter().filter(|o| o["pid"] == pid).collect()
 }
 
-/// Watches with these words while `work` starts a process and waits for its end; returns the events
-/// of that process.
-fn watch(words: &[&str], work: impl FnOnce() -> Result<u32>) -> Result<Vec<Value>> {
+/// Watches with these words what comes of a process with those; returns its events.
+fn watch(words: &[&str], held: &[&OsStr]) -> Result<Vec<Value>> {
     let mut watching = Running::start(&mut proc(&[&["--json"], words].concat()))?;
-    wait_until_watching(&mut watching)?;
-    let pid = work()?;
-    let objects = until_exit(&mut watching, pid)?;
+    catch_up(&mut watching)?;
+    let held = Held::start(held)?;
+    // What it is called can be read now, and not much longer.
+    let lines = catch_up(&mut watching)?;
+    let pid = held.end()?;
+    let mut objects: Vec<_> = lines.iter().map(|line| json(line)).collect::<Result<_>>()?;
+    objects.extend(until_exit(&mut watching, pid)?);
     watching.signal(Signal::SIGINT)?;
     watching.wait()?.expect(0)?;
     Ok(of(&objects, pid).into_iter().cloned().collect())
@@ -223,10 +263,10 @@ fn two_watch(many: usize) -> Result<Watched> {
 }
 
 fn exit_alone() -> Result<()> {
-    let events = watch(&["-e", "exit"], || finish(oneself("die").spawn()?))?;
+    let events = watch(&["-e", "exit"], &["die".as_ref()])?;
     ensure!(events.len() == 1, "{events:#?}");
     let exit = one(&events, "exit")?;
-    let expected = value!({"comm": "exe", "argv": ["/proc/self/exe", "die"], "signal": 9,
+    let expected = value!({"comm": "exe", "argv": ["/proc/self/exe", "hold", "die"], "signal": 9,
         "signal_name": "SIGKILL", "core_dumped": false, "parent_pid": std::process::id()});
     for (name, expected) in expected.as_object().context("members")? {
         ensure!(
@@ -239,13 +279,12 @@ fn exit_alone() -> Result<()> {
 }
 
 fn every_byte() -> Result<()> {
-    let events = watch(&[], || {
-        let odd = OsStr::from_bytes(b"\xff\x1b");
-        let rest = ["", "it's a\\b", "\u{9b}caf\u{e9}\n"];
-        finish(oneself("rename").args(rest).arg(odd).spawn()?)
-    })?;
+    let rest = ["rename", "", "it's a\\b", "\u{9b}caf\u{e9}\n"].map(OsStr::new);
+    let odd = OsStr::from_bytes(b"\xff\x1b");
+    let events = watch(&[], &[&rest[..], &[odd]].concat())?;
     let argv = value!([
         "/proc/self/exe",
+        "hold",
         "rename",
         "",
         "it's a\\b",
@@ -261,17 +300,17 @@ fn every_byte() -> Result<()> {
 }
 
 fn older() -> Result<()> {
-    let mut old = oneself("wait")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()?;
-    let events = watch(&["-e", "exit", "--extra"], || {
-        drop(old.stdin.take());
-        finish(old)
-    })?;
+    let old = Held::start(&["succeed".as_ref()])?;
+    let mut watching = Running::start(&mut proc(&["--json", "-e", "exit", "--extra"]))?;
+    catch_up(&mut watching)?;
+    let pid = old.end()?;
+    let events = until_exit(&mut watching, pid)?;
+    watching.signal(Signal::SIGINT)?;
+    watching.wait()?.expect(0)?;
+    let events: Vec<_> = of(&events, pid).into_iter().cloned().collect();
     let exit = one(&events, "exit")?;
     ensure!(
-        exit["argv"] == value!(["/proc/self/exe", "wait"]) && exit["status"] == 5,
+        exit["argv"] == value!(["/proc/self/exe", "hold", "succeed"]) && exit["status"] == 0,
         "{exit}"
     );
     ensure!(exit["duration"].as_f64() >= Some(0.0), "{exit}");
@@ -283,19 +322,19 @@ fn older() -> Result<()> {
 }
 
 fn threads() -> Result<()> {
-    let work = || finish(oneself("thread").spawn()?);
-    let events = watch(&["-t"], work)?;
+    let held = ["thread".as_ref()];
+    let events = watch(&["-t"], &held)?;
     let (fork, clone) = (one(&events, "fork")?, one(&events, "clone")?);
     ensure!(
         fork["tid"] == fork["pid"] && clone["tid"] != clone["pid"],
         "{events:#?}"
     );
-    let events = watch(&["-e", "clone,exit"], work)?;
+    let events = watch(&["-e", "clone,exit"], &held)?;
     ensure!(
         events.len() == 2 && one(&events, "clone").is_ok(),
         "{events:#?}"
     );
-    let events = watch(&["-e", "fork,exit"], work)?;
+    let events = watch(&["-e", "fork,exit"], &held)?;
     ensure!(
         events.len() == 2 && one(&events, "fork").is_ok(),
         "{events:#?}"
@@ -338,11 +377,14 @@ fn pids(lines: &[String]) -> Result<Vec<u32>> {
 
 fn selected() -> Result<()> {
     for what in ["pid", "pgrp", "user", "command", "none such"] {
-        let mut node = oneself("wait")
+        let mut node = oneself("node")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0)
             .spawn()?;
+        let mut output = BufReader::new(node.stdout.take().context("no output")?).lines();
+        let mut next = || -> Result<u32> { Ok(output.next().context("no leaf")??.parse()?) };
+        let mut go_on = node.stdin.take().context("no input")?;
         let id = node.id().to_string();
         let words = match what {
             "pid" => ["--pid", &id],
@@ -351,34 +393,37 @@ fn selected() -> Result<()> {
             "command" => ["--command", "exe"],
             _ => ["--command", "nobody"],
         };
+        // It comes before all that is watched.
+        let mut leaves = vec![next()?];
         let mut watching = Running::start(&mut proc(&words))?;
         watching.lines_until(|line| line.contains("WHAT"))?;
         // Somebody else.
         finish(Command::new("busybox").arg("true").spawn()?)?;
-        drop(node.stdin.take());
-        let output = node.wait_with_output()?;
-        let leaves: Vec<u32> = String::from_utf8(output.stdout)?
-            .lines()
-            .map(|line| line.parse().context("a process id"))
-            .collect::<Result<_>>()?;
-        let node = id.parse()?;
+        let mut lines = Vec::new();
+        for last in [false, false, true] {
+            go_on.write_all(b"\n")?;
+            if last {
+                break;
+            }
+            leaves.push(next()?);
+            if what == "command" {
+                // What it is called can be read now, and not much longer.
+                let leaf = format!("{:>7} exec ", leaves[leaves.len() - 1]);
+                lines.extend(watching.lines_until(|line| line.contains(&leaf))?);
+            }
+        }
+        finish(node)?;
         let expected = match what {
             "user" => vec![leaves[1]],
             "none such" => vec![],
-            _ => [leaves, vec![node]].concat(),
+            _ => [leaves, vec![id.parse()?]].concat(),
         };
-        let lines = match expected.last() {
-            Some(last) => {
-                let last = format!("{last:>7} exit ");
-                watching.lines_until(|line| line.contains(&last))?
-            }
-            None => vec![],
-        };
+        if let Some(last) = expected.last() {
+            let last = format!("{last:>7} exit ");
+            lines.extend(watching.lines_until(|line| line.contains(&last))?);
+        }
         watching.signal(Signal::SIGINT)?;
-        let mut shown = pids(&lines)?;
-        // The events of children come before that of their parent's end; its fork was before.
-        shown.sort_by_key(|pid| *pid == node);
-        ensure!(shown == expected, "{what}: {expected:?} {lines:#?}");
+        ensure!(pids(&lines)? == expected, "{what}: {expected:?} {lines:#?}");
         let rest = watching.wait()?.expect(0)?;
         ensure!(!expected.is_empty() || rest.stdout.is_empty(), "{rest:?}");
     }
@@ -387,9 +432,10 @@ fn selected() -> Result<()> {
 
 fn statistics() -> Result<()> {
     let mut watching = Running::start(&mut proc(&["--json", "--stats", "-e", "exec,exit"]))?;
-    wait_until_watching(&mut watching)?;
-    let pid = finish(oneself("succeed").spawn()?)?;
-    until_exit(&mut watching, pid)?;
+    catch_up(&mut watching)?;
+    let held = Held::start(&["succeed".as_ref()])?;
+    catch_up(&mut watching)?;
+    until_exit(&mut watching, held.end()?)?;
     watching.signal(Signal::SIGINT)?;
     let rows = watching.wait()?.expect(0)?.json()?;
     let own = rows.iter().find(|row| row["program"] == "exe");
@@ -421,14 +467,22 @@ fn columns(line: &str) -> usize {
 fn on_a_terminal() -> Result<()> {
     let long = "a long word ".repeat(20);
     for (script, is_cut) in [
-        ("stty cols 70; exec cnctl proc -e exec", true),
-        ("stty cols 70; exec cnctl proc -e exec --wide", false),
-        ("stty cols 70; exec cnctl proc -e exec | busybox cat", false),
+        ("stty rows 20 cols 70; exec cnctl proc -e exec", true),
+        (
+            "stty rows 20 cols 70; exec cnctl proc -e exec --wide",
+            false,
+        ),
+        (
+            "stty rows 20 cols 70; exec cnctl proc -e exec | busybox cat",
+            false,
+        ),
     ] {
         let mut watching = Running::start_on_terminal(&["sh", "-c", script], &[])?;
         watching.lines_until(|line| line.contains("WHAT"))?;
-        let pid = finish(oneself("succeed").arg(&long).spawn()?)?;
-        let lines = watching.lines_until(|line| line.contains(&format!("{pid:>7} ")))?;
+        let held = Held::start(&["succeed".as_ref(), long.as_ref()])?;
+        let pid = format!("{:>7} ", held.0.id());
+        let lines = watching.lines_until(|line| line.contains(&pid))?;
+        held.end()?;
         let line = &lines[lines.len() - 1];
         if is_cut {
             ensure!(
@@ -446,9 +500,13 @@ fn on_a_terminal() -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    if let Some(what) = env::args().nth(1) {
-        if let Err(error) = be(&what) {
-            eprintln!("{what}: {error:#}");
+    let words: Vec<_> = env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    if !words.is_empty() {
+        if let Err(error) = be(&words) {
+            eprintln!("{words:?}: {error:#}");
         }
         return ExitCode::FAILURE;
     }

@@ -97,6 +97,7 @@ impl Processes {
     /// Reads what there is: at the start, and after events were lost. What is gone meanwhile stays
     /// known, since events of it may still come, but no longer than until the next time.
     pub(super) fn scan(&mut self) {
+        self.threads.clear();
         let mut before = std::mem::take(&mut self.by_pid);
         for pid in procfs::processes() {
             let Some(mut process) = self.read(pid) else {
@@ -241,7 +242,8 @@ impl Processes {
             gone: false,
             ..parent.clone()
         };
-        // Looked up once as a rule: there are many of these.
+        // Looked up once as a rule: there are many of these. The parent is that which the kernel
+        // tells: for clone(2) with CLONE_PARENT that of the caller, who is not told.
         let mut process = match self.by_pid.get(&by.pid).map(inherit) {
             Some(process) => process,
             None => match self.get(by.pid) {
@@ -275,6 +277,10 @@ impl Processes {
         let (name, stat) = Name::read(pid, self.wanted.naming);
         let facts = stat.as_ref().and_then(|stat| self.read_facts(pid, stat));
         if let Some(process) = self.by_pid.get_mut(&pid) {
+            if let Some(stat) = &stat {
+                // Who started it may be gone.
+                process.parent = stat.parent;
+            }
             // What it was called before is certainly wrong.
             process.name = match name.is_known() {
                 true => Arc::new(name),
@@ -299,6 +305,8 @@ impl Processes {
     fn with_parent(&mut self, pid: i32) -> Subject {
         let subject = self.about(pid);
         let parent = self.get(subject.process.parent);
+        // One that is younger only has the same id.
+        let parent = parent.filter(|parent| parent.is_older_than(&subject.process));
         Subject {
             parent: parent.map(|parent| Arc::clone(&parent.name)),
             ..subject
@@ -359,12 +367,21 @@ impl Processes {
     }
 }
 
+/// How much less exact a start time from `/proc` is than that of an event: two of its units.
+const ROUNDED: Duration = Duration::from_millis(20);
+
 impl Process {
-    /// Whether this is the same as one that had the same pid: a start time that was read is not as
-    /// exact as that of an event.
+    /// Whether this is the same as one that had the same pid.
     fn is(&self, known: &Self) -> bool {
         match (self.started, known.started) {
-            (Some(one), Some(other)) => one.abs_diff(other) <= Duration::from_millis(20),
+            (Some(one), Some(other)) => one.abs_diff(other) <= ROUNDED,
+            _ => false,
+        }
+    }
+
+    fn is_older_than(&self, other: &Self) -> bool {
+        match (self.started, other.started) {
+            (Some(one), Some(other)) => one <= other + ROUNDED,
             _ => false,
         }
     }
@@ -377,5 +394,125 @@ impl Subject {
             parent: None,
             old_comm: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::NameForm;
+
+    /// An id that no process has: what is known of it comes from events only.
+    const NOBODY: i32 = i32::MAX;
+
+    fn own() -> i32 {
+        std::process::id() as i32
+    }
+
+    fn processes(chosen: &[i32]) -> Processes {
+        let naming = Naming {
+            form: NameForm::Full,
+            cut: false,
+        };
+        let wanted = Wanted {
+            naming,
+            facts: true,
+            cgroups: false,
+        };
+        Processes::new(wanted, chosen)
+    }
+
+    /// Follows an event about `NOBODY` with these 32-bit words of data.
+    fn follow(processes: &mut Processes, what: u32, millis: u64, words: &[i32]) -> Subject {
+        let mut bytes = [what.to_ne_bytes(), [0; 4]].concat();
+        bytes.extend((millis * 1_000_000).to_ne_bytes());
+        bytes.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
+        bytes.resize(40, 0);
+        let event = ProcEvent::from_bytes(&bytes).unwrap();
+        let task = Task {
+            pid: NOBODY,
+            tid: NOBODY,
+        };
+        processes.follow(&event, task)
+    }
+
+    fn fork(processes: &mut Processes, parent: i32) -> Subject {
+        let words = [parent, parent, NOBODY, NOBODY];
+        // After all that there is.
+        follow(processes, 1, 1 << 40, &words)
+    }
+
+    #[test]
+    fn a_child_is_called_what_its_parent_is_and_after_exec_no_longer() {
+        let mut processes = processes(&[]);
+        let forked = fork(&mut processes, own());
+        let name = Arc::clone(&forked.process.name);
+        assert!(name.is_known() && forked.parent.as_deref() == Some(&*name));
+        assert!(forked.process.facts.is_some());
+
+        let executed = follow(&mut processes, 2, 2 << 40, &[NOBODY, NOBODY]);
+        assert_eq!(executed.process.name.shown(), "?");
+        assert_eq!(executed.process.parent, own());
+        assert_eq!(executed.parent.as_deref(), Some(&*name));
+
+        let exited = follow(&mut processes, 0x8000_0000, 3 << 40, &[NOBODY, NOBODY]);
+        assert_eq!(exited.process.name.shown(), "?");
+        assert_eq!(exited.process.started, Some(Duration::from_millis(1 << 40)));
+        // Its id may be used again.
+        let other = follow(&mut processes, 2, 4 << 40, &[NOBODY, NOBODY]);
+        assert_eq!(other.process.started, None);
+    }
+
+    #[test]
+    fn a_comm_is_told_with_the_one_before() {
+        let mut processes = processes(&[]);
+        let name = fork(&mut processes, own()).process.name;
+        let new = [NOBODY, NOBODY, i32::from_ne_bytes(*b"new\0")];
+        let renamed = follow(&mut processes, 0x200, 2 << 40, &new);
+        assert_eq!(renamed.old_comm.as_deref(), name.comm());
+        assert_eq!(renamed.process.name.comm(), Some(&b"new"[..]));
+        assert_eq!(renamed.process.name.shown(), name.shown());
+    }
+
+    #[test]
+    fn who_descends_from_the_chosen_is_chosen() {
+        for (chosen, expected) in [
+            (vec![own()], true),
+            (vec![1], true),
+            (vec![NOBODY], true),
+            (vec![NOBODY - 1], false),
+        ] {
+            let mut scanned = processes(&chosen);
+            scanned.scan();
+            let mut unscanned = processes(&chosen);
+            for processes in [&mut scanned, &mut unscanned] {
+                let subject = fork(processes, own());
+                // Without a scan, only who is known of is an ancestor.
+                let known = processes.scanned != Duration::ZERO || chosen != [1];
+                assert_eq!(subject.process.chosen, expected && known, "{chosen:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn ids_and_sessions_are_followed() {
+        let mut processes = processes(&[]);
+        fork(&mut processes, own());
+        let changed = follow(&mut processes, 4, 2 << 40, &[NOBODY, NOBODY, 7, 8]);
+        let facts = changed.process.facts.unwrap();
+        assert_eq!((facts.uid, facts.euid), (7, 8));
+        let session = follow(&mut processes, 0x80, 3 << 40, &[NOBODY, NOBODY]);
+        let facts = session.process.facts.unwrap();
+        assert_eq!((facts.uid, facts.pgrp, facts.tty), (7, NOBODY, 0));
+    }
+
+    #[test]
+    fn what_is_gone_stays_known_until_it_was_missed_twice() {
+        let mut processes = processes(&[]);
+        fork(&mut processes, own());
+        processes.scan();
+        assert!(processes.by_pid.contains_key(&NOBODY) && processes.by_pid.contains_key(&own()));
+        processes.scan();
+        assert!(!processes.by_pid.contains_key(&NOBODY) && processes.by_pid.contains_key(&own()));
     }
 }
