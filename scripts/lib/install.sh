@@ -92,6 +92,7 @@ deb_build() {
 		cat
 	} >"$3/DEBIAN/control"
 	chmod -R u=rwX,go=rX "$3"
+	find "$3/DEBIAN" \( -name '*inst' -o -name '*rm' \) -exec chmod 755 {} +
 	dpkg-deb --root-owner-group --build "$3" "$build/deb/$1_${deb_version}_$2.deb"
 }
 
@@ -151,7 +152,6 @@ deb_dkms() {
 		 The source of rust_connector, cn_echo and cn_notify, which DKMS builds for
 		 each kernel that is installed and has CONFIG_RUST and CONFIG_CONNECTOR.
 	END
-	chmod 755 "$to/DEBIAN/postinst" "$to/DEBIAN/prerm"
 }
 
 build_debs() {
