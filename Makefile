@@ -10,7 +10,7 @@ goals := modules modules_install tools install deb run test test-all test-readme
 .DEFAULT_GOAL := modules
 
 # Only what the user gave: an empty variable means "the default".
-export KDIR KERNEL FLAVOR TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC BINDGEN INSTALL_MOD_PATH
+export KDIR KERNEL FLAVOR CORE TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC BINDGEN INSTALL_MOD_PATH
 export DESTDIR PREFIX CLOCK BASE LIMIT UPDATE CONFIGS SEED ROUNDS INSTALL_PACKAGES RERUN REPEAT KEEP APPEND MEM CPUS GDB VMS
 
 # One at a time, whatever -j says: the steps themselves use all CPUs.

@@ -37,7 +37,11 @@ connector_bindgen_items := \
 	--allowlist-var 'CN_CBQ_NAMELEN' \
 	--allowlist-function '__netlink_ns_capable|netlink_register_notifier|netlink_unregister_notifier' \
 	--allowlist-function 'netlink_unicast|skb_put|connector_helper_.*' \
-	--allowlist-type 'nlmsghdr' --allowlist-var 'NLMSG_DONE|MSG_DONTWAIT' \
+	--allowlist-function 'netlink_has_listeners|netlink_broadcast_filtered|netlink_ack|__nlmsg_put' \
+	--allowlist-function '__netlink_kernel_create|netlink_kernel_release' \
+	--allowlist-type 'nlmsghdr|netlink_kernel_cfg|netlink_ext_ack' \
+	--allowlist-var 'NLMSG_DONE|MSG_DONTWAIT|NL_CFG_F_NONROOT_RECV|NLM_F_ACK|CN_IDX_PROC' \
+	--allowlist-function 'proc_create_single_data|remove_proc_entry' \
 	--allowlist-type 'kprobe|kprobe_.*_handler_t|kprobe_opcode_t|arch_specific_insn' \
 	--allowlist-type 'kretprobe|kretprobe_instance|kretprobe_handler_t|rethook_node|rethook' \
 	--opaque-type 'rethook|arch_specific_insn' \

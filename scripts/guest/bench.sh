@@ -5,6 +5,9 @@
 # service in Rust beside its peers in C. One service at a time is loaded, since
 # the connector core walks a list of all ids. Prints "row BENCH IMPL SIZE N VALUE".
 #
+# Where the connector is a module, ours is one, too. C then is on the kernel's, and
+# "c-on-rust" is C on ours.
+#
 # Usage: bench.sh WHAT [PASSES]   WHAT is all, or memory for only that. Every
 #                                 other pass takes Rust and C in the other order.
 # MODULES= and BENCH= name the folders of the modules and of the benchmark, CNCTL=
@@ -21,20 +24,41 @@ load() {
 	insmod "$ko" "$@"
 }
 
+connector=rust_connector kernels=
+if [ -e "$BENCH/kernel/cn.ko" ]; then
+	connector=cn kernels=$BENCH/kernel/cn.ko
+fi
+
+# connected COMMAND...: runs the command while the connector that IMPL is on is loaded. Ours is
+# loaded anew, since it remembers every id.
+connected() {
+	case $impl in
+	rust | c-on-rust) load "$connector" ;;
+	c) [ ! "$kernels" ] || insmod "$kernels" ;;
+	esac
+	"$@"
+	case $impl in
+	rust | c-on-rust) rmmod "$connector" ;;
+	c) [ ! "$kernels" ] || rmmod cn ;;
+	esac
+}
+
 client() {
 	"$BENCH/client" "$@"
 }
 
 # with IMPL MODULE[:PARAMETER] COMMAND...: runs the command while the module is
-# loaded. rust_connector is loaded anew, since it remembers every id.
+# loaded.
 with() {
 	impl=$1 module=${2%:*} parameter=${2#"${2%:*}"}
 	shift 2
-	[ "$impl" != rust ] || load rust_connector
+	connected loaded "$@"
+}
+
+loaded() {
 	load "$module" ${parameter:+"${parameter#:}"}
 	"$@"
 	rmmod "$module"
-	[ "$impl" != rust ] || rmmod rust_connector
 }
 
 echoes() {
@@ -130,8 +154,9 @@ connector() {
 
 others() {
 	client syscalls c
-	reader proc
-	reader named
+	# Process events are of a connector that is built in.
+	[ "$kernels" ] || reader proc
+	[ "$kernels" ] || reader named
 	client echo unix
 	with genl genl_echo client echo genl
 	with chardev chardev_echo client echo chardev
@@ -151,6 +176,7 @@ while [ "$1" != memory ] && [ "$pass" -lt "${2:-1}" ]; do
 		connector c c_echo c_bench
 		connector rust cn_echo rust_bench
 	fi
+	[ ! "$kernels" ] || connector c-on-rust c_echo c_bench
 	others
 	pass=$((pass + 1))
 done

@@ -41,6 +41,11 @@ build_peers() {
 	rm -rf "$build/bench"
 	mkdir -p "$build/bench/guest"
 	cp -p "$objects-bench"/*/*.ko "$build/bench/guest/"
+	# C is measured on the kernel's own connector, beside ours.
+	if [[ $(connector_module) = cn ]]; then
+		mkdir -p "$build/bench/guest/kernel"
+		cp -p "$kdir/drivers/connector/cn.ko" "$build/bench/guest/kernel/"
+	fi
 	for program in client reader; do
 		run_logged "building the $program" "$build/log/bench.log" "see tests/bench/peers/$program.c" \
 			"${inside[@]}" "$cc" -O2 -static -Wall -Wextra -Werror -o "$build/bench/guest/$program" \
@@ -54,7 +59,7 @@ bench_to_initramfs() {
 	[[ $goal = bench || $goal = size ]] || return 0
 	mkdir -p "$1/bench"
 	cp -p "$build/bench.bin/client-rust" "$build/bench/guest/"
-	cp "$build"/bench/guest/* "$1/bench/"
+	cp -r "$build"/bench/guest/* "$1/bench/"
 }
 
 # Which kernel, compilers and machine: figures of the same are comparable.
@@ -76,7 +81,7 @@ bench_size() {
 
 bench_sizes() {
 	local ko name
-	for ko in "$build"/modules/{rust_connector,cn_*}.ko "$build/bench/guest/rust_bench.ko"; do
+	for ko in "$build"/modules/{rust_connector,cn,cn_*}.ko "$build/bench/guest/rust_bench.ko"; do
 		name=$(basename "$ko" .ko)
 		bench_size "$ko" rust "$name"
 		case $name in
@@ -108,7 +113,7 @@ step_vm_bench() {
 	else
 		say "counting instructions"
 	fi
-	[[ -z ${KDIR:-}${KERNEL:-}${FLAVOR:-} ]] || report+=(--elsewhere)
+	[[ -z ${KDIR:-}${KERNEL:-}${FLAVOR:-}${CORE:-} ]] || report+=(--elsewhere)
 	[[ -z ${BASE:-} ]] || report+=(--base "$BASE")
 	[[ -z ${LIMIT:-} ]] || report+=(--limit "$LIMIT")
 	bench_measure all "$passes"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Other builds of rust_connector.ko, for the suite `builds`: modules that were built against this
+# Other builds of rust_connector.ko (cn.ko, where that is what there is), for the suite `builds`: modules that were built against this
 # one must not load on them, unless nothing differs but the folder. Each is made from a copy of the
 # sources in build/builds/, and lands in modules/builds/NAME/ of the test programs. Sets builds.
 # Sourced.
@@ -20,13 +20,13 @@ build_others() {
 	for name in "${other_builds[@]}"; do
 		other_sources "$dir/$name" "$name"
 	done
-	run_logged "building rust_connector.ko ${#other_builds[@]} times" "$build/log/builds.log" "see the log" other_kbuilds "$dir"
+	run_logged "building $(connector_module).ko ${#other_builds[@]} times" "$build/log/builds.log" "see the log" other_kbuilds "$dir"
 	run_logged "building a module against two of them" "$build/log/builds.log" "see the log" build_two "$dir"
 	builds=$build/builds/modules
 	rm -rf "$builds"
 	for name in "${other_builds[@]}"; do
 		mkdir -p "$builds/$name"
-		cp -p "$dir/$name/objects/rust_connector.ko" "$builds/$name/"
+		cp -p "$dir/$name/objects/$(connector_module).ko" "$builds/$name/"
 	done
 	cp -p "$dir/two/ct_two.ko" "$builds/"
 	step_done "${other_builds[*]}"
@@ -67,7 +67,7 @@ other_kbuilds() {
 	return "$status"
 }
 
-# Only rust_connector.ko.
+# Only the connector.
 other_kbuild() {
 	local args=() checks=y
 	[[ ! $(config RUST_OVERFLOW_CHECKS) ]] || checks=n

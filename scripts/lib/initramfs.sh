@@ -4,6 +4,19 @@
 # The VM's file system: busybox, scripts/guest/, tests/guest, the modules, the tools and the
 # test programs, packed as an initramfs in build/. Sourced.
 
+# kmod's depmod: busybox's does not know that updates/ goes first. Its libraries come along.
+kmod_to_initramfs() {
+	local file
+	mkdir -p "$1/usr/sbin"
+	cp -L "$(command -v kmod)" "$1/usr/sbin/kmod"
+	ln -s kmod "$1/usr/sbin/depmod"
+	ln -s kmod "$1/usr/sbin/modprobe"
+	while read -r file; do
+		mkdir -p "$1$(dirname "$file")"
+		cp -L "$file" "$1$file"
+	done < <(ldd "$(command -v kmod)" | grep -oE '/[^ ]+')
+}
+
 build_initramfs() {
 	local root=$build/initramfs busybox program
 	busybox=$(static_busybox) || die "no static busybox" "install busybox-static"
@@ -23,6 +36,7 @@ build_initramfs() {
 	# What build_standalone installed, for modprobe.
 	[[ ! ${standalone:-} ]] || cp -r "$build/stage/lib" "$root/"
 	[[ $goal != test ]] || compared_to_initramfs "$root"
+	[[ $(connector_module) != cn ]] || kmod_to_initramfs "$root"
 	bench_to_initramfs "$root"
 	(cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$build/initramfs.cpio.new" ||
 		die "cpio failed"

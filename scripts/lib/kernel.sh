@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The project's own kernel: configured from tests/config and a flavour's
-# fragment, built once per combination of everything that goes in. Sets kdir.
-# Sourced.
+# The project's own kernel: configured from tests/config and the fragments of a
+# flavour and of CORE=rust, built once per combination of everything that goes in.
+# Sets kdir. Sourced.
 
 # Steps of a first build, until a build on this machine has been counted.
 kernel_steps_guess=2250
@@ -14,6 +14,21 @@ kernel_fragments() {
 	[[ $flavor = base ]] || fragments+=("$top/tests/config.$flavor")
 	[[ -e ${fragments[-1]} ]] || die "FLAVOR=$flavor: there is no tests/config.$flavor" \
 		"there are: $(cd "$top/tests" && echo config.* | sed 's/config\.//g')"
+	kernel_flavor=$flavor
+	case ${CORE:-c} in
+	c) return ;;
+	rust) kernel_flavor+=-core ;;
+	*) die "CORE=$CORE: expected rust, or c, which is the default" ;;
+	esac
+	fragments+=("$top/tests/config-core")
+	[[ ! -e $top/tests/config-core.$flavor ]] || fragments+=("$top/tests/config-core.$flavor")
+}
+
+# The fragments as one: of two lines for an option the later one holds.
+merge_fragments() {
+	cat "${fragments[@]}" | tac | awk 'match($0, /CONFIG_[A-Z0-9_]+/) {
+		if (seen[substr($0, RSTART, RLENGTH)]++) next
+	} { print }'
 }
 
 # LLVM for the current kernel, GCC for the older one: between them, `make test`
@@ -39,7 +54,7 @@ kernel_far() {
 }
 
 find_kernel() {
-	local key flavor=${FLAVOR:-base} log
+	local key log
 	kernel_fragments
 	kernel_compiler
 	key=$({
@@ -47,26 +62,26 @@ find_kernel() {
 			"$("$rustc" --version)" "$("$bindgen" --version)"
 		cat "${fragments[@]}"
 	} | short_hash)
-	kdir=$cache/kernel/$kver-$flavor-$key
-	kernel_id=$kver-$flavor-$key
+	kdir=$cache/kernel/$kver-$kernel_flavor-$key
+	kernel_id=$kver-$kernel_flavor-$key
 	use_kernel_tools
-	step_name="kernel $kver${FLAVOR:+ $FLAVOR}"
+	step_name="kernel $kver${FLAVOR:+ $FLAVOR}${CORE:+, CORE=$CORE}"
 	if [[ ! -e $kdir/.complete ]]; then
 		cache_lock "kernel-$key"
-		[[ -e $kdir/.complete ]] || build_kernel "$flavor"
+		[[ -e $kdir/.complete ]] || build_kernel
 		cache_unlock
 	fi
 	step_done "$cc_id"
 }
 
 build_kernel() {
-	local flavor=$1 log=$cache/log/kernel-$kernel_id.log steps_file
+	local log=$cache/log/kernel-$kernel_id.log steps_file
 	local -a make=(make -C "$ksrc" "O=$kdir" "${cc_args[@]}" "${rust_args[@]}")
-	steps_file=$cache/kernel/steps-${kver%.*}-$flavor
+	steps_file=$cache/kernel/steps-${kver%.*}-$kernel_flavor
 	kernel_steps=$(cat "$steps_file" 2>/dev/null || echo "$kernel_steps_guess")
 	mkdir -p "$kdir"
 	if [[ ! -e $kdir/.configured ]]; then
-		cat "${fragments[@]}" >"$kdir/fragment"
+		merge_fragments >"$kdir/fragment"
 		run_logged "configuring" "$log" "see tests/config" \
 			"${make[@]}" "KCONFIG_ALLCONFIG=$kdir/fragment" allnoconfig
 		check_fragment

@@ -38,7 +38,7 @@ build_modules() {
 		cp -p "$ko" "$build/modules.new/"
 		list+=("$(basename "$ko")")
 	done <"$objects/modules.order"
-	[[ ! ${stock:-} ]] || check_stock_vermagic "$build/modules.new/rust_connector.ko"
+	[[ ! ${stock:-} ]] || check_stock_vermagic "$build/modules.new/$(connector_module).ko"
 	((${#list[@]})) || die "kbuild built no module" "see Kbuild, and $build/log/modules.log"
 	printf '%s\n' "$kernel_id" >"$build/modules.new/.kernel"
 	rm -rf "$build/modules"
@@ -67,6 +67,7 @@ build_standalone() {
 	local folder=$build/standalone
 	rm -rf "$folder" "$build/stage"
 	cp -r "$top/samples/standalone" "$folder"
+	stage_kernels
 	run_logged "installing to build/stage" "$build/log/standalone.log" "see the log" install_to "$build/stage"
 	run_logged "building for ${kernel_id%-*}" "$build/log/standalone.log" "every line that kbuild runs: make V=1" \
 		"${inside[@]}" make -C "$folder" "KDIR=$kdir" "INSTALL_MOD_PATH=$build/stage" "${cc_args[@]}" "${rust_args[@]}" ${V:+"V=$V"} modules
@@ -83,6 +84,24 @@ install_modules() {
 	kbuild_setup
 	run_logged "installing" "$build/log/modules.log" "it writes to $to/lib/modules: are you root?" install_to "$to"
 	step_done "$(installed "$to")/updates, and rust_connector/ for modules that build on it"
+}
+
+# The kernel's modules that the tests want beside ours, as far as they were built.
+kernels_modules=(drivers/connector/cn drivers/w1/wire samples/connector/cn_test
+	drivers/md/{dm-mod,dm-log,dm-region-hash,dm-mirror,dm-log-userspace})
+
+# What our cn.ko takes the place of, and its users, as `make modules_install` of the kernel has them.
+stage_kernels() {
+	local to ko
+	[[ $(connector_module) = cn ]] || return 0
+	to=$(installed "$build/stage")
+	mkdir -p "$to"
+	for ko in "${kernels_modules[@]}"; do
+		[[ -e $kdir/$ko.ko ]] || continue
+		mkdir -p "$to/kernel/$(dirname "$ko")"
+		objcopy --strip-debug "$kdir/$ko.ko" "$to/kernel/$ko.ko"
+	done
+	cp -p "$kdir"/modules.{order,builtin} "$to/" 2>/dev/null || true
 }
 
 installed() {

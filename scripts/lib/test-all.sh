@@ -5,13 +5,14 @@
 # and one table of what came of them. Sourced.
 
 # What to set for each; CONFIGS="FLAVOR=rt KERNEL=7.2,FLAVOR=debug" overrides.
-test_all_configs=(default FLAVOR=debug FLAVOR=rt KERNEL=7.2 KERNEL=debian)
+test_all_configs=(default FLAVOR=debug FLAVOR=rt KERNEL=7.2 KERNEL=debian CORE=rust "CORE=rust,FLAVOR=debug")
 
 # "KERNEL=7.2,FLAVOR=debug" is 7.2-debug.
 test_all_name() {
 	local name=$1
 	name=${name//KERNEL=/}
 	name=${name//FLAVOR=/}
+	name=${name//CORE=/core-}
 	printf '%s' "${name//,/-}"
 }
 
@@ -24,7 +25,7 @@ test_all_one() {
 	# A link to the last run: what is there afterwards is of this one.
 	rm -rf "$build/test"
 	for what in lint test; do
-		env -u KERNEL -u FLAVOR "${variables[@]}" "$top/scripts/harness" "$what" 2>&1 ||
+		env -u KERNEL -u FLAVOR -u CORE "${variables[@]}" "$top/scripts/harness" "$what" 2>&1 ||
 			return
 	done | tee "$keep/output.log" || status=$?
 	[[ ! -e $build/test ]] || cp -a "$build/test/." "$keep/"
@@ -39,7 +40,7 @@ test_all() {
 		die "make test-all runs every test on the project's own kernels" "leave out T=, KDIR=, RERUN=, REPEAT= and GDB="
 	test_check
 	for settings in "${configs[@]}"; do
-		[[ $settings =~ ^(default|((KERNEL|FLAVOR|TOOLCHAIN)=[^,:]+,?)+)$ ]] ||
+		[[ $settings =~ ^(default|((KERNEL|FLAVOR|CORE|TOOLCHAIN)=[^,:]+,?)+)$ ]] ||
 			die "CONFIGS: '$settings' is none" "as in CONFIGS=\"default FLAVOR=rt KERNEL=7.2,FLAVOR=debug\""
 	done
 	rm -rf "$build/test-all"

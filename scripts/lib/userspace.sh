@@ -94,10 +94,16 @@ build_userspace() {
 
 # What test programs look for beside themselves: tests/selftests/Makefile installs both.
 complete_selftests() {
+	local source=$kdir/source
+	[[ -e $source ]] || source=$kdir
 	mkdir -p "$build/selftests/modules"
 	cp -p "$build"/modules/*.ko "$build/selftests/modules/"
 	# Only tests build it.
 	[[ ! ${standalone:-} ]] || cp -p "$standalone" "$build/selftests/modules/"
 	[[ ! ${builds:-} ]] || cp -rp "$builds" "$build/selftests/modules/builds"
 	cp -al "$build/bin" "$build/selftests/bin"
+	# The kernel's own program for its own sample, for a VM that has no libc.
+	[[ $(config SAMPLE_CONNECTOR) != m ]] ||
+		gcc -O2 -static -I "$kdir/usr/include" -o "$build/selftests/bin/ucon-of-kernel" \
+			"$source/samples/connector/ucon.c"
 }

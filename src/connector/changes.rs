@@ -2,6 +2,9 @@
 
 //! Watching ids come and go.
 //!
+//! Where the connector is this project's own, its registry notes all ids, those of C modules too, and
+//! nothing of what is said here of probes and of C modules applies.
+//!
 //! The C core tells nobody when an id is registered or unregistered. The crate's own ids are noted
 //! by its registry. For those of C modules the two functions that do it, `cn_add_callback()` and
 //! `cn_del_callback()`, are probed while a [`Watch`] exists. On a kernel without kretprobes, and on
@@ -28,7 +31,6 @@
 //!   [`Watch::flush`], and once a second.
 
 mod hub;
-mod probe;
 mod ring;
 mod source;
 
@@ -48,6 +50,7 @@ use self::source::{
 };
 use crate::{
     bindings,
+    cores,
     wire::notify::Change,
     CbId, //
 };
@@ -162,11 +165,12 @@ impl<T: Observer> Drop for Watch<T> {
     }
 }
 
-/// Whether a [`Watch`] can see the ids of C modules on this kernel: whether it has kretprobes.
-pub const CAN_SEE_C_MODULES: bool = probe::AVAILABLE;
+/// Whether a [`Watch`] can see the ids of C modules on this kernel: whether it has kretprobes, or the
+/// connector is this project's own.
+pub const CAN_SEE_C_MODULES: bool = cores::AVAILABLE;
 
-/// The id that nobody may register, on any kernel: watching unregisters it, see [`probe`].
-pub(crate) const RESERVED: CbId = probe::CANARY_ID;
+/// The id that nobody may register, on any kernel: watching unregisters it, see `Probes` in [`cores`].
+pub(crate) const RESERVED: CbId = cores::CANARY_ID;
 
 /// Tells an observer of type `T`, or drops the reference to it.
 ///

@@ -5,7 +5,9 @@
 //! The connector is a netlink protocol through which a kernel module and userspace exchange small
 //! messages. A module registers a [`CbId`]; userspace sends messages to that id; the module
 //! answers the sender, or broadcasts to a multicast [`Group`]. This crate is `rust_connector.ko`:
-//! it owns every call into the C core, so that modules that build on it need no `unsafe`.
+//! it owns every call into the C core, so that modules that build on it need no `unsafe`. Where the
+//! kernel has no connector built in, the crate is the core as well, and the module is `cn.ko`: a module
+//! that builds on it does not know which of the two it is on.
 //!
 //! - A service is a type that implements [`Handler`]; a [`Registration`] makes it reachable.
 //! - What arrives is a [`Message`], who sent it a [`Sender`], which can [`reply`](Sender::reply).
@@ -54,16 +56,17 @@
 //!    notifier: see `unload.rs`.
 //! 3. The only function that the C core calls is in this module, and this module cannot go while
 //!    a module that uses it is loaded. When it goes, it waits for tasks that the core may have
-//!    sent here and that have not arrived: see `LastCalls` in `c_core.rs`.
+//!    sent here and that have not arrived: see `Core` in `cores/c.rs`. Where it is the core itself,
+//!    it cannot go while a socket of the connector is open: see `cores/own.rs`.
 //!
 //! C header: [`include/linux/connector.h`](srctree/include/linux/connector.h)
 // kbuild says it with -Zcrate-attr, which older versions of `rustdoc --test` do not see.
 #![cfg_attr(doctest, no_std)]
 
 mod bindings;
-mod c_core;
 pub mod changes;
 mod closed;
+mod cores;
 mod debugfs;
 mod error;
 mod in_place;
@@ -120,19 +123,36 @@ pub use self::{
 };
 
 // Without TASKS_RCU nothing tells when a task that was preempted between the core's look-up and our
-// `dispatch` has gone on, see `c_core::LastCalls`. Any of KPROBES, FUNCTION_TRACER or BPF_SYSCALL
+// `dispatch` has gone on, see `Core` in `cores/c.rs`. Any of KPROBES, FUNCTION_TRACER or BPF_SYSCALL
 // selects it.
 #[cfg(all(CONFIG_PREEMPTION, not(CONFIG_TASKS_RCU)))]
 compile_error!(
     "rust_connector on a preemptible kernel needs CONFIG_TASKS_RCU (enable CONFIG_KPROBES)"
 );
 
+#[cfg(CONFIG_CONNECTOR = "y")]
 module! {
     type: Connector,
     name: "rust_connector",
     authors: ["The rust_connector authors"],
     description: "The kernel connector for Rust modules",
     license: "GPL",
+}
+
+// In the place of the kernel's own; its other names are in `cores/own/c_api.c`.
+#[cfg(not(CONFIG_CONNECTOR = "y"))]
+module! {
+    type: Connector,
+    name: "cn",
+    authors: ["The rust_connector authors"],
+    description: "The kernel connector, in Rust",
+    license: "GPL",
+    params: {
+        groups: u32 {
+            default: 16384,
+            description: "how many groups there are, from 32 to 65536 (default: 16384)",
+        },
+    },
 }
 
 /// The module `rust_connector`: what exists once, while it is loaded.
@@ -144,7 +164,7 @@ struct Connector {
     #[pin]
     closed: Notifier,
     debugfs: debugfs::Files,
-    last_calls: c_core::LastCalls,
+    core: cores::Core,
     memory: registry::Memory,
 }
 
@@ -158,10 +178,11 @@ impl kernel::InPlaceModule for Connector {
         }
         try_pin_init!(Self {
             memory: registry::Memory,
-            last_calls: c_core::LastCalls,
             unload <- unload::watch(),
             closed <- closed::watch(),
             debugfs: debugfs::Files::new(),
+            // The last: messages may come as soon as this is there.
+            core: cores::Core::new()?,
         })
     }
 }

@@ -5,6 +5,7 @@
  */
 
 #include <linux/skbuff.h>
+#include <net/netlink.h>
 #include <net/sock.h>
 
 #include "bindings/bindings_helper.h"
@@ -22,6 +23,11 @@ void connector_helper_skb_orphan(struct sk_buff *skb)
 int connector_helper_skb_tailroom(const struct sk_buff *skb)
 {
 	return skb_tailroom(skb);
+}
+
+struct sk_buff *connector_helper_nlmsg_new(size_t payload, gfp_t flags)
+{
+	return nlmsg_new(payload, flags);
 }
 
 void connector_helper_sock_hold(struct sock *sk)

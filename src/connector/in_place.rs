@@ -28,6 +28,7 @@ use core::{
 
 use crate::{
     bindings,
+    cores,
     Message,
     SendError,
     Sender, //
@@ -68,6 +69,10 @@ pub(crate) fn reply(message: &Message<'_>, sender: &Sender<'_>) -> Option<Result
     if shared || netlink.is_null() || !is_whole {
         return None;
     }
+    // SAFETY: `data` is where the netlink message begins that `message` is in, as was just seen.
+    if !cores::may_be_overwritten(unsafe { &*data.cast::<bindings::nlmsghdr>() }) {
+        return None;
+    }
     // SAFETY: `skb` is valid.
     if unsafe { bindings::connector_helper_skb_tailroom(skb) as usize } < padded - len {
         return None;
@@ -82,8 +87,12 @@ pub(crate) fn reply(message: &Message<'_>, sender: &Sender<'_>) -> Option<Result
     // `netlink` is the socket that the message came to: the core's, which is always open. A
     // reference goes to `netlink_unicast()`, which consumes it in any case.
     let returned = unsafe {
-        bindings::skb_put(skb, (padded - len) as c_uint);
-        data.add(size).write_bytes(0, padded - size);
+        if padded > len {
+            bindings::skb_put(skb, (padded - len) as c_uint);
+        }
+        if padded > size {
+            data.add(size).write_bytes(0, padded - size);
+        }
         data.cast::<bindings::nlmsghdr>().write(bindings::nlmsghdr {
             // CAST: At most 16 + 20 + 65535.
             nlmsg_len: size as u32,

@@ -12,12 +12,14 @@ use kernel::{
 };
 
 use crate::{
+    changes,
     registry,
     service::{
         RawHandler,
         Service, //
     },
     CbId,
+    Group,
     Message,
     Sender, //
 };
@@ -52,6 +54,13 @@ use crate::{
 pub trait Handler: Send + Sync + 'static {
     /// Whether [`closed`](Self::closed) is called.
     const WANTS_CLOSED: bool = false;
+
+    /// The groups that everybody may listen to, as long as this is registered: others than group 1
+    /// take `CAP_NET_ADMIN`.
+    ///
+    /// This is so where the connector is this project's own, `cn.ko`. The kernel's own opens all odd
+    /// groups, and no even one: see [`Group`].
+    const OPEN_GROUPS: &'static [Group] = &[];
 
     /// Handles a message that was sent to the id that this handler is registered for.
     ///
@@ -144,6 +153,9 @@ impl<T: Handler> Registration<T> {
     where
         Error: From<E>,
     {
+        if id == changes::RESERVED {
+            return Err(EINVAL);
+        }
         let handler = KBox::pin_init(handler, GFP_KERNEL)?;
         // SAFETY: The functions take a pointer to a `T`. `Self` keeps that until it has
         // unregistered the service, which waits until its slot was drained; or for good if it is
@@ -159,6 +171,7 @@ impl<T: Handler> Registration<T> {
                 } else {
                     None
                 },
+                T::OPEN_GROUPS,
             )
         };
         // INVARIANT: Registered with a pointer to what `handler` owns.

@@ -24,11 +24,11 @@ use kernel::{
 
 use crate::{
     bindings,
-    c_core::{
+    changes,
+    cores::{
         self,
         TABLE, //
     },
-    changes,
     service::{
         RawHandler,
         Service, //
@@ -65,6 +65,10 @@ struct Registry {
     counted: Snapshot,
 }
 
+/// How many of those nobody waits for: they were unregistered by their own handlers, which cannot
+/// wait for themselves.
+static ABANDONED: Atomic<usize> = Atomic::new(0);
+
 /// Frees the registry's memory when dropped: nobody drops what is static.
 pub(crate) struct Memory;
 
@@ -94,16 +98,12 @@ pub(crate) unsafe fn init() {
 ///
 /// # Errors
 ///
-/// `EINVAL` if the id is taken or reserved, `ENOMEM`, or `EAGAIN` if the core is not up yet. The
+/// `EINVAL` if the id is taken, `ENOMEM`, or `EAGAIN` if the core is not up yet. The
 /// handler may have been called meanwhile, but is not any more.
 pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc<Service>> {
-    if id == changes::RESERVED {
-        return Err(EINVAL);
-    }
     let service = Arc::pin_init(Service::new(id, name, handler), GFP_KERNEL)?;
     let mut registry = REGISTRY.lock();
-    // SAFETY: The lock is held.
-    if unsafe { TABLE.has(id) } {
+    if TABLE.contains(id) {
         return Err(EINVAL);
     }
     let room = registry.registered + 1;
@@ -116,7 +116,7 @@ pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc
     registry.registered += 1;
     // Before the first message, whose sender may close its socket at once.
     WANT_CLOSED.add(usize::from(service.wants_closed()), Relaxed);
-    match c_core::add(id, name) {
+    match cores::add(id, name) {
         Ok(()) => {
             changes::note(id, Change::Registered);
             Ok(service)
@@ -140,7 +140,7 @@ pub(crate) fn unregister(service: &Arc<Service>) {
     if withdraw(service, &mut registry) {
         // Now, while nobody else can register the id.
         changes::note(service.id(), Change::Unregistered);
-        c_core::del(service.id());
+        cores::del(service.id());
     }
     drop(registry);
     wait_for(service);
@@ -164,35 +164,126 @@ fn withdraw(service: &Arc<Service>, registry: &mut Registry) -> bool {
 /// Waits for the handlers of a service that was withdrawn.
 fn wait_for(service: &Arc<Service>) {
     service.wait_until_drained();
-    let registry = &mut *REGISTRY.lock();
-    let at = |(draining, _): &(Arc<Service>, u64)| Arc::ptr_eq(draining, service);
+    let mut registry = REGISTRY.lock();
     // Several tasks may have waited for it.
-    if let Some(at) = registry.draining.iter().position(at) {
-        if let Ok((drained, received)) = registry.draining.remove(at) {
-            registry.counted += drained.snapshot_with(received);
+    registry.forget(|draining| Arc::ptr_eq(draining, service));
+}
+
+impl Registry {
+    /// Lets the first service go that was drained and is `meant`. Returns whether there was one.
+    fn forget(&mut self, mut meant: impl FnMut(&Arc<Service>) -> bool) -> bool {
+        let at = self.draining.iter().position(|(service, _)| meant(service));
+        let Some(Ok((drained, received))) = at.map(|at| self.draining.remove(at)) else {
+            return false;
+        };
+        self.counted += drained.snapshot_with(received);
+        if drained.is_abandoned() {
+            ABANDONED.add(1_usize.wrapping_neg(), Relaxed);
         }
+        true
     }
 }
 
-/// Unregisters whatever `module` left registered. Returns whether there was something.
+/// Unregisters the service of a module in C, if there is one of this id. Waits until its callback is
+/// not called any more; unless `is_inside` says that the current task is in it.
+///
+/// May sleep, see [`unregister`].
+#[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
+pub(crate) fn unregister_of_c(id: CbId, is_inside: impl FnOnce(&Service) -> bool) {
+    let found = {
+        let _registry = REGISTRY.lock();
+        // SAFETY: The lock is held.
+        unsafe { TABLE.iter() }
+            .find(|service| service.id() == id && service.is_of_c())
+            .cloned()
+    };
+    let Some(service) = found else {
+        return;
+    };
+    if !is_inside(&service) {
+        return unregister(&service);
+    }
+    let mut registry = REGISTRY.lock();
+    if withdraw(&service, &mut registry) {
+        changes::note(service.id(), Change::Unregistered);
+        cores::del(service.id());
+        service.abandon();
+        ABANDONED.add(1, Relaxed);
+    }
+}
+
+/// Lets go what handlers have unregistered themselves, and have left.
+///
+/// To be called by whoever has left a handler: the last one to leave finds that nobody is in it.
+///
+/// May sleep, but for nobody's handler.
+#[inline(always)]
+#[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
+pub(crate) fn reap() {
+    // SAFETY: It is valid for reads. As a relaxed load, which would be a call into a C helper for each
+    // message.
+    if unsafe { ABANDONED.as_ptr().read_volatile() } != 0 {
+        reap_abandoned();
+    }
+}
+
+#[cold]
+fn reap_abandoned() {
+    let mut registry = REGISTRY.lock();
+    while registry.forget(|draining| {
+        let is_over = draining.is_abandoned() && draining.is_drained();
+        if is_over {
+            // Whoever was the last in there has only to say so.
+            draining.wait_until_drained();
+        }
+        is_over
+    }) {}
+}
+
+/// Whether a service lets everybody listen to a group.
+///
+/// May sleep.
+#[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
+pub(crate) fn is_open(group: u32) -> bool {
+    let _registry = REGISTRY.lock();
+    // SAFETY: The lock is held. What a registered service opens lies in its module, which is there.
+    unsafe { TABLE.iter() }.any(|service| service.opens(group))
+}
+
+/// Unregisters whatever `module` left registered, and waits for what nobody else waits for. Returns
+/// whether there was something.
 ///
 /// May sleep, see [`unregister`].
 pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
+    let is_its = |service: &Service| service.code().any(|at| text::is_in(module, at));
     let left_behind = || {
         let _registry = REGISTRY.lock();
         // SAFETY: The lock is held.
-        let service = unsafe { TABLE.iter() }
-            .find(|service| service.code().any(|at| text::is_in(module, at)))?;
+        let service = unsafe { TABLE.iter() }.find(|service| is_its(service))?;
         Some(service.clone())
+    };
+    let left_running = || {
+        let registry = REGISTRY.lock();
+        let mut draining = registry.draining.iter();
+        let (found, _) = draining.find(|(service, _)| is_its(service))?;
+        Some(found.clone())
     };
     let mut any = false;
     while let Some(service) = left_behind() {
+        let how = match service.is_of_c() {
+            true => "cn_del_callback() was never called",
+            false => "its Registration was never dropped",
+        };
         pr_warn!(
-            "{} goes and left {} registered: its Registration was never dropped\n",
+            "{} goes and left {} registered: {how}\n",
             service.name(),
             service.id()
         );
         unregister(&service);
+        any = true;
+    }
+    while let Some(service) = left_running() {
+        wait_for(&service);
         any = true;
     }
     any
@@ -200,8 +291,8 @@ pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
 
 /// What there is.
 pub(crate) struct List {
-    /// The services that are registered, each with what it counted and how many of its handlers
-    /// run.
+    /// The services that are registered, in the order in which they were, each with what it counted
+    /// and how many of its handlers run.
     pub(crate) registered: KVec<(Arc<Service>, Snapshot, i64)>,
     /// What all others counted, ever.
     pub(crate) others: Snapshot,

@@ -34,6 +34,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    cores,
     socket::Socket,
     CbId,
     Group,
@@ -100,7 +101,8 @@ pub enum Destination {
     /// The group of the message's own id, which must be registered: the group whose number is the
     /// id's `idx`.
     ///
-    /// An `idx` beyond [`Group::MAX`] has no group that anyone could join, so that nobody gets it.
+    /// On the kernel's own core an `idx` beyond [`Group::MAX`] has no group that anyone could join, so
+    /// that nobody gets it; our own has as many as its parameter `groups` says.
     Registered,
     /// One socket, by its port id.
     Port(NonZero<u32>),
@@ -309,8 +311,8 @@ where
         // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.
         // `call_filter::<F>` takes a pointer to an `F`, which is not used otherwise meanwhile.
         SendError::check(unsafe {
-            bindings::cn_netlink_send_mult(
-                raw.as_ptr(),
+            cores::send_mult(
+                raw,
                 header.len,
                 0,
                 group.number(),
@@ -384,7 +386,7 @@ unsafe fn send_mult(
 ) -> Result<(), SendError> {
     // SAFETY: By this function's contract; the core copies what it sends.
     SendError::check(unsafe {
-        bindings::cn_netlink_send_mult(raw.as_ptr(), len, portid, group, gfp, None, ptr::null_mut())
+        cores::send_mult(raw, len, portid, group, gfp, None, ptr::null_mut())
     })
 }
 

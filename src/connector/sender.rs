@@ -22,7 +22,10 @@ use crate::{
         Destination,
         OutMessage, //
     },
-    service::Running,
+    service::{
+        Running,
+        Service, //
+    },
     socket::Socket,
     Message,
     SendError, //
@@ -129,6 +132,18 @@ impl<'a> Sender<'a> {
     #[inline(always)]
     pub(crate) fn unkept_parms(&self) -> Option<*mut bindings::netlink_skb_parms> {
         self.kept.get().is_none().then_some(self.parms.as_ptr())
+    }
+
+    /// The service that the message is for.
+    #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
+    pub(crate) fn service(&self) -> &Service {
+        self.running.service()
+    }
+
+    /// Where the parameters lie.
+    #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
+    pub(crate) fn as_ptr(&self) -> *mut bindings::netlink_skb_parms {
+        self.parms.as_ptr()
     }
 
     /// Keeps the parameters as they are: what is written to them in memory from now on is not seen

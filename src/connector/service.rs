@@ -12,7 +12,13 @@ use kernel::{
         BStr,
         CStr, //
     },
-    sync::Arc, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
 };
 
 use crate::{
@@ -26,6 +32,7 @@ use crate::{
         Snapshot, //
     },
     CbId,
+    Group,
     Message,
     SendError,
     Sender, //
@@ -43,6 +50,9 @@ pub(crate) struct RawHandler {
     handle: unsafe fn(NonNull<()>, &Message<'_>, &Sender<'_>),
     show: unsafe fn(NonNull<()>, &mut fmt::Formatter<'_>) -> fmt::Result,
     closed: Option<unsafe fn(NonNull<()>, u32)>,
+    open_groups: &'static [Group],
+    /// The address of the callback, if it is one of C.
+    c_callback: Option<usize>,
 }
 
 impl RawHandler {
@@ -55,6 +65,7 @@ impl RawHandler {
         handle: unsafe fn(NonNull<()>, &Message<'_>, &Sender<'_>),
         show: unsafe fn(NonNull<()>, &mut fmt::Formatter<'_>) -> fmt::Result,
         closed: Option<unsafe fn(NonNull<()>, u32)>,
+        open_groups: &'static [Group],
     ) -> Self {
         // INVARIANT: By this function's contract.
         Self {
@@ -62,6 +73,17 @@ impl RawHandler {
             handle,
             show,
             closed,
+            open_groups,
+            c_callback: None,
+        }
+    }
+
+    /// The same, as that of a module in C, whose function is at `callback`.
+    #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
+    pub(crate) fn of_c(self, callback: usize) -> Self {
+        Self {
+            c_callback: Some(callback),
+            ..self
         }
     }
 }
@@ -72,6 +94,8 @@ pub(crate) struct Service {
     id: CbId,
     name: Name,
     handler: RawHandler,
+    /// Whether it was unregistered by a handler of its own, so that nobody waits for it.
+    is_abandoned: Atomic<bool>,
     dropped: Dropped,
     // Not called `slot`, which means something in `pin_init!`.
     #[pin]
@@ -90,6 +114,7 @@ impl Service {
             id,
             name,
             handler,
+            is_abandoned: Atomic::new(false),
             dropped: Dropped::new(),
             usage <- Slot::new(),
         })
@@ -111,11 +136,38 @@ impl Service {
             handle,
             show,
             closed,
+            open_groups: _,
+            c_callback,
         } = self.handler;
-        let closed = closed.map(|closed| closed as usize);
-        [Some(handle as usize), Some(show as usize), closed]
+        let of_rust = || {
+            let closed = closed.map(|closed| closed as usize);
+            [Some(handle as usize), Some(show as usize), closed]
+        };
+        c_callback
+            .map_or_else(of_rust, |callback| [Some(callback), None, None])
             .into_iter()
             .flatten()
+    }
+
+    /// Whether this is a callback of C.
+    pub(crate) fn is_of_c(&self) -> bool {
+        self.handler.c_callback.is_some()
+    }
+
+    /// Whether the service lets everybody listen to a group.
+    pub(crate) fn opens(&self, group: u32) -> bool {
+        let open = self.handler.open_groups;
+        open.iter().any(|open| open.number() == group)
+    }
+
+    /// Whether nobody waits for the service, which is closed.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.is_abandoned.load(Relaxed)
+    }
+
+    /// Says so.
+    pub(crate) fn abandon(&self) {
+        self.is_abandoned.store(true, Relaxed);
     }
 
     /// Whether the service wants to be told of closed sockets.
@@ -164,6 +216,11 @@ impl Service {
     /// Waits until the service was closed and nobody uses it. May sleep.
     pub(crate) fn wait_until_drained(&self) {
         self.usage.wait_until_drained();
+    }
+
+    /// Whether it was closed and nobody uses it; who did last may be about to say so.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.usage.is_drained()
     }
 
     /// What was counted by now, for a service that is not closed.

@@ -221,8 +221,8 @@ impl Slot {
             .sum()
     }
 
-    /// Whether nobody is inside and nobody will be.
-    #[cfg(connector_kunit)]
+    /// Whether nobody is inside and nobody will be. The last one to leave may not have completed
+    /// `drained` yet: [`Self::wait_until_drained`] waits for that.
     pub(crate) fn is_drained(&self) -> bool {
         self.busy_lanes.load(Relaxed) == 0
     }

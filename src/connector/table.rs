@@ -44,6 +44,9 @@ struct Node {
     service: Arc<Service>,
     /// The next node of the bucket.
     next: Atomic<*const Node>,
+    /// The nodes that were added before and after this one. Only who may add and remove looks.
+    older: Atomic<*const Node>,
+    younger: Atomic<*const Node>,
     rcu: Opaque<bindings::callback_head>,
 }
 
@@ -63,9 +66,13 @@ impl From<CbId> for Key {
 ///
 /// # Invariants
 ///
-/// A bucket is a list of nodes that ends with null.
+/// - A bucket is a list of nodes that ends with null.
+/// - The nodes in the buckets are also in a list by their age, which `oldest` and `youngest` are the
+///   ends of.
 pub(crate) struct Table {
     buckets: [Atomic<*const Node>; Self::BUCKETS],
+    oldest: Atomic<*const Node>,
+    youngest: Atomic<*const Node>,
 }
 
 // SAFETY: Nodes are shared between tasks: a `Service` is `Send` and `Sync`.
@@ -82,6 +89,8 @@ impl Table {
         // INVARIANT: All lists are empty.
         Self {
             buckets: [const { Atomic::new(ptr::null()) }; Self::BUCKETS],
+            oldest: Atomic::new(ptr::null()),
+            youngest: Atomic::new(ptr::null()),
         }
     }
 
@@ -114,31 +123,34 @@ impl Table {
         }
     }
 
-    /// Whether there is a service with this id.
-    ///
-    /// # Safety
-    ///
-    /// Nobody adds or removes services meanwhile.
-    pub(crate) unsafe fn has(&self, id: CbId) -> bool {
-        // SAFETY: By this function's contract.
-        unsafe { self.iter() }.any(|service| service.id() == id)
+    /// Whether there is a service with this id just now. Does not sleep.
+    pub(crate) fn contains(&self, id: CbId) -> bool {
+        let key = Key::from(id);
+        let _guard = rcu::read_lock();
+        let mut next = dereference(self.bucket(key));
+        // SAFETY: As in `enter`.
+        while let Some(node) = unsafe { next.as_ref() } {
+            if node.key == key {
+                return true;
+            }
+            next = dereference(&node.next);
+        }
+        false
     }
 
-    /// All services.
+    /// All services, in the order in which they were added.
     ///
     /// # Safety
     ///
     /// Nobody adds or removes services while the iterator exists.
     pub(crate) unsafe fn iter(&self) -> impl Iterator<Item = &Arc<Service>> + use<'_> {
-        self.buckets.iter().flat_map(|bucket| {
-            let mut next = bucket.load(Relaxed);
-            core::iter::from_fn(move || {
-                // SAFETY: By the invariants, `next` is null or a node, which is not removed
-                // meanwhile by this function's contract.
-                let node = unsafe { next.as_ref() }?;
-                next = node.next.load(Relaxed);
-                Some(&node.service)
-            })
+        let mut next = self.oldest.load(Relaxed);
+        core::iter::from_fn(move || {
+            // SAFETY: By the invariants, `next` is null or a node, which is not removed meanwhile by
+            // this function's contract.
+            let node = unsafe { next.as_ref() }?;
+            next = node.younger.load(Relaxed);
+            Some(&node.service)
         })
     }
 
@@ -157,12 +169,21 @@ impl Table {
                 service,
                 // INVARIANT: The rest of the list, which nobody else changes.
                 next: Atomic::new(bucket.load(Relaxed)),
+                older: Atomic::new(self.youngest.load(Relaxed)),
+                younger: Atomic::new(ptr::null()),
                 rcu: Opaque::uninit(),
             },
             GFP_KERNEL,
         )?;
-        // Who sees the node sees it initialised.
-        bucket.store(KBox::into_raw(node).cast_const(), Release);
+        let node = KBox::into_raw(node).cast_const();
+        // INVARIANT: In both lists. Who sees the node sees it initialised.
+        bucket.store(node, Release);
+        // SAFETY: By the invariants, the youngest is null or a node, which nobody removes.
+        match unsafe { self.youngest.load(Relaxed).as_ref() } {
+            Some(youngest) => youngest.younger.store(node, Relaxed),
+            None => self.oldest.store(node, Relaxed),
+        }
+        self.youngest.store(node, Relaxed);
         Ok(())
     }
 
@@ -183,6 +204,7 @@ impl Table {
                 // INVARIANT: The rest of the list. `node` still leads there, for those who are
                 // looking at it.
                 link.store(node.next.load(Relaxed), Release);
+                self.forget_age_of(node);
                 // SAFETY: The node is not reachable any more, so that only we use `rcu`; and those
                 // who are looking at the node have a grace period to go on. `free` is there until
                 // `Table::wait_for_frees`.
@@ -191,6 +213,20 @@ impl Table {
             }
             link = &node.next;
         }
+    }
+
+    /// Takes a node, which is being removed, from the list by age.
+    fn forget_age_of(&self, node: &Node) {
+        let (older, younger) = (node.older.load(Relaxed), node.younger.load(Relaxed));
+        // SAFETY: By the invariants, both are null or nodes, which nobody else removes meanwhile.
+        let (before, after) = unsafe { (older.as_ref(), younger.as_ref()) };
+        // INVARIANT: Those on both sides, or the ends, lead to each other.
+        before
+            .map_or(&self.oldest, |before| &before.younger)
+            .store(younger, Relaxed);
+        after
+            .map_or(&self.youngest, |after| &after.older)
+            .store(older, Relaxed);
     }
 
     /// Waits until everything that was removed was freed. May sleep.

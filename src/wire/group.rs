@@ -8,15 +8,15 @@ use crate::number;
 
 /// A multicast group of the connector: 1 to 32.
 ///
-/// The core asks netlink for 26 groups and netlink rounds up to 32; joining a higher one fails
-/// with `EINVAL`.
+/// The kernel's own core asks netlink for 26 groups and netlink rounds up to 32; joining a higher one
+/// fails with `EINVAL`. This project's own core has more, which an id with a high `idx` broadcasts to.
 ///
 /// # Who can listen
 ///
-/// Joining an even group takes `CAP_NET_ADMIN`. **Any user can join an odd one**: the core means
-/// to open only group 1 (process events) to everybody, but tests bit 0 of the group's number. What
-/// must stay private needs an even group, which for a service that sends to its own group means
-/// an even `idx`.
+/// Joining an even group takes `CAP_NET_ADMIN`. **Any user can join an odd one**: the kernel's own core
+/// means to open only group 1 (process events) to everybody, but tests bit 0 of the group's number.
+/// What must stay private needs an even group, which for a service that sends to its own group means
+/// an even `idx`. On this project's own core it is group 1, and those that a service opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Group(u32);
 
@@ -46,7 +46,7 @@ impl Group {
         1 << (self.0 - 1)
     }
 
-    /// Whether a process without `CAP_NET_ADMIN` can join this group.
+    /// Whether a process without `CAP_NET_ADMIN` can join this group on the kernel's own core.
     #[inline]
     pub const fn is_open_to_anyone(self) -> bool {
         self.0 % 2 == 1

@@ -25,11 +25,11 @@ use kernel::{
 
 use crate::{
     bindings,
-    c_core::{
+    changes,
+    cores::{
         self,
         TABLE, //
     },
-    changes,
     registry,
     slot::{
         Lane,
@@ -414,11 +414,11 @@ mod registering {
         let id = CbId { val: 2, ..ID };
         // SAFETY: The callback can be called at any time, and the id is taken back below.
         kernel::error::to_result(unsafe {
-            bindings::cn_add_callback(&raw, c"connector_kunit".as_char_ptr(), Some(ignore))
+            cores::cn_add_callback(&raw, c"connector_kunit".as_char_ptr(), Some(ignore))
         })?;
         let refused = register(id, &COUNT);
         // SAFETY: It is registered.
-        unsafe { bindings::cn_del_callback(&raw) };
+        unsafe { cores::cn_del_callback(&raw) };
         assert!(refused.is_err_and(|error| error == EINVAL));
         assert_eq!(COUNT.load(Relaxed), 0);
         assert!(registered(id) == (0, false));
@@ -490,7 +490,12 @@ mod registering {
         message.id.idx = id.idx;
         message.id.val = id.val;
         // SAFETY: A message without data, and a sender, which live until this returns.
-        unsafe { c_core::dispatch(&raw mut message, &raw mut parms) };
+        unsafe {
+            cores::deliver(
+                core::ptr::NonNull::from(&mut message),
+                core::ptr::NonNull::from(&mut parms),
+            )
+        };
     }
 
     #[test]
@@ -504,16 +509,16 @@ mod registering {
                 .ok_or(ENOENT)
         };
         let registration = register(ID, &COUNT)?;
-        let before = c_core::unclaimed();
+        let before = cores::unclaimed();
         for times in 1..=3 {
             dispatch(ID);
             assert_eq!(received(ID)?, times);
         }
-        assert_eq!(c_core::unclaimed(), before);
+        assert_eq!(cores::unclaimed(), before);
         drop(registration);
         for times in 1..=3 {
             dispatch(ID);
-            assert_eq!(c_core::unclaimed(), before + times);
+            assert_eq!(cores::unclaimed(), before + times);
         }
         Ok(())
     }

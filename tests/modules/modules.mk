@@ -10,6 +10,7 @@ connector-users += \
 	ct_leak:tests/modules/ct_leak \
 	ct_leak_static:tests/modules/ct_leak_static \
 	ct_mischief:tests/modules/ct_mischief \
+	ct_open:tests/modules/ct_open \
 	ct_puppet:tests/modules/ct_puppet \
 	ct_remains:tests/modules/ct_remains \
 	ct_reply:tests/modules/ct_reply \
@@ -20,6 +21,12 @@ connector-users += \
 # In C, and on the core alone.
 obj-m += ct_peer.o
 ct_peer-y := tests/modules/ct_peer.o
+
+# What crashes the kernel's own core.
+ifneq ($(CONFIG_CONNECTOR),y)
+obj-m += ct_callback.o
+ct_callback-y := tests/modules/ct_callback.o
+endif
 
 # Not a user of the crate: it stays while rust_connector goes.
 obj-m += ct_crowd.o

@@ -29,7 +29,7 @@ check() {
 }
 
 is_complete() {
-	for file in config settings run.sh modules/rust_connector.ko modules/cn_echo.ko bin/cnctl echo; do
+	for file in config settings run.sh modules/cn_notify.ko modules/cn_echo.ko bin/cnctl echo; do
 		[ -e "$here/$file" ] || {
 			echo "$file is missing"
 			return 1

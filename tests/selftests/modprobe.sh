@@ -22,11 +22,15 @@ result() {
 	fi
 }
 
-modprobe cn_echo && grep -q cn_echo /proc/net/connector && [ -e /sys/module/rust_connector ]
-status=$?
-result 1 "modprobe cn_echo loads rust_connector first"
+# Where it is the core itself, it has another name.
+connector=rust_connector
+[ ! -e /lib/modules/"$(uname -r)"/updates/cn.ko ] || connector=cn
 
-modprobe -r cn_echo && ! grep -q cn_echo /proc/net/connector && [ ! -e /sys/module/rust_connector ]
+modprobe cn_echo && grep -q cn_echo /proc/net/connector && [ -e /sys/module/$connector ]
+status=$?
+result 1 "modprobe cn_echo loads the connector first"
+
+modprobe -r cn_echo && ! grep -qs cn_echo /proc/net/connector && [ ! -e /sys/module/$connector ]
 status=$?
 result 2 "modprobe -r cn_echo leaves neither behind"
 

@@ -8,8 +8,10 @@
 #include <linux/gfp.h>
 #include <linux/kprobes.h>
 #include <linux/netlink.h>
+#include <linux/proc_fs.h>
 #include <linux/skbuff.h>
 #include <linux/user_namespace.h>
+#include <net/netlink.h>
 
 /* bindgen cannot evaluate the macro. */
 const gfp_t RUST_CONST_HELPER___GFP_DIRECT_RECLAIM = __GFP_DIRECT_RECLAIM;
@@ -18,6 +20,7 @@ const gfp_t RUST_CONST_HELPER___GFP_DIRECT_RECLAIM = __GFP_DIRECT_RECLAIM;
 struct sk_buff *connector_helper_skb_get(struct sk_buff *skb);
 void connector_helper_skb_orphan(struct sk_buff *skb);
 int connector_helper_skb_tailroom(const struct sk_buff *skb);
+struct sk_buff *connector_helper_nlmsg_new(size_t payload, gfp_t flags);
 void connector_helper_sock_hold(struct sock *sk);
 void connector_helper_sock_put(struct sock *sk);
 bool connector_helper_sock_is_dead(const struct sock *sk);

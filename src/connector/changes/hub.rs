@@ -27,19 +27,17 @@ use kernel::{
     },
 };
 
-use super::{
-    probe::{
+use super::source::{
+    Sight,
+    Source, //
+};
+use crate::{
+    bindings,
+    cores::{
         self,
         Probes,
         Sink, //
     },
-    source::{
-        Sight,
-        Source, //
-    },
-};
-use crate::{
-    bindings,
     text,
     wire::notify::Change,
     CbId, //
@@ -163,7 +161,7 @@ pub(super) fn start(source: &Arc<Source>) -> Result {
         if hub.probes.is_none() {
             hub.probes = Probes::register()
                 .inspect_err(|error| {
-                    if probe::AVAILABLE {
+                    if cores::AVAILABLE {
                         pr_warn!("the ids of C modules are not seen: no probe ({error:?})\n");
                     }
                 })

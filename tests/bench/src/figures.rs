@@ -34,7 +34,8 @@ pub struct Report {
 pub struct Row {
     /// What was done.
     pub bench: String,
-    /// In what: `rust`, `c`, `genl`, `chardev` or `unix`.
+    /// In what: `rust`, `c`, `genl`, `chardev` or `unix`; or `c-on-rust`, where the connector is ours
+    /// and a module in C runs on it.
     #[serde(rename = "impl")]
     pub by: String,
     /// Bytes of payload.

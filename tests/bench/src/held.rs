@@ -50,6 +50,7 @@ pub fn check(report: &Report) -> Vec<Promise> {
             kept: times >= 5.0,
         });
     }
+    promises.extend(of_our_connector(report));
     for (bench, what, most) in [
         // As many instructions as 1.05 was of the service that it was measured with before.
         ("client", "round trip of connector-client", 1.053),
@@ -63,6 +64,31 @@ pub fn check(report: &Report) -> Vec<Promise> {
                 kept: ratio <= most,
             });
         }
+    }
+    promises
+}
+
+/// What holds where the connector is ours, and C is measured on the kernel's and on ours.
+fn of_our_connector(report: &Report) -> Vec<Promise> {
+    let mut promises = Vec::new();
+    let on_ours = report.all("echo", "c-on-rust");
+    let ratios = on_ours.filter_map(|row| row.ratio_to_c);
+    let Some(worst) = ratios.max_by(f64::total_cmp) else {
+        return promises;
+    };
+    promises.push(Promise {
+        text: format!(
+            "echo of a C module on our connector at most 1.03 times on the kernel's: {worst:.3}"
+        ),
+        kept: worst <= 1.03,
+    });
+    let ids = |n| report.get("ids", "rust", 32, n);
+    if let (Some(one), Some(many)) = (ids(1), ids(1000)) {
+        let ratio = many.value / one.value;
+        promises.push(Promise {
+            text: format!("with 1000 ids at most 1.02 times as with one: {ratio:.3}"),
+            kept: ratio <= 1.02,
+        });
     }
     promises
 }
@@ -117,6 +143,18 @@ mod tests {
             assert_eq!(kept(&at(most)), [true]);
             assert_eq!(kept(&at(most + 1)), [false]);
         }
+    }
+
+    #[test]
+    fn on_our_connector_c_costs_what_it_did_and_ids_cost_nothing() {
+        let at = |c: u32, ids: u32| {
+            format!(
+                "row echo c-on-rust 0 1 {c}\nrow echo c 0 1 100\n\
+                 row ids rust 32 1 100\nrow ids rust 32 1000 {ids}\n"
+            )
+        };
+        assert_eq!(kept(&at(103, 102)), [true, true]);
+        assert_eq!(kept(&at(104, 103)), [false, false]);
     }
 
     #[test]

@@ -5,9 +5,10 @@
 use crate::figures::{Report, Row};
 
 /// The columns of figures, and their heads.
-const COLUMNS: [(&str, &str); 5] = [
+const COLUMNS: [(&str, &str); 6] = [
     ("rust", "Rust"),
     ("c", "C"),
+    ("c-on-rust", "C on our connector"),
     ("genl", "generic netlink"),
     ("chardev", "char device"),
     ("unix", "unix datagram"),
@@ -67,8 +68,7 @@ fn lines(report: &Report) -> Vec<(String, Vec<String>)> {
     rows.sort_by_key(place);
     for row in rows {
         let of = |by: &str| report.get(&row.bench, by, row.size, row.n);
-        let mut cells: Vec<String> = COLUMNS
-            .iter()
+        let mut cells: Vec<String> = columns(report)
             .map(|(by, _)| of(by).map_or(String::new(), |row| format!("{:.0}", row.value)))
             .collect();
         let ratio = of("rust").and_then(|row| row.ratio_to_c);
@@ -105,8 +105,15 @@ fn label(row: &Row) -> String {
     label
 }
 
-fn heads() -> Vec<&'static str> {
-    let mut heads: Vec<_> = COLUMNS.iter().map(|(_, head)| *head).collect();
+/// Those columns that have something: not everywhere is C measured on our connector.
+fn columns(report: &Report) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    COLUMNS
+        .iter()
+        .filter(|(by, _)| *by != "c-on-rust" || report.rows.iter().any(|row| row.by == *by))
+}
+
+fn heads(report: &Report) -> Vec<&'static str> {
+    let mut heads: Vec<_> = columns(report).map(|(_, head)| *head).collect();
     heads.insert(RATIO_AFTER, "Rust / C");
     heads
 }
@@ -117,13 +124,13 @@ pub fn text(report: &Report) -> String {
     let first = lines.iter().map(|(label, _)| label.len()).max();
     let first = first.unwrap_or(0);
     let mut text = format!("{:first$}", "");
-    for head in heads() {
+    for head in heads(report) {
         text += &format!("  {head:>8}");
     }
     text.push('\n');
     for (label, cells) in lines {
         let mut line = format!("{label:first$}");
-        for (cell, head) in cells.iter().zip(heads()) {
+        for (cell, head) in cells.iter().zip(heads(report)) {
             let width = head.len().max(8);
             line += &format!("  {cell:>width$}");
         }
@@ -135,8 +142,8 @@ pub fn text(report: &Report) -> String {
 
 /// In Markdown.
 pub fn markdown(report: &Report) -> String {
-    let mut text = format!("| | {} |\n|---|", heads().join(" | "));
-    text += &"---:|".repeat(heads().len());
+    let mut text = format!("| | {} |\n|---|", heads(report).join(" | "));
+    text += &"---:|".repeat(heads(report).len());
     text.push('\n');
     for (label, cells) in lines(report) {
         text += &format!("| {label} | {} |\n", cells.join(" | "));

@@ -140,7 +140,10 @@ fn leave(what: &str) -> Result<()> {
                 .spawn()?,
         ),
         "module" => {
-            let file = fs::File::open("/modules/rust_connector.ko")?;
+            let file = ["/modules/rust_connector.ko", "/modules/cn.ko"]
+                .iter()
+                .find_map(|file| fs::File::open(file).ok())
+                .context("no connector in /modules")?;
             finit_module(&file, c"", ModuleInitFlags::empty())?;
         }
         "mount" => {

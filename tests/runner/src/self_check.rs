@@ -185,7 +185,7 @@ fn misjudged(rounds: usize, judged: &[Judged], rest: &[Test]) -> Vec<String> {
 fn complaint(left: &str) -> &'static str {
     match left {
         "process" => "it left a process behind: ",
-        "module" => "it left a module loaded: rust_connector",
+        "module" => "it left a module loaded: ",
         "mount" => "it left a mount behind: ",
         "setting" => "it left /proc/sys/kernel/printk changed: ",
         "time" => "its time was up",

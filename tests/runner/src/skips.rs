@@ -18,7 +18,7 @@ const TABLE: &str = "tests/skips.tsv";
 /// What tests run on.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
-    /// The kernel's options that are y.
+    /// The kernel's options that are y, by their names, and those that are m, as `NAME=m`.
     options: BTreeSet<String>,
     cpus: u32,
 }
@@ -26,7 +26,12 @@ pub struct Given {
 impl Given {
     /// A kernel's configuration, as its `.config` has it, and how many CPUs it gets.
     pub fn new(config: &str, cpus: u32) -> Self {
-        let set = |line: &str| Some(line.strip_prefix("CONFIG_")?.strip_suffix("=y")?.to_owned());
+        let set = |line: &str| {
+            let option = line.strip_prefix("CONFIG_")?;
+            let built_in = option.strip_suffix("=y");
+            let name = built_in.or(Some(option).filter(|option| option.ends_with("=m")))?;
+            Some(name.to_owned())
+        };
         Self {
             options: config.lines().filter_map(set).collect(),
             cpus,
@@ -36,6 +41,7 @@ impl Given {
     fn has(&self, need: &Need) -> bool {
         match need {
             Need::Option(name) => self.options.contains(name),
+            Need::NotBuiltIn(name) => !self.options.contains(name),
             Need::Cpus(count) => self.cpus >= *count,
         }
     }
@@ -44,6 +50,8 @@ impl Given {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Need {
     Option(String),
+    /// That the option is m or not set.
+    NotBuiltIn(String),
     Cpus(u32),
 }
 
@@ -52,10 +60,17 @@ impl Need {
         if let Some(count) = word.strip_prefix("CPUS>=") {
             return Ok(Self::Cpus(count.parse().context("CPUS>= how many?")?));
         }
+        if let Some(name) = word.strip_suffix("!=y") {
+            return match Self::of(name)? {
+                Self::Option(name) => Ok(Self::NotBuiltIn(name)),
+                _ => bail!("{word} is no option"),
+            };
+        }
         let letter = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         ensure!(
-            !word.starts_with("CONFIG_") && word.chars().all(letter),
-            "{word} is no option: expected KPROBES, for example, or CPUS>=2"
+            !word.starts_with("CONFIG_")
+                && word.strip_suffix("=m").unwrap_or(word).chars().all(letter),
+            "{word} is no option: expected KPROBES, for example, or CONNECTOR=m, or CPUS>=2"
         );
         Ok(Self::Option(word.to_owned()))
     }
@@ -63,6 +78,7 @@ impl Need {
     fn name(&self) -> String {
         match self {
             Self::Option(name) => format!("CONFIG_{name}"),
+            Self::NotBuiltIn(name) => format!("a CONFIG_{name} that is not y"),
             Self::Cpus(count) => format!("{count} CPUs"),
         }
     }
@@ -282,8 +298,11 @@ mod tests {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let skips = Skips::read(&tests.join("skips.tsv"), Given::default()).expect("the table");
         for suite in skips.suites() {
-            let source = tests.join(format!("selftests/src/bin/{suite}.rs"));
-            assert!(source.exists(), "{suite}");
+            let source = match suite.ends_with(".sh") {
+                true => format!("selftests/{suite}"),
+                false => format!("selftests/src/bin/{suite}.rs"),
+            };
+            assert!(tests.join(source).exists(), "{suite}");
         }
     }
 }

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A `make` whose goals end with what the file of that name says, and of which `test` leaves what
-/// is in the folder `left`, or in `left-debug`.
+/// is in the folder `left`, or in `left-debug` or `left-core`.
 const MAKE: &str = r#"#!/bin/sh
 case $* in
 *FLAVOR=debug*) left=left-debug ;;
+*CORE=rust*) left=left-core ;;
 *) left=left ;;
 esac
 if [ "$1" = test ] && [ -e "$left" ]; then
@@ -88,10 +89,11 @@ fn all_is_well() {
     let clone = Clone::new("well");
     clone.leave("left", 10, 0, 2);
     clone.leave("left-debug", 20, 0, 1);
+    clone.leave("left-core", 30, 0, 4);
     // Three steps have no tests.
     assert_eq!(
         clone.run(),
-        ("33 passed, 0 failed, 3 skipped".to_owned(), true)
+        ("63 passed, 0 failed, 7 skipped".to_owned(), true)
     );
     assert!(clone.path("build/ci/junit.xml").exists());
     assert!(clone.path("build/ci/default/summary.json").exists());
@@ -102,10 +104,11 @@ fn a_benchmark_that_failed_is_a_failure() {
     let clone = Clone::new("bench");
     clone.leave("left", 10, 0, 0);
     clone.leave("left-debug", 20, 0, 0);
+    clone.leave("left-core", 30, 0, 0);
     clone.write("status-bench", "2\n");
     assert_eq!(
         clone.run(),
-        ("32 passed, 1 failed, 0 skipped".to_owned(), false)
+        ("62 passed, 1 failed, 0 skipped".to_owned(), false)
     );
 }
 
@@ -114,10 +117,10 @@ fn a_flavor_that_was_not_built_is_a_failure() {
     let clone = Clone::new("flavor");
     clone.leave("left", 10, 0, 0);
     clone.write("status-test", "2\n");
-    // The one left results that do not go with its status, the other one none.
+    // The one left results that do not go with its status, the others none.
     assert_eq!(
         clone.run(),
-        ("13 passed, 2 failed, 0 skipped".to_owned(), false)
+        ("13 passed, 3 failed, 0 skipped".to_owned(), false)
     );
 }
 
@@ -126,10 +129,11 @@ fn tests_that_failed_are_failures() {
     let clone = Clone::new("tests");
     clone.leave("left", 10, 3, 0);
     clone.leave("left-debug", 20, 1, 0);
+    clone.leave("left-core", 30, 2, 0);
     clone.write("status-test", "1\n");
     assert_eq!(
         clone.run(),
-        ("33 passed, 4 failed, 0 skipped".to_owned(), false)
+        ("63 passed, 6 failed, 0 skipped".to_owned(), false)
     );
 }
 
@@ -139,6 +143,6 @@ fn nothing_at_all_is_a_failure() {
     fs::remove_file(clone.path("build/host/runner")).expect("it is there");
     assert_eq!(
         clone.run(),
-        ("0 passed, 5 failed, 0 skipped".to_owned(), false)
+        ("0 passed, 6 failed, 0 skipped".to_owned(), false)
     );
 }

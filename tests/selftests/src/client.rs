@@ -85,6 +85,20 @@ impl Client {
         Ok(client)
     }
 
+    /// Opens a socket that is bound with a mask of groups, as `nl_groups` is one.
+    pub fn open_bound_to_groups(mask: u32) -> Result<Self> {
+        let mut socket =
+            Socket::new(netlink::PROTOCOL.into()).context("socket(NETLINK_CONNECTOR)")?;
+        socket.bind(&SocketAddr::new(0, mask)).context("bind")?;
+        let mut own = SocketAddr::new(0, 0);
+        socket.get_address(&mut own).context("getsockname")?;
+        Ok(Self {
+            portid: own.port_number(),
+            socket,
+            buffer: Mutex::new(Vec::with_capacity(Self::MOST)),
+        })
+    }
+
     /// Joins a group.
     pub fn join(&self, group: u32) -> io::Result<()> {
         self.socket.add_membership(group)
@@ -103,6 +117,11 @@ impl Client {
     /// Sets the receive buffer as small as the kernel allows.
     pub fn shrink_receive_buffer(&self) -> Result<()> {
         Ok(setsockopt(&self.socket, sockopt::RcvBuf, &0)?)
+    }
+
+    /// Wants the text of an error (`NETLINK_EXT_ACK`).
+    pub fn set_ext_ack(&self) -> Result<()> {
+        Ok(self.socket.set_ext_ack(true)?)
     }
 
     /// Wants senders to groups to know when this socket has no room (`NETLINK_BROADCAST_ERROR`).

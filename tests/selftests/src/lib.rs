@@ -22,6 +22,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::gettid;
 
+pub mod ack;
 mod client;
 pub mod faults;
 mod kcov;
@@ -41,7 +42,7 @@ pub use self::{
     client::{Client, Datagram, Received, datagram},
     kcov::Kcov,
     klog::{KernelLog, quiet},
-    module::{Module, Unloading, unload_in_background},
+    module::{Module, Unloading, core_is_ours, unload_in_background},
     objects::Objects,
     setting::Setting,
     stats::Stats,

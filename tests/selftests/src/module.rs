@@ -7,8 +7,12 @@ use std::{
     ffi::CString,
     fs::File,
     path::PathBuf,
-    sync::mpsc::{self, Receiver},
+    sync::{
+        LazyLock,
+        mpsc::{self, Receiver},
+    },
     thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -27,17 +31,17 @@ use crate::program::beside;
 #[derive(Debug)]
 #[must_use]
 pub struct Module {
-    name: &'static str,
+    name: String,
 }
 
 impl Module {
     /// Loads a module: `insmod modules/NAME.ko PARAMETERS`. The name may begin with a folder.
-    pub fn load(name: &'static str, parameters: &str) -> Result<Self> {
+    pub fn load(name: &str, parameters: &str) -> Result<Self> {
         Self::try_load(name, parameters)?.with_context(|| format!("insmod {name}.ko {parameters}"))
     }
 
     /// [`Self::load`] for a module that not every kernel has.
-    pub fn load_if_there_is(name: &'static str, parameters: &str) -> Result<Option<Self>> {
+    pub fn load_if_there_is(name: &str, parameters: &str) -> Result<Option<Self>> {
         match file_of(name).exists() {
             true => Self::load(name, parameters).map(Some),
             false => Ok(None),
@@ -45,25 +49,38 @@ impl Module {
     }
 
     /// [`Self::load`] for a module that the kernel may refuse.
-    pub fn try_load(name: &'static str, parameters: &str) -> Result<Result<Self, Errno>> {
-        let path = file_of(name);
+    pub fn try_load(name: &str, parameters: &str) -> Result<Result<Self, Errno>> {
+        let name = as_it_is_here(name);
+        let path = file_of(&name);
         let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
         let parameters = CString::new(parameters)?;
         let loaded = finit_module(&file, &parameters, ModuleInitFlags::empty());
+        let name = name.trim_end_matches(".ko");
         let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
-        Ok(loaded.map(|()| Self { name }))
+        Ok(loaded.map(|()| Self {
+            // As the kernel calls it.
+            name: name.replace('-', "_"),
+        }))
     }
 
     /// Loads `rust_connector` and a module on top of it, which come in this order: bound by one
     /// `let`, the second one is unloaded first.
-    pub fn load_with_connector(name: &'static str, parameters: &str) -> Result<(Self, Self)> {
+    pub fn load_with_connector(name: &str, parameters: &str) -> Result<(Self, Self)> {
         let connector = Self::load("rust_connector", "")?;
         Ok((connector, Self::load(name, parameters)?))
     }
 
+    /// Loads the connector where there is none without it: there no socket can be opened before.
+    pub fn load_core() -> Result<Option<Self>> {
+        match core_is_ours() {
+            true => Self::load("rust_connector", "").map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// Unloads the module as `rmmod` does, and returns when it is gone.
     pub fn unload(self) -> Result<()> {
-        let name = self.name;
+        let name = self.name.clone();
         self.try_unload()
             .map_err(|(_, errno)| errno)
             .with_context(|| format!("rmmod {name}"))
@@ -71,7 +88,7 @@ impl Module {
 
     /// [`Self::unload`] for a module that may be in use.
     pub fn try_unload(self) -> Result<(), (Self, Errno)> {
-        match delete(self.name) {
+        match delete(&self.name) {
             Ok(()) => {
                 std::mem::forget(self);
                 Ok(())
@@ -81,9 +98,25 @@ impl Module {
     }
 }
 
+/// Whether the connector itself is ours, `cn.ko`, and not the kernel's, with `rust_connector.ko` on it.
+pub fn core_is_ours() -> bool {
+    static IS_OURS: LazyLock<bool> = LazyLock::new(|| file_of(CN).exists());
+    *IS_OURS
+}
+
+const CN: &str = "cn";
+
+/// The connector's module has another name where it is the core itself.
+fn as_it_is_here(name: &str) -> String {
+    match name.strip_suffix("rust_connector") {
+        Some(folder) if core_is_ours() => format!("{folder}{CN}"),
+        _ => name.to_owned(),
+    }
+}
+
 fn file_of(name: &str) -> PathBuf {
     let folder = env::var_os("MODULES").map_or_else(|| beside("modules"), PathBuf::from);
-    folder.join(format!("{name}.ko"))
+    folder.join(format!("{}.ko", name.trim_end_matches(".ko")))
 }
 
 fn delete(name: &str) -> Result<(), Errno> {
@@ -93,8 +126,14 @@ fn delete(name: &str) -> Result<(), Errno> {
 
 impl Drop for Module {
     fn drop(&mut self) {
-        if let Err(errno) = delete(self.name) {
-            println!("# rmmod {}: {errno}", self.name);
+        // A socket keeps our own connector, and whoever has it may be just about to close it.
+        let deadline = Instant::now() + crate::PATIENCE;
+        while let Err(errno) = delete(&self.name) {
+            if errno != Errno::EWOULDBLOCK || self.name != CN || Instant::now() > deadline {
+                println!("# rmmod {}: {errno}", self.name);
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
         }
     }
 }

@@ -19,6 +19,7 @@ use connector_client::{CbId, Connector, Deadline, Error, Event, Header, Message,
 use crate::{
     Failure, Outcome,
     cli::{Global, Ping},
+    clock::Stamp,
     output::{Object, Output, Tone, aside, complain},
     signal,
 };
@@ -401,10 +402,7 @@ impl Time {
     /// Adds it to an object.
     fn member(self, object: Object) -> Object {
         match self.0 {
-            Some(time) => {
-                let time = format!("{}.{:06}", time.as_secs(), time.subsec_micros());
-                object.value("unix", time)
-            }
+            Some(time) => object.value("unix", Stamp(time).seconds()),
             None => object,
         }
     }

@@ -14,7 +14,7 @@ const HARMLESS: &[&str] = &[
     // Modules outside of the kernel's tree, without a signature, are what is tested.
     r"^\S+: loading (?:out-of-tree|test) module taints kernel\.$",
     // What these modules warn of is provoked by tests, which look for it themselves.
-    r"^(?:rust_connector|connector_kunit|c[nt]_\w+): ",
+    r"^(?:rust_connector|connector_kunit|cn|c[nt]_\w+): ",
     // What programs send, for a test of what comes of it.
     r"^Zero length message leads to an empty skb$",
     // How fast the host is, above all where it emulates the machine.

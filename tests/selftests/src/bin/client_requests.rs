@@ -207,6 +207,7 @@ fn no_reply() -> Result<()> {
 }
 
 fn nobody_there() -> Result<()> {
+    let _core = Module::load_core()?;
     let connector = Connector::open()?;
     let nobody = CbId { idx: 77, val: 77 };
     match connector.request(&connector.header(nobody), b"", SHORT) {

@@ -8,7 +8,7 @@
 //! it was read.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     env,
     ffi::OsStr,
     fs,
@@ -107,7 +107,11 @@ impl Held {
 
 fn proc(words: &[&str]) -> Command {
     let mut command = tool("cnctl");
-    command.arg("proc").args(words).stdin(Stdio::null());
+    // On a busy machine there are many events that are of no interest here.
+    command
+        .args(["proc", "--buffer", "33554432"])
+        .args(words)
+        .stdin(Stdio::null());
     command
 }
 
@@ -130,11 +134,14 @@ fn catch_up(watching: &mut Running) -> Result<Vec<String>> {
 
 /// The objects up to the one that says that `pid` has ended.
 fn until_exit(watching: &mut Running, pid: u32) -> Result<Vec<Value>> {
-    let is_exit = |line: &str| {
-        json(line).is_ok_and(|o| o["pid"] == pid && o["tid"] == pid && o["what"] == "exit")
+    let ends = |o: &Value| {
+        o["event"] == "overrun" || o["pid"] == pid && o["tid"] == pid && o["what"] == "exit"
     };
-    let lines = watching.lines_until(is_exit)?;
-    lines.iter().map(|line| json(line)).collect()
+    let lines = watching.lines_until(|line| json(line).is_ok_and(|object| ends(&object)))?;
+    let objects: Vec<_> = lines.iter().map(|line| json(line)).collect::<Result<_>>()?;
+    let lost = objects.iter().find(|object| object["event"] == "overrun");
+    ensure!(lost.is_none(), "events were lost: {lost:?}");
+    Ok(objects)
 }
 
 /// The events of a process.
@@ -347,12 +354,13 @@ fn kernel_threads() -> Result<()> {
     let mut watching = Running::start(&mut proc(&["--pid", "2"]))?;
     watching.lines_until(|line| line.contains("WHAT"))?;
     let nice = Setting::change("/sys/devices/virtual/workqueue/writeback/nice", "-7")?;
-    let is = |what: &'static str| {
-        move |line: &str| line.contains(what) && line.contains("  [kworker/") && line.ends_with(']')
-    };
-    watching.lines_until(is(" fork     by 2 kthreadd "))?;
+    let is_of_one = |line: &str| line.contains("  [kworker/") && line.ends_with(']');
+    let started = |line: &str| is_of_one(line) && line.contains(" fork     by 2 kthreadd ");
+    let started = pids(&[watching.lines_until(started)?.pop().context("no line")?])?;
     drop(nice);
-    watching.lines_until(is(" exit     0 after "))?;
+    // It may be told to end before it has begun, and says so.
+    let ended = format!("{:>7} exit ", started[0]);
+    watching.lines_until(|line| is_of_one(line) && line.contains(&ended))?;
     watching.signal(Signal::SIGINT)?;
     watching.wait()?.expect(0)?;
     Ok(())
@@ -423,7 +431,12 @@ fn selected() -> Result<()> {
             lines.extend(watching.lines_until(|line| line.contains(&last))?);
         }
         watching.signal(Signal::SIGINT)?;
-        ensure!(pids(&lines)? == expected, "{what}: {expected:?} {lines:#?}");
+        // That a process has ended may be told after what its parent does next.
+        let shown: BTreeSet<_> = pids(&lines)?.into_iter().collect();
+        ensure!(
+            shown == expected.iter().copied().collect(),
+            "{what}: {expected:?} {lines:#?}"
+        );
         let rest = watching.wait()?.expect(0)?;
         ensure!(!expected.is_empty() || rest.stdout.is_empty(), "{rest:?}");
     }
@@ -467,13 +480,16 @@ fn columns(line: &str) -> usize {
 fn on_a_terminal() -> Result<()> {
     let long = "a long word ".repeat(20);
     for (script, is_cut) in [
-        ("stty rows 20 cols 70; exec cnctl proc -e exec", true),
         (
-            "stty rows 20 cols 70; exec cnctl proc -e exec --wide",
+            "stty rows 20 cols 70; exec cnctl proc --buffer 33554432 -e exec",
+            true,
+        ),
+        (
+            "stty rows 20 cols 70; exec cnctl proc --buffer 33554432 -e exec --wide",
             false,
         ),
         (
-            "stty rows 20 cols 70; exec cnctl proc -e exec | busybox cat",
+            "stty rows 20 cols 70; exec cnctl proc --buffer 33554432 -e exec | busybox cat",
             false,
         ),
     ] {

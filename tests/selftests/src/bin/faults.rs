@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 use selftests::{
-    CbId, Client, Datagram, ECHO, Module, Stats, Suite,
+    CbId, Client, Datagram, ECHO, Module, Stats, Suite, core_is_ours,
     faults::Faults,
     notify::{Change, Ids, Listener, NOTIFY, NotifyStats, answer, blink, expect_done, probed},
     pattern, procfs,
@@ -44,6 +44,8 @@ fn loading(module: &'static str, ids: &[&str]) -> Result<()> {
         let expected = match &loaded.as_ref().map_err(ToString::to_string) {
             Ok(Ok(_)) => ids,
             Ok(Err(Errno::ENOMEM)) if failed => &[],
+            // Netlink does not say why there is no socket for our own connector.
+            Ok(Err(Errno::EIO)) if failed && core_is_ours() && module == "rust_connector" => &[],
             other => bail!("{other:?}"),
         };
         refused += u32::from(expected.len() < ids.len());

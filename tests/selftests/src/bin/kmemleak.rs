@@ -23,7 +23,7 @@ fn no_leaks() -> Result<()> {
         return skip("the kernel lacks CONFIG_DEBUG_KMEMLEAK");
     }
     ensure!(
-        !procfs::is_loaded("rust_connector")?,
+        !procfs::is_loaded("rust_connector")? && !procfs::is_loaded("cn")?,
         "what a loaded module leaks is not seen"
     );
     thread::sleep(AGE);

@@ -2,7 +2,7 @@
 
 //! Modules that go, or fail to load, without dropping a registration; and ids that leave nothing.
 
-use std::{process::ExitCode, thread};
+use std::{process::ExitCode, sync::Arc, thread};
 
 use anyhow::{Result, bail, ensure};
 use nix::errno::Errno;
@@ -42,8 +42,9 @@ fn unloading(module: &'static str, id: CbId, answer: &[u8]) -> Result<()> {
 fn unloading_while_it_runs() -> Result<()> {
     let (_connector, leaking) = Module::load_with_connector("ct_leak", "")?;
     // The thread outlives the test if the kernel never lets it go; so must the socket.
-    let client: &Client = Box::leak(Box::new(Client::open()?));
-    thread::spawn(|| client.send(&Client::header(LEAK, 1, 0), b"nap"));
+    let client = Arc::new(Client::open()?);
+    let sender = client.clone();
+    thread::spawn(move || sender.send(&Client::header(LEAK, 1, 0), b"nap"));
     let reply = client.recv()?.single()?;
     ensure!(reply.data == b"in", "the handler said {reply:?}");
     leaking.unload()?;

@@ -19,9 +19,9 @@ const ALLOCATED: u32 = 4;
 const GROWING: u32 = 5;
 
 struct Test {
+    client: Client,
     _reply: Module,
     _connector: Module,
-    client: Client,
 }
 
 /// What came of a request.
@@ -35,9 +35,9 @@ impl Test {
     fn begin() -> Result<Self> {
         let (connector, reply) = Module::load_with_connector("ct_reply", "")?;
         Ok(Self {
+            client: Client::open()?,
             _reply: reply,
             _connector: connector,
-            client: Client::open()?,
         })
     }
 

@@ -160,8 +160,9 @@ fn left_by(scheme: &'static str, left: &[u32], gone: &[u32]) -> Result<()> {
 }
 
 /// Carries a scheme out again and again, while others look at everything.
-fn meanwhile(scheme: &'static str, count: u32) -> Result<()> {
+fn meanwhile(scheme: &'static str, count: u32, group: Option<u32>) -> Result<()> {
     let (_connector, module) = Module::load_with_connector("ct_mischief", "")?;
+    let _listener = group.map(Client::open_in).transpose()?;
     let over = Arc::new(AtomicBool::new(false));
     let reading = thread::spawn({
         let over = over.clone();
@@ -214,8 +215,7 @@ fn shown_under_a_lock() -> Result<()> {
 
 fn filtered() -> Result<()> {
     // Somebody has to listen, or no filter is asked; that there is more than it has room for is well.
-    let _listener = Client::open_in(32)?;
-    meanwhile("filter", 20)
+    meanwhile("filter", 20, Some(32))
 }
 
 fn replies() -> Result<()> {
@@ -292,8 +292,9 @@ fn left_while_going(what: &'static [u8]) -> Result<()> {
     for _ in 0..5 {
         let module = Module::load("ct_remains", "")?;
         // The thread outlives the test if the kernel never lets it go; so must the socket.
-        let client: &Client = Box::leak(Box::new(Client::open()?));
-        thread::spawn(move || client.send(&Client::header(remains(1), 1, 0), what));
+        let client = Arc::new(Client::open()?);
+        let sender = client.clone();
+        thread::spawn(move || sender.send(&Client::header(remains(1), 1, 0), what));
         let reply = client.recv()?.single()?;
         ensure!(reply.data == b"in", "the handler said {reply:?}");
         unload_in_background(module)?.wait()?;
@@ -362,7 +363,7 @@ fn main() -> ExitCode {
         )
         .test(
             "handlers that own registrations, and register something when dropped, can be dropped",
-            || meanwhile("nest", 20),
+            || meanwhile("nest", 20, None),
         )
         .test(
             "show() may take a lock under which its module unregisters something: nobody hangs",
@@ -370,12 +371,14 @@ fn main() -> ExitCode {
         )
         .test(
             "handlers, initialisers and drops may take a lock under which ids are registered",
-            || meanwhile("locks", 20),
+            || meanwhile("locks", 20, None),
         )
         .test("so may observers, which register ids as well", || {
-            meanwhile("observe", 2)
+            meanwhile("observe", 2, None)
         })
-        .test("an observer may end its own watch", || meanwhile("end", 2))
+        .test("an observer may end its own watch", || {
+            meanwhile("end", 2, None)
+        })
         .test(
             "a filter may send, and take a lock under which something is sent",
             filtered,

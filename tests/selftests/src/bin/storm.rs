@@ -17,8 +17,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use fastrand::Rng;
 use nix::errno::Errno;
 use selftests::{
-    CbId, Client, Module, Objects, Setting, Stats, Suite, datagram, notify::NOTIFY, pattern, quiet,
-    renice, seed, times,
+    CbId, Client, Module, Objects, Setting, Stats, Suite, core_is_ours, datagram, notify::NOTIFY,
+    pattern, procfs, quiet, renice, seed, times,
 };
 
 /// What comes and goes, and an id of each.
@@ -44,19 +44,37 @@ const ROUNDS: u32 = 50;
 /// How often the others do, each time.
 const LOADS: usize = 40;
 
+/// What tasks are told.
+#[derive(Default)]
+struct Tasks {
+    stop: AtomicBool,
+    /// To have no socket: an open one keeps our own connector loaded.
+    close: AtomicBool,
+}
+
 /// What a task does until told to stop. Returns how many messages it sent.
-fn rage(rng: &mut Rng, stop: &AtomicBool) -> Result<u64> {
+fn rage(rng: &mut Rng, tasks: &Tasks) -> Result<u64> {
     // What loading a module waits for is done by others, who should not have to wait for us.
     renice(19)?;
-    let mut client = Client::open()?;
+    let mut open = None;
     let mut sent = 0;
-    while !stop.load(Relaxed) {
+    while !tasks.stop.load(Relaxed) {
         // Nobody waits for more than one message of each task.
         thread::yield_now();
+        if tasks.close.load(Relaxed) {
+            open = None;
+            continue;
+        }
+        let client = match open.take().map_or_else(Client::open, Ok) {
+            Ok(client) => open.insert(client),
+            // There is none for now.
+            Err(_) if core_is_ours() => continue,
+            Err(error) => return Err(error),
+        };
         match rng.u32(..100) {
             0..4 => tolerate(client.join(rng.u32(1..=34)), Errno::EINVAL)?,
             4..8 => tolerate(client.leave(rng.u32(1..=34)), Errno::EINVAL)?,
-            8 => client = Client::open()?,
+            8 => open = None,
             9..20 => tolerate(client.recv_raw().map(drop), Errno::EAGAIN)?,
             _ => {
                 let (_, id) = rng.choice(MODULES).context("no module")?;
@@ -89,7 +107,7 @@ fn tolerate(result: io::Result<()>, expected: Errno) -> Result<()> {
 
 /// Loads and unloads modules at random until there were enough loads; then they all go. Returns how
 /// many messages reached a handler.
-fn round(rng: &mut Rng) -> Result<u64> {
+fn round(rng: &mut Rng, tasks: &Tasks) -> Result<u64> {
     let connector = Module::load("rust_connector", "")?;
     let mut loaded: Vec<Option<Module>> = MODULES.iter().map(|_| None).collect();
     let mut loads = 0;
@@ -107,7 +125,11 @@ fn round(rng: &mut Rng) -> Result<u64> {
     loaded.into_iter().flatten().try_for_each(Module::unload)?;
     let total = Stats::total()?;
     ensure!(total.running == 0, "{total:?}");
-    connector.unload()?;
+    tasks.close.store(core_is_ours(), Relaxed);
+    // Waits for the sockets to be closed.
+    drop(connector);
+    ensure!(!procfs::is_loaded("cn")? && !procfs::is_loaded("rust_connector")?);
+    tasks.close.store(false, Relaxed);
     Ok(total.received)
 }
 
@@ -121,26 +143,28 @@ fn storm() -> Result<()> {
     let seed = seed()?;
     let mut rng = Rng::with_seed(seed);
     // What is allocated once, for good, is.
-    round(&mut rng)?;
+    let tasks = Tasks::default();
+    round(&mut rng, &tasks)?;
     let before = Objects::count()?;
 
-    let stop = AtomicBool::new(false);
     let sent = AtomicU64::new(0);
     let rounds = times(ROUNDS);
     let received = thread::scope(|scope| {
-        let tasks: Vec<_> = (0..TASKS)
+        let raging: Vec<_> = (0..TASKS)
             .map(|task| {
                 let mut rng = Rng::with_seed(seed ^ (task + 1));
-                let (stop, sent) = (&stop, &sent);
+                let (tasks, sent) = (&tasks, &sent);
                 scope.spawn(move || -> Result<()> {
-                    sent.fetch_add(rage(&mut rng, stop)?, Relaxed);
+                    sent.fetch_add(rage(&mut rng, tasks)?, Relaxed);
                     Ok(())
                 })
             })
             .collect();
-        let received = (0..rounds).map(|_| round(&mut rng)).sum::<Result<u64>>();
-        stop.store(true, Relaxed);
-        for task in tasks {
+        let received = (0..rounds)
+            .map(|_| round(&mut rng, &tasks))
+            .sum::<Result<u64>>();
+        tasks.stop.store(true, Relaxed);
+        for task in raging {
             task.join().map_err(|_| anyhow!("a task panicked"))??;
         }
         received

@@ -9,6 +9,7 @@ use std::{
     env,
     os::unix::process::ExitStatusExt,
     process::{Command, ExitCode},
+    sync::Arc,
     thread,
 };
 
@@ -25,7 +26,7 @@ const OPENER: CbId = CbId { idx: 30, val: 2 };
 
 /// A client whose `sendmsg(2)` does not return, because the handler stays inside.
 struct Inside {
-    client: &'static Client,
+    client: Arc<Client>,
     seq: u32,
 }
 
@@ -33,8 +34,9 @@ impl Inside {
     /// Sends from a thread of its own, and returns when the handler is inside.
     fn enter(seq: u32) -> Result<Self> {
         // The thread outlives the test if the kernel never lets it go; so must the socket.
-        let client: &Client = Box::leak(Box::new(Client::open()?));
-        thread::spawn(move || client.send(&Client::header(WAITER, seq, 0), b"wait"));
+        let client = Arc::new(Client::open()?);
+        let sender = client.clone();
+        thread::spawn(move || sender.send(&Client::header(WAITER, seq, 0), b"wait"));
         let message = client.recv()?.single()?;
         ensure!(message.data == b"in", "the handler said {message:?}");
         Ok(Self { client, seq })

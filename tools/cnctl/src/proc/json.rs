@@ -57,10 +57,15 @@ pub(super) fn event(
         What::Coredump { parent, .. } => object.parent_pid = parent.map(|parent| parent.pid),
         What::Exit { status, parent, .. } => {
             object.parent_pid = parent.map(|parent| parent.pid);
-            object.status = status.code();
-            object.signal = status.signal();
-            object.signal_name = status.signal().and_then(text::signal_name);
-            object.core_dumped = status.signal().map(|_| status.core_dumped());
+            if object.kernel_thread.is_some() {
+                // What its function returned; nobody waits for it.
+                object.status = Some(status.into_raw());
+            } else {
+                object.status = status.code();
+                object.signal = status.signal();
+                object.signal_name = status.signal().and_then(text::signal_name);
+                object.core_dumped = status.signal().map(|_| status.core_dumped());
+            }
             let started = subject.and_then(|subject| subject.process.started);
             object.duration = started
                 .filter(|_| task.pid == task.tid)

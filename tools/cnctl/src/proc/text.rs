@@ -167,7 +167,11 @@ impl Text {
                 Ok(())
             }
             What::Exit { status, .. } => {
-                exit(lines, status);
+                match subject.is_some_and(|subject| subject.process.name.is_kernel()) {
+                    // What its function returned; nobody waits for it.
+                    true => drop(write!(lines, " {}", status.into_raw())),
+                    false => exit(lines, status),
+                }
                 let started = subject.and_then(|subject| subject.process.started);
                 if let Some(started) = started.filter(|_| task.pid == task.tid) {
                     lines.push_str(" after ");

@@ -11,38 +11,13 @@
 //! can leave a hit out. The first is found out by [`Probes::fire`], the second is counted by
 //! [`Probes::missed`].
 
-use crate::{
-    wire::notify::Change,
-    CbId, //
-};
-
 #[cfg(all(CONFIG_KRETPROBES, target_arch = "x86_64"))]
-pub(super) use kretprobes::Probes;
+pub(crate) use kretprobes::Probes;
 #[cfg(not(all(CONFIG_KRETPROBES, target_arch = "x86_64")))]
-pub(super) use none::Probes;
+pub(crate) use none::Probes;
 
 /// Whether this kernel has what [`Probes`] take.
-pub(super) const AVAILABLE: bool = cfg!(all(CONFIG_KRETPROBES, target_arch = "x86_64"));
-
-/// The id by which probes are tried out: it is unregistered, and must never be registered. Its `idx`
-/// belongs to nobody, and there is no group 0.
-pub(super) const CANARY_ID: CbId = CbId {
-    idx: 0,
-    val: u32::MAX,
-};
-
-/// Where probes report to.
-///
-/// # Context
-///
-/// Preemption is off.
-pub(super) trait Sink {
-    /// A module other than this one has changed an id. May run as if in an NMI: must take no lock.
-    fn note(id: CbId, change: Change);
-
-    /// What was noted can be told. Not in an NMI.
-    fn wake();
-}
+pub(crate) const AVAILABLE: bool = cfg!(all(CONFIG_KRETPROBES, target_arch = "x86_64"));
 
 #[cfg(all(CONFIG_KRETPROBES, target_arch = "x86_64"))]
 mod kretprobes {
@@ -61,10 +36,13 @@ mod kretprobes {
         types::Opaque, //
     };
 
-    use super::Sink;
     use crate::{
         bindings,
-        c_core,
+        cores::{
+            called_by_us,
+            Sink,
+            CANARY_ID, //
+        },
         wire::notify::Change,
         CbId, //
     };
@@ -75,8 +53,8 @@ mod kretprobes {
     /// What [`Probes::fire`] unregisters. The probe recognises it by its address, and so whatever
     /// others unregister.
     static CANARY: bindings::cb_id = bindings::cb_id {
-        idx: super::CANARY_ID.idx,
-        val: super::CANARY_ID.val,
+        idx: CANARY_ID.idx,
+        val: CANARY_ID.val,
     };
 
     /// How often the probe has seen [`CANARY`].
@@ -85,7 +63,7 @@ mod kretprobes {
     /// The probes, registered until this is dropped, which may sleep.
     ///
     /// When that has returned, none of them runs any more.
-    pub(in crate::changes) struct Probes<S> {
+    pub(crate) struct Probes<S> {
         add: Pin<KBox<Probe>>,
         del: Pin<KBox<Probe>>,
         sink: PhantomData<S>,
@@ -93,7 +71,7 @@ mod kretprobes {
 
     impl<S: Sink> Probes<S> {
         /// Registers the probes. May sleep.
-        pub(in crate::changes) fn register() -> Result<Self> {
+        pub(crate) fn register() -> Result<Self> {
             Ok(Self {
                 add: Probe::register(
                     bindings::cn_add_callback as *mut u8,
@@ -110,7 +88,7 @@ mod kretprobes {
         }
 
         /// Whether the probes are hit now. May sleep.
-        pub(in crate::changes) fn fire(&self) -> bool {
+        pub(crate) fn fire(&self) -> bool {
             let before = SEEN.load(Relaxed);
             // SAFETY: The id is valid. No service of ours has it, since the registry refuses it, so
             // that nothing of ours is taken from the core behind our back.
@@ -120,7 +98,7 @@ mod kretprobes {
 
         /// How many calls were missed since the probes were registered, at most: the kernel does
         /// not say which.
-        pub(in crate::changes) fn missed(&self) -> u64 {
+        pub(crate) fn missed(&self) -> u64 {
             self.add.missed() + self.del.missed()
         }
     }
@@ -214,7 +192,7 @@ mod kretprobes {
         instance: *mut bindings::kretprobe_instance,
         regs: *mut bindings::pt_regs,
     ) -> c_int {
-        if c_core::called_by_us() {
+        if called_by_us() {
             return LET_GO;
         }
         // SAFETY: The kernel passes the registers on entry to a function whose first argument
@@ -267,7 +245,7 @@ mod kretprobes {
             SEEN.add(1, Relaxed);
             return LET_GO;
         }
-        if c_core::called_by_us() {
+        if called_by_us() {
             return LET_GO;
         }
         // SAFETY: ... whose first argument points to a `cb_id`.
@@ -299,21 +277,23 @@ mod none {
 
     use kernel::prelude::*;
 
-    pub(in crate::changes) struct Probes<S> {
+    use crate::cores::Sink;
+
+    pub(crate) struct Probes<S> {
         never: Infallible,
         sink: PhantomData<S>,
     }
 
-    impl<S: super::Sink> Probes<S> {
-        pub(in crate::changes) fn register() -> Result<Self> {
+    impl<S: Sink> Probes<S> {
+        pub(crate) fn register() -> Result<Self> {
             Err(ENOTSUPP)
         }
 
-        pub(in crate::changes) fn fire(&self) -> bool {
+        pub(crate) fn fire(&self) -> bool {
             match self.never {}
         }
 
-        pub(in crate::changes) fn missed(&self) -> u64 {
+        pub(crate) fn missed(&self) -> u64 {
             match self.never {}
         }
     }

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The connector core, which is written in C: taking ids from it and giving them back, and what it
+//! The kernel's own core, which is written in C: taking ids from it and giving them back, and what it
 //! calls with a message.
 //!
 //! The core calls one function of ours for every id and passes no context, so that the service is
 //! looked up here.
 
-use core::ptr::{
-    self,
-    NonNull, //
+mod probe;
+
+use core::{
+    ffi::c_void,
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 
 use kernel::{
@@ -25,19 +30,22 @@ use kernel::{
     task::Task, //
 };
 
+#[cfg(connector_kunit)]
+pub(crate) use bindings::{
+    cn_add_callback,
+    cn_del_callback, //
+};
+
+pub(crate) use self::probe::{
+    Probes,
+    AVAILABLE, //
+};
+use super::deliver;
 use crate::{
     bindings,
     table::Table,
-    CbId,
-    Message,
-    Sender, //
+    CbId, //
 };
-
-/// The services that the core's messages are for.
-pub(crate) static TABLE: Table = Table::new();
-
-/// How many messages came for an id that had just gone: between the core's look-up and ours.
-static UNCLAIMED: Atomic<u64> = Atomic::new(0);
 
 /// The task that is in one of the core's two functions for us, or null.
 static CALLER: Atomic<*const bindings::task_struct> = Atomic::new(ptr::null());
@@ -52,7 +60,7 @@ static CALLER: Atomic<*const bindings::task_struct> = Atomic::new(ptr::null());
 pub(crate) fn add(id: CbId, name: &CStr) -> Result {
     as_caller(|| {
         // SAFETY: The core copies the id and the name. `dispatch` may be called until this module
-        // is gone, which `LastCalls::drop` sees to.
+        // is gone, which `Core::drop` sees to.
         to_result(unsafe {
             bindings::cn_add_callback(&raw_id(id), name.as_char_ptr(), Some(dispatch))
         })
@@ -80,6 +88,43 @@ fn as_caller<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Sends messages: the C function itself.
+///
+/// # Safety
+///
+/// `message` must be valid for a header and `len` bytes behind it, and `filter`, if there is one, may be
+/// called with `filter_data`.
+#[inline(always)]
+pub(crate) unsafe fn send_mult(
+    message: NonNull<bindings::cn_msg>,
+    len: u16,
+    portid: u32,
+    group: u32,
+    gfp: bindings::gfp_t,
+    filter: bindings::netlink_filter_fn,
+    filter_data: *mut c_void,
+) -> c_int {
+    // SAFETY: By this function's contract; the core copies what it sends.
+    unsafe {
+        bindings::cn_netlink_send_mult(
+            message.as_ptr(),
+            len,
+            portid,
+            group,
+            gfp,
+            filter,
+            filter_data,
+        )
+    }
+}
+
+/// Whether nobody needs the netlink message `_header` and its data when its handler has returned: the
+/// core only frees them.
+#[inline(always)]
+pub(crate) fn may_be_overwritten(_header: &bindings::nlmsghdr) -> bool {
+    true
+}
+
 fn raw_id(id: CbId) -> bindings::cb_id {
     bindings::cb_id {
         idx: id.idx,
@@ -87,37 +132,30 @@ fn raw_id(id: CbId) -> bindings::cb_id {
     }
 }
 
-/// Finds the service of a message and calls its handler.
+/// Gets a message from the core.
 ///
 /// Runs in the context of the sender. Nothing in here sleeps but the handler: that, and that
-/// whoever unregisters waits for the handler, is what [`LastCalls`] relies on.
+/// whoever unregisters waits for the handler, is what [`Core`] relies on when it is dropped.
 ///
 /// # Safety
 ///
 /// Only the connector core may call this, as the callback of an id.
-pub(crate) unsafe extern "C" fn dispatch(
+unsafe extern "C" fn dispatch(
     message: *mut bindings::cn_msg,
     parms: *mut bindings::netlink_skb_parms,
 ) {
-    // SAFETY: The core passes the message that it received, which lives until we return; it does
-    // not use it any more but to free it.
-    let message = unsafe { Message::from_raw(NonNull::new_unchecked(message)) };
-    match TABLE.enter(message.id()) {
-        Some(running) => {
-            // SAFETY: The core passes the sender of that same message, which lives as long.
-            let sender = unsafe { Sender::from_raw(NonNull::new_unchecked(parms), &running) };
-            running.handle(&message, &sender);
-        }
-        None => UNCLAIMED.add(1, Relaxed),
-    }
+    // SAFETY: The core passes the message that it received, whose data it has checked to be there, and
+    // the control block of its skb. Both live until we return; the core does not use them any more but
+    // to free them.
+    unsafe {
+        deliver(
+            NonNull::new_unchecked(message),
+            NonNull::new_unchecked(parms),
+        )
+    };
 }
 
-/// How many messages came for an id that had just gone.
-pub(crate) fn unclaimed() -> u64 {
-    UNCLAIMED.load(Relaxed)
-}
-
-/// Waits, when dropped, for the last calls of the core.
+/// The core, as far as it is ours: waits, when dropped, for its last calls.
 ///
 /// Every module that registered an id is gone by then, and with it every id. But a task may have
 /// found an id in the core's list before the id went, and have been preempted before its first
@@ -129,9 +167,16 @@ pub(crate) fn unclaimed() -> u64 {
 /// which wait for each other. Bottom halves are off until that is over, which on such a kernel is a
 /// read-side critical section of RCU that began before the id was found. So that is waited for
 /// first.
-pub(crate) struct LastCalls;
+pub(crate) struct Core;
 
-impl Drop for LastCalls {
+impl Core {
+    /// The core is there.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self)
+    }
+}
+
+impl Drop for Core {
     fn drop(&mut self) {
         // On a kernel that does not preempt itself this is enough: a task leaves that stretch before
         // its CPU does anything else.

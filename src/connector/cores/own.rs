@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The core of our own: the netlink socket of the connector, and what comes of it.
+//!
+//! - `receive.rs`: messages from userspace, and the answers to those that could not be handled;
+//! - `send.rs`: messages to userspace;
+//! - `join.rs`: who may listen;
+//! - `c_api.rs`, `c_api.c`: the four functions of `include/linux/connector.h`, for modules in C, and
+//!   `calls.rs`: who is in a callback of theirs;
+//! - `proc.rs`: `/proc/net/connector`.
+//!
+//! # Who can be in here when the module goes
+//!
+//! Nobody: none of this waits for stragglers, as it has to on the kernel's own core. A task comes to
+//! `receive.rs` and `join.rs` through a system call on an open socket of the connector, and
+//! `netlink_create()` takes a reference to this module for each, in whichever network namespace it is,
+//! which `netlink_release()` puts when no system call can use the socket any more. Sockets from before
+//! do not exist: there are none of a protocol that nobody has registered. The four functions are called
+//! by modules that depend on this one, and procfs waits for who reads a file that is removed.
+
+mod c_api;
+mod calls;
+mod join;
+mod proc;
+mod receive;
+mod send;
+
+use core::{
+    marker::PhantomData,
+    ptr, //
+};
+
+use kernel::{
+    prelude::*,
+    str::CStr,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
+
+#[cfg(connector_kunit)]
+pub(crate) use self::c_api::{
+    connector_add_callback as cn_add_callback,
+    connector_del_callback as cn_del_callback, //
+};
+pub(crate) use self::{
+    receive::may_be_overwritten,
+    send::send_mult, //
+};
+use super::Sink;
+use crate::{
+    bindings,
+    table::Table,
+    CbId, //
+};
+
+/// The connector's socket, as long as [`Core`] exists.
+static SOCKET: Atomic<*mut bindings::sock> = Atomic::new(ptr::null_mut());
+
+extern "C" {
+    // A `module`, of which only the address is used here.
+    static __this_module: u8;
+}
+
+/// The core.
+///
+/// # Invariants
+///
+/// `SOCKET` is a netlink socket of the kernel's, which this owns.
+pub(crate) struct Core {
+    _file: proc::File,
+}
+
+impl Core {
+    /// How many groups there can be: a socket that joins one takes a bit for each.
+    const GROUPS: core::ops::RangeInclusive<u32> = 32..=65536;
+
+    /// Opens the connector's socket. Messages may come before this has returned.
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the module's parameter makes no sense, `EIO` if the socket cannot be had.
+    pub(crate) fn new() -> Result<Self> {
+        #[expect(
+            clippy::clone_on_copy,
+            reason = "value() is a reference before Linux 7.3"
+        )]
+        let groups = crate::module_parameters::groups.value().clone();
+        if !Self::GROUPS.contains(&groups) {
+            pr_err!("groups={groups}: expected a number from 32 to 65536\n");
+            return Err(EINVAL);
+        }
+        // SAFETY: A core is made once, when the module is initialised, and used by nobody before.
+        unsafe { calls::init() };
+        let mut cfg = bindings::netlink_kernel_cfg {
+            groups,
+            flags: bindings::NL_CFG_F_NONROOT_RECV,
+            input: Some(receive::input),
+            bind: Some(join::bind),
+            unbind: None,
+            release: None,
+        };
+        // SAFETY: The initial namespace lives forever, and `cfg` is only read. The functions may be
+        // called while this module is there, which they need nothing but: see above for why it is.
+        let socket = unsafe {
+            bindings::__netlink_kernel_create(
+                &raw mut bindings::init_net,
+                bindings::NETLINK_CONNECTOR as c_int,
+                (&raw const __this_module).cast_mut().cast(),
+                &mut cfg,
+            )
+        };
+        if socket.is_null() {
+            pr_err!(
+                "cannot open the connector's netlink socket: somebody else has it, or no memory\n"
+            );
+            return Err(EIO);
+        }
+        SOCKET.store(socket, Relaxed);
+        // INVARIANT: Just opened.
+        Ok(Self {
+            _file: proc::File::new(),
+        })
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        let socket = SOCKET.xchg(ptr::null_mut(), kernel::sync::atomic::Full);
+        // SAFETY: By the invariants it is ours, and nobody is using it: see the file's documentation.
+        unsafe { bindings::netlink_kernel_release(socket) };
+        Table::wait_for_frees();
+    }
+}
+
+/// Does nothing: messages are looked up in the table itself.
+pub(crate) fn add(_id: CbId, _name: &CStr) -> Result {
+    Ok(())
+}
+
+/// Does nothing, as [`add`].
+pub(crate) fn del(_id: CbId) {}
+
+/// Whether [`Probes`] can be had: there is nothing that they would be needed for.
+pub(crate) const AVAILABLE: bool = true;
+
+/// Nothing: the registry knows of all ids, those of C modules too.
+pub(crate) struct Probes<S>(PhantomData<S>);
+
+impl<S: Sink> Probes<S> {
+    pub(crate) fn register() -> Result<Self> {
+        let _ = (S::note, S::wake);
+        Ok(Self(PhantomData))
+    }
+
+    pub(crate) fn fire(&self) -> bool {
+        true
+    }
+
+    pub(crate) fn missed(&self) -> u64 {
+        0
+    }
+}

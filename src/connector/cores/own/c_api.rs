@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What modules in C call, by way of `c_api.c`.
+//!
+//! A callback is a service like any other: its handler is the function. So `cn_del_callback()` returns
+//! when the callback runs nowhere any more, but in the caller itself, which may be the callback: see
+//! `calls.rs`.
+
+use core::{
+    ffi::c_void,
+    ptr::NonNull, //
+};
+
+use kernel::{
+    fmt,
+    prelude::*,
+    str::CStr, //
+};
+
+use super::{
+    calls,
+    send, //
+};
+use crate::{
+    bindings,
+    registry,
+    service::RawHandler,
+    CbId,
+    Message,
+    Sender, //
+};
+
+/// What C registers.
+type Callback = unsafe extern "C" fn(*mut bindings::cn_msg, *mut bindings::netlink_skb_parms);
+
+/// # Safety
+///
+/// `id` must be valid.
+unsafe fn id_of(id: *const bindings::cb_id) -> CbId {
+    // SAFETY: By this function's contract.
+    let id = unsafe { &*id };
+    CbId {
+        idx: id.idx,
+        val: id.val,
+    }
+}
+
+/// `cn_add_callback()`: registers a callback. May sleep.
+///
+/// Returns 0, `-EINVAL` if the id is taken or there is no callback, or `-ENOMEM`.
+///
+/// # Safety
+///
+/// `id` must be valid, and `name` a string, for the time of the call; `callback` must be a function that
+/// may be called until it is unregistered, or its module has gone.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn connector_add_callback(
+    id: *const bindings::cb_id,
+    name: *const c_char,
+    callback: Option<Callback>,
+) -> c_int {
+    let Some(callback) = callback else {
+        return EINVAL.to_errno();
+    };
+    // SAFETY: By this function's contract.
+    let (id, name) = unsafe { (id_of(id), CStr::from_char_ptr(name)) };
+    // SAFETY: `handle` takes such a function, which may be called by this function's contract: the
+    // registry waits for the last call where the callback is unregistered, and when its module goes.
+    let handler = unsafe {
+        RawHandler::new(
+            NonNull::new_unchecked(callback as *mut ()),
+            handle,
+            show,
+            None,
+            &[],
+        )
+    };
+    match registry::register(id, name, handler.of_c(callback as usize)) {
+        Ok(_) => 0,
+        Err(error) => error.to_errno(),
+    }
+}
+
+/// `cn_del_callback()`: unregisters a callback, and waits until it runs nowhere any more but in the
+/// current task. May sleep.
+///
+/// An id that nobody has is left alone, and so is one that a module in Rust has.
+///
+/// # Safety
+///
+/// `id` must be valid for the time of the call.
+#[no_mangle]
+pub(crate) unsafe extern "C" fn connector_del_callback(id: *const bindings::cb_id) {
+    // SAFETY: By this function's contract.
+    registry::unregister_of_c(unsafe { id_of(id) }, calls::is_inside);
+}
+
+/// `cn_netlink_send_mult()`, see [`send::send_mult`].
+///
+/// # Safety
+///
+/// That function's.
+#[no_mangle]
+unsafe extern "C" fn connector_send_mult(
+    message: NonNull<bindings::cn_msg>,
+    len: u16,
+    portid: u32,
+    group: u32,
+    gfp: bindings::gfp_t,
+    filter: bindings::netlink_filter_fn,
+    filter_data: *mut c_void,
+) -> c_int {
+    // SAFETY: By this function's contract.
+    unsafe { send::send_mult(message, len, portid, group, gfp, filter, filter_data) }
+}
+
+/// Calls a callback of C.
+///
+/// # Safety
+///
+/// `callback` must be a [`Callback`] that may be called.
+unsafe fn handle(callback: NonNull<()>, message: &Message<'_>, sender: &Sender<'_>) {
+    // SAFETY: By this function's contract.
+    let callback = unsafe { core::mem::transmute::<NonNull<()>, Callback>(callback) };
+    calls::during(sender.service(), || {
+        // SAFETY: By this function's contract, and that of `deliver`: nobody else uses the message and
+        // the parameters, and nobody looks at them after this. C may write to them.
+        unsafe { callback(message.as_ptr(), sender.as_ptr()) }
+    });
+}
+
+/// C has nothing to show.
+///
+/// # Safety
+///
+/// None.
+unsafe fn show(_callback: NonNull<()>, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    Ok(())
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who is in a callback of C.
+//!
+//! Such a callback may unregister its own id, which must not wait for the callback then. So each call is
+//! on a list while it lasts, with its task. The lock is held for a few instructions, twice for a message
+//! to a module in C, as the kernel's own core holds its lock.
+
+use core::ptr;
+
+use kernel::{
+    prelude::*,
+    sync::global_lock,
+    task::Task, //
+};
+
+use crate::{
+    bindings,
+    service::Service, //
+};
+
+global_lock! {
+    unsafe(uninit) static CALLS: SpinLock<Calls> = Calls { first: ptr::null_mut() };
+}
+
+/// The list.
+///
+/// # Invariants
+///
+/// `first`, and each call's `next`, is null or a [`Call`] that is on the list, which exists for so long
+/// and is used by nobody who does not hold the lock; and its `previous` leads back.
+struct Calls {
+    first: *mut Call,
+}
+
+// SAFETY: What is pointed to is used under the lock alone.
+unsafe impl Send for Calls {}
+
+struct Call {
+    task: *const bindings::task_struct,
+    service: *const Service,
+    next: *mut Call,
+    previous: *mut Call,
+}
+
+/// Makes this file usable.
+///
+/// # Safety
+///
+/// Must be called once, before anything else in this file.
+pub(super) unsafe fn init() {
+    // SAFETY: By this function's contract.
+    unsafe { CALLS.init() };
+}
+
+/// Calls `f`, which is a call of the callback of `service`.
+pub(super) fn during(service: &Service, f: impl FnOnce()) {
+    let mut call = Call {
+        task: Task::current_raw(),
+        service,
+        next: ptr::null_mut(),
+        previous: ptr::null_mut(),
+    };
+    // Used by this pointer alone from here on.
+    let call = &raw mut call;
+    {
+        let calls = &mut *CALLS.lock();
+        // SAFETY: `call` exists, and so does the first of the list, by the invariants.
+        unsafe {
+            (*call).next = calls.first;
+            if let Some(next) = calls.first.as_mut() {
+                next.previous = call;
+            }
+        }
+        // INVARIANT: It is taken off below, before it goes.
+        calls.first = call;
+    }
+    f();
+    let calls = &mut *CALLS.lock();
+    // SAFETY: It is on the list, so that its neighbours are, too.
+    unsafe {
+        let Call { next, previous, .. } = *call;
+        // INVARIANT: Those on both sides lead to each other.
+        if let Some(next) = next.as_mut() {
+            next.previous = previous;
+        }
+        match previous.as_mut() {
+            Some(previous) => previous.next = next,
+            None => calls.first = next,
+        }
+    }
+}
+
+/// Whether the current task is in the callback of `service`.
+pub(super) fn is_inside(service: &Service) -> bool {
+    let task = Task::current_raw();
+    let calls = CALLS.lock();
+    let mut next = calls.first;
+    // SAFETY: By the invariants; the lock is held.
+    while let Some(call) = unsafe { next.as_ref() } {
+        if ptr::eq(call.task, task) && ptr::eq(call.service, service) {
+            return true;
+        }
+        next = call.next;
+    }
+    false
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ct_callback: a module in C whose callback does what the kernel's own core does not survive.
+ *
+ * It registers idx:val while it is loaded, and answers each message with ack + 1 and no data. What the
+ * first byte of the data says, it does before that: 's' sleeps for 300 ms; 'd' unregisters the id of the
+ * callback itself and sleeps; 'r' unregisters it and registers it again. 'b' sends the answer to all who
+ * listen to the id's own group. With leave=1 it goes without
+ * unregistering anything.
+ */
+
+#include <linux/connector.h>
+#include <linux/delay.h>
+#include <linux/module.h>
+
+static unsigned int idx = 50;
+module_param(idx, uint, 0444);
+MODULE_PARM_DESC(idx, "the id's idx");
+
+static unsigned int val = 1;
+module_param(val, uint, 0444);
+MODULE_PARM_DESC(val, "the id's val");
+
+static bool leave;
+module_param(leave, bool, 0444);
+MODULE_PARM_DESC(leave, "do not unregister the id on exit");
+
+static void ct_callback(struct cn_msg *msg, struct netlink_skb_parms *nsp)
+{
+	struct cb_id id = msg->id;
+	struct cn_msg reply = { .id = id, .seq = msg->seq, .ack = msg->ack + 1 };
+	bool everybody = false;
+
+	switch (msg->len ? msg->data[0] : 0) {
+	case 's':
+		msleep(300);
+		break;
+	case 'd':
+		cn_del_callback(&id);
+		msleep(300);
+		break;
+	case 'r':
+		cn_del_callback(&id);
+		reply.flags = -cn_add_callback(&id, "ct_callback", ct_callback);
+		break;
+	case 'b':
+		everybody = true;
+		break;
+	}
+	cn_netlink_send(&reply, everybody ? 0 : nsp->portid, 0, GFP_KERNEL);
+}
+
+static int __init ct_callback_init(void)
+{
+	const struct cb_id id = { idx, val };
+
+	return cn_add_callback(&id, "ct_callback", ct_callback);
+}
+
+static void __exit ct_callback_exit(void)
+{
+	const struct cb_id id = { idx, val };
+
+	if (!leave)
+		cn_del_callback(&id);
+}
+
+module_init(ct_callback_init);
+module_exit(ct_callback_exit);
+MODULE_AUTHOR("The rust_connector authors");
+MODULE_DESCRIPTION("Test: what a callback in C may do");
+MODULE_LICENSE("GPL");

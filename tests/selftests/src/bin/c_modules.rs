@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Modules in C on this project's own connector, `cn.ko`: the kernel's, which were built against the
+//! kernel's own `cn.ko` and are loaded as they are, and some that the kernel's would not survive.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, ExitCode, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+use nix::{errno::Errno, sys::utsname::uname};
+use selftests::{
+    CbId, Client, KernelLog, Module, Objects, Stats, Suite,
+    ack::{self, Ack},
+    core_is_ours, procfs,
+    program::beside,
+    skip, times, unload_in_background, wait_for,
+};
+
+const CALLBACK: CbId = CbId { idx: 50, val: 1 };
+const CN_TEST: CbId = CbId {
+    idx: 14,
+    val: 0x456,
+};
+const W1: CbId = CbId { idx: 3, val: 1 };
+const DM_LOG: CbId = CbId { idx: 7, val: 1 };
+const CROWD: u32 = 0x6372;
+
+/// Loads a module of the kernel's own, which `make modules_install` of the kernel installed.
+fn load_kernels(path: &str) -> Result<Module> {
+    let release = uname()?.release().to_string_lossy().into_owned();
+    let path = format!("/lib/modules/{release}/kernel/{path}");
+    if !fs::exists(&path)? {
+        return skip(format!("there is no {path}"));
+    }
+    Module::load(&path, "")
+}
+
+/// Whether somebody has the id, by what a message to it is acknowledged with.
+fn is_handled(id: CbId) -> Result<bool> {
+    let client = Client::open()?;
+    client.send_raw(&ack::asking(&Client::header(id, 1, 1), b""))?;
+    // Of what it answers, the acknowledgement is the last.
+    let mut last = None;
+    while let Ok(bytes) = client.recv_raw() {
+        last = Some(bytes);
+    }
+    let ack = Ack::parse(&last.context("no acknowledgement")?)?;
+    ensure!([0, -(Errno::ENODEV as i32)].contains(&ack.error), "{ack:?}");
+    Ok(ack.error == 0)
+}
+
+fn sample() -> Result<()> {
+    let _connector = Module::load("rust_connector", "")?;
+    let sample = load_kernels("samples/connector/cn_test.ko")?;
+    ensure!(procfs::registered()?.contains(&"cn_test 14:1110".to_owned()));
+    // The kernel's own ucon, and this project's.
+    for (name, line) in [("ucon-of-kernel", "[e.457]"), ("ucon", "[14:1111]")] {
+        let out = PathBuf::from(format!("/tmp/{name}.out"));
+        let mut listening = Command::new(beside("bin").join(name))
+            .arg(&out)
+            .stdout(Stdio::null())
+            .spawn()
+            .with_context(|| name.to_owned())?;
+        let heard = wait_for("cn_test's timer sends something", || {
+            let text = fs::read_to_string(&out).unwrap_or_default();
+            Ok((text.lines().filter(|heard| heard.contains(line)).count() > 1).then_some(()))
+        });
+        listening.kill()?;
+        listening.wait()?;
+        fs::remove_file(out)?;
+        heard.with_context(|| name.to_owned())?;
+
+        let before = Stats::of(CN_TEST)?.received;
+        let sent = Command::new(beside("bin").join(name))
+            .arg("-s")
+            .stdout(Stdio::null())
+            .status()?;
+        ensure!(sent.success(), "{name} -s: {sent}");
+        let received = Stats::of(CN_TEST)?.received - before;
+        ensure!(received == 10_000, "{name} -s sent {received} messages");
+    }
+    sample.unload()?;
+    ensure!(!procfs::is_registered(CN_TEST)?);
+    Ok(())
+}
+
+/// `W1_LIST_MASTERS`, which needs no hardware: there are none.
+fn w1() -> Result<()> {
+    const W1_LIST_MASTERS: u8 = 6;
+    let _connector = Module::load("rust_connector", "")?;
+    let w1 = load_kernels("drivers/w1/wire.ko")?;
+    let client = Client::open()?;
+    let mut request = [0; 12];
+    request[0] = W1_LIST_MASTERS;
+    client.send(&Client::header(W1, 41, 7), &request)?;
+    let reply = client.recv()?.single()?;
+    ensure!(
+        (reply.header.id, reply.header.seq, reply.header.ack) == (W1, 41, 42),
+        "{reply:?}"
+    );
+    ensure!(
+        reply.data[0] == W1_LIST_MASTERS && reply.data[1] == 0,
+        "{reply:?}"
+    );
+    drop(client);
+    w1.unload()
+}
+
+fn dm_log_userspace() -> Result<()> {
+    let _connector = Module::load("rust_connector", "")?;
+    let mut below = Vec::new();
+    for name in ["dm-mod", "dm-log"] {
+        below.push(load_kernels(&format!("drivers/md/{name}.ko"))?);
+    }
+    let module = load_kernels("drivers/md/dm-log-userspace.ko")?;
+    ensure!(procfs::registered()?.contains(&"dmlogusr 7:1".to_owned()));
+    ensure!(is_handled(DM_LOG)?);
+    module.unload()?;
+    ensure!(!is_handled(DM_LOG)?);
+    while let Some(module) = below.pop() {
+        module.unload()?;
+    }
+    Ok(())
+}
+
+fn crowd() -> Result<()> {
+    let _connector = Module::load("rust_connector", "")?;
+    let crowd = Module::load("ct_crowd", "count=1000")?;
+    ensure!(procfs::registered()?.len() == 1000);
+    for val in 0..1000 {
+        ensure!(
+            is_handled(CbId { idx: CROWD, val })?,
+            "{val} is not handled"
+        );
+    }
+    ensure!(!is_handled(CbId {
+        idx: CROWD,
+        val: 1000
+    })?);
+    crowd.unload()?;
+    ensure!(procfs::registered()?.is_empty());
+    Ok(())
+}
+
+fn taken_id() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "idx=50 val=1")?;
+    match Module::try_load("ct_callback", "")? {
+        Ok(_) => anyhow::bail!("an id was registered twice"),
+        Err(errno) => ensure!(errno == Errno::EINVAL, "insmod ct_callback.ko: {errno}"),
+    }
+    // Unregistering does not take it from whom it belongs to either.
+    let peer = Module::load("ct_peer", "")?;
+    fs::write("/sys/module/ct_peer/parameters/forget", "50:1")?;
+    Client::open()?.expect_echo(&Client::header(CALLBACK, 1, 1), b"hello")?;
+    fs::write("/sys/module/ct_peer/parameters/forget", "40:1")?;
+    ensure!(
+        !procfs::is_registered(CbId { idx: 40, val: 1 })?,
+        "40:1 is still there"
+    );
+    peer.unload()
+}
+
+/// A client in the callback of `ct_callback`, and its answer when it comes.
+fn in_callback(data: &'static [u8]) -> Result<std::thread::JoinHandle<Result<u32>>> {
+    let client = Client::open()?;
+    let sending = std::thread::spawn(move || {
+        client.send(&Client::header(CALLBACK, 1, 1), data)?;
+        Ok(client.recv_now()?.header.ack)
+    });
+    wait_for("the callback runs", || {
+        Ok((Stats::total()?.running > 0).then_some(()))
+    })?;
+    Ok(sending)
+}
+
+fn expect_answer(sending: std::thread::JoinHandle<Result<u32>>) -> Result<()> {
+    let ack = sending.join().ok().context("a thread panicked")??;
+    ensure!(ack == 2, "the callback answered with ack {ack}");
+    Ok(())
+}
+
+fn unloaded_while_it_sleeps() -> Result<()> {
+    let _connector = Module::load("rust_connector", "")?;
+    for _ in 0..3 {
+        let module = Module::load("ct_callback", "")?;
+        let sending = in_callback(b"sleep")?;
+        let unloading = unload_in_background(module)?;
+        // The callback goes on in the module's code after it slept.
+        expect_answer(sending)?;
+        unloading.wait()?;
+        ensure!(!is_handled(CALLBACK)?);
+    }
+    Ok(())
+}
+
+fn deletes_itself() -> Result<()> {
+    let _connector = Module::load("rust_connector", "")?;
+    for _ in 0..3 {
+        let module = Module::load("ct_callback", "")?;
+        let sending = in_callback(b"delete")?;
+        wait_for("the callback unregisters its id", || {
+            Ok((!procfs::is_registered(CALLBACK)?).then_some(()))
+        })?;
+        // The id is free at once, while the callback sleeps; and the module waits for that.
+        let _echo = Module::load("cn_echo", "idx=50 val=1")?;
+        Client::open()?.expect_echo(&Client::header(CALLBACK, 1, 1), b"hello")?;
+        let unloading = unload_in_background(module)?;
+        expect_answer(sending)?;
+        unloading.wait()?;
+        Client::open()?.expect_echo(&Client::header(CALLBACK, 2, 1), b"hello")?;
+    }
+    Ok(())
+}
+
+fn registers_itself_again() -> Result<()> {
+    let _connector = Module::load("rust_connector", "")?;
+    let module = Module::load("ct_callback", "")?;
+    let client = Client::open()?;
+    let again = || -> Result<()> {
+        client.send(&Client::header(CALLBACK, 2, 1), b"register again")?;
+        let reply = client.recv_now()?;
+        ensure!(
+            reply.header.flags == 0,
+            "registering again: {}",
+            reply.header.flags
+        );
+        ensure!(is_handled(CALLBACK)?);
+        Ok(())
+    };
+    again()?;
+    // What was unregistered in such a way is let go.
+    Objects::expect_none_left(u64::from(times(500)), again)?;
+    let total = Stats::total()?;
+    ensure!(total.running == 0, "{total:?}");
+    module.unload()
+}
+
+fn forgets_to_unregister() -> Result<()> {
+    let _connector = Module::load("rust_connector", "")?;
+    for _ in 0..3 {
+        let module = Module::load("ct_callback", "leave=1")?;
+        ensure!(is_handled(CALLBACK)?);
+        let sending = in_callback(b"sleep")?;
+        let mut log = KernelLog::from_now()?;
+        module.unload()?;
+        log.expect(
+            "ct_callback goes and left 50:1 registered: cn_del_callback() was never called",
+        )?;
+        expect_answer(sending)?;
+        ensure!(!procfs::is_registered(CALLBACK)? && !is_handled(CALLBACK)?);
+    }
+    Ok(())
+}
+
+fn counted() -> Result<()> {
+    let (_connector, _callback) = Module::load_with_connector("ct_callback", "")?;
+    for _ in 0..5 {
+        ensure!(is_handled(CALLBACK)?);
+    }
+    let stats = Stats::of(CALLBACK)?;
+    ensure!((stats.received, stats.running) == (5, 0), "{stats:?}");
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let lacking = (!core_is_ours()).then_some("the connector is the kernel's own");
+    Suite::new()
+        .skip_if(lacking)
+        .test("the kernel's sample and its ucon work as they are", sample)
+        .test("the kernel's w1 answers W1_LIST_MASTERS", w1)
+        .test(
+            "the kernel's dm-log-userspace registers its id",
+            dm_log_userspace,
+        )
+        .test(
+            "a thousand ids of a C module are found, each by itself",
+            crowd,
+        )
+        .test(
+            "an id that a Rust module has is neither given to a C module nor taken by one",
+            taken_id,
+        )
+        .test(
+            "a C module whose callback sleeps is unloaded when that has returned",
+            unloaded_while_it_sleeps,
+        )
+        .test(
+            "a callback may unregister its own id, and its module waits for it",
+            deletes_itself,
+        )
+        .test(
+            "a callback may register its own id again, and nothing is left of that",
+            registers_itself_again,
+        )
+        .test(
+            "a C module that goes without unregistering is cleaned up after",
+            forgets_to_unregister,
+        )
+        .test("messages to C modules are counted", counted)
+        .run()
+}
