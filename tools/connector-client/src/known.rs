@@ -92,17 +92,10 @@ impl error::Error for NotAnId {}
 /// assert!(known::parse_id("14").is_err());
 /// ```
 pub fn parse_id(text: &str) -> Result<CbId, NotAnId> {
-    if let Some(known) = by_name(text) {
-        return Ok(known.id);
+    match by_name(text) {
+        Some(known) => Ok(known.id),
+        None => text.parse().map_err(|_| NotAnId(text.to_owned())),
     }
-    text.split_once(':')
-        .and_then(|(idx, val)| {
-            Some(CbId {
-                idx: parse_number(idx)?,
-                val: parse_number(val)?,
-            })
-        })
-        .ok_or_else(|| NotAnId(text.to_owned()))
 }
 
 /// Reads a number, decimal or hexadecimal with `0x`.
@@ -123,32 +116,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_read_in_both_bases_up_to_their_bounds() {
-        let id = |idx, val| Ok(CbId { idx, val });
-        assert_eq!(parse_id("0:0"), id(0, 0));
-        assert_eq!(parse_id("0xffffffff:4294967295"), id(u32::MAX, u32::MAX));
-        assert_eq!(parse_id("0X10:1"), id(16, 1));
+    fn what_is_neither_an_id_nor_a_name_is_told_what_would_be() {
+        let error = parse_id("echo").unwrap_err().to_string();
+        assert!(error.contains("\"echo\" is not an id"), "{error}");
+        assert!(
+            error.contains("IDX:VAL") && error.contains("cn_echo"),
+            "{error}"
+        );
     }
 
     #[test]
-    fn what_is_not_an_id_is_refused() {
-        for text in [
-            "",
-            ":",
-            "1",
-            "1:",
-            ":1",
-            "1:2:3",
-            "4294967296:1",
-            "-1:1",
-            "+1:1",
-            "0x:1",
-            "0x-1:1",
-            " 1:1",
-            "1:1 ",
-            "echo",
-        ] {
-            assert!(parse_id(text).is_err(), "{text:?}");
+    fn numbers_have_two_bases_and_no_sign() {
+        assert_eq!(parse_number("0x1F"), Some(31));
+        assert_eq!(parse_number("4294967295"), Some(u32::MAX));
+        for wrong in ["", "-1", "+1", "0x", "0x-1", "4294967296"] {
+            assert_eq!(parse_number(wrong), None, "{wrong:?}");
         }
     }
 
