@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! What travels through the Linux kernel connector, and the rules it obeys.
 //!
@@ -23,12 +23,19 @@ mod id;
 mod message;
 pub mod netlink;
 pub mod notify;
+mod number;
 mod outcome;
 
 pub use self::{
-    group::Group,
+    group::{
+        Group,
+        NotAGroup, //
+    },
     header::Header,
-    id::CbId,
+    id::{
+        CbId,
+        NotAnId, //
+    },
     message::{
         Messages,
         ParseError,

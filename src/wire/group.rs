@@ -1,8 +1,10 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Multicast groups.
 
-use core::fmt;
+use core::{fmt, str::FromStr};
+
+use crate::number;
 
 use crate::CbId;
 
@@ -57,6 +59,35 @@ impl Group {
     #[inline]
     pub const fn is_open_to_anyone(self) -> bool {
         self.0 % 2 == 1
+    }
+}
+
+/// The connector has no such group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAGroup;
+
+impl fmt::Display for NotAGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected a group, 1 to {}", Group::MAX)
+    }
+}
+
+impl core::error::Error for NotAGroup {}
+
+impl TryFrom<u32> for Group {
+    type Error = NotAGroup;
+
+    fn try_from(number: u32) -> Result<Self, NotAGroup> {
+        Self::new(number).ok_or(NotAGroup)
+    }
+}
+
+impl FromStr for Group {
+    type Err = NotAGroup;
+
+    /// Reads a group's number, decimal or hexadecimal with `0x`.
+    fn from_str(text: &str) -> Result<Self, NotAGroup> {
+        number::parse(text).and_then(Self::new).ok_or(NotAGroup)
     }
 }
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! The header of a message and its genealogy.
 
@@ -14,6 +14,11 @@ use crate::{
 /// `seq` and `ack` say how a message is related to others. Who starts an exchange chooses both. A
 /// **reply** carries the request's `seq` and the request's `ack` plus one, wrapping; everything
 /// else is a new message. See [`Self::reply`] and [`Self::is_reply_to`].
+///
+/// The rule has been read in another way, too: some services, the kernel's 1-wire driver among
+/// them, answer with the request's `seq` *plus one* as `ack`. To a request whose `ack` is its `seq`
+/// both answer the same, so that a new request should be like that: see [`Self::request`]. Who asks
+/// takes either answer for one: see [`Self::answers`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     /// The service that the message is for, or comes from.
@@ -60,6 +65,28 @@ impl Header {
         ])
     }
 
+    /// The header of a new request to `id`: without flags, and with `seq` for its `ack`, too, so
+    /// that its reply is the same by either reading of the rule.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use connector_wire::{CbId, Header};
+    ///
+    /// let request = Header::request(CbId { idx: 3, val: 1 }, 7);
+    /// assert_eq!((request.seq, request.ack), (7, 7));
+    /// ```
+    #[inline]
+    pub const fn request(id: CbId, seq: u32) -> Self {
+        Self {
+            id,
+            seq,
+            ack: seq,
+            len: 0,
+            flags: 0,
+        }
+    }
+
     /// The header of a reply to this message that carries `len` bytes of data.
     ///
     /// # Examples
@@ -87,5 +114,25 @@ impl Header {
     #[inline]
     pub fn is_reply_to(&self, request: &Self) -> bool {
         self.id == request.id && self.seq == request.seq && self.ack == request.ack.wrapping_add(1)
+    }
+
+    /// Whether this message answers `request` by either reading of the rule: same id and `seq`, and
+    /// its `ack` is the request's `ack` plus one, or the request's `seq` plus one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use connector_wire::Header;
+    ///
+    /// let request = Header { seq: 7, ack: 0, ..Header::default() };
+    /// let other = Header { seq: 7, ack: 8, ..Header::default() };
+    /// assert!(other.answers(&request) && !other.is_reply_to(&request));
+    /// assert!(request.reply(0).answers(&request));
+    /// ```
+    #[inline]
+    pub fn answers(&self, request: &Self) -> bool {
+        self.id == request.id
+            && self.seq == request.seq
+            && (self.ack == request.ack.wrapping_add(1) || self.ack == request.seq.wrapping_add(1))
     }
 }

@@ -1,8 +1,10 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Connector ids.
 
-use core::fmt;
+use core::{fmt, str::FromStr};
+
+use crate::number;
 
 /// The address of a service on the connector: `struct cb_id`.
 ///
@@ -35,6 +37,31 @@ impl CbId {
         idx: u32::MAX,
         val: u32::MAX,
     };
+}
+
+/// A text is not `IDX:VAL`, each decimal or hexadecimal with `0x`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAnId;
+
+impl fmt::Display for NotAnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected IDX:VAL, each below 2^32, decimal or 0x-hexadecimal")
+    }
+}
+
+impl core::error::Error for NotAnId {}
+
+impl FromStr for CbId {
+    type Err = NotAnId;
+
+    /// Reads `IDX:VAL`, each decimal or hexadecimal with `0x`.
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let (idx, val) = text.split_once(':').ok_or(NotAnId)?;
+        match (number::parse(idx), number::parse(val)) {
+            (Some(idx), Some(val)) => Ok(Self { idx, val }),
+            _ => Err(NotAnId),
+        }
+    }
 }
 
 impl fmt::Display for CbId {

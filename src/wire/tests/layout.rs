@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Layouts, pinned to literal bytes: what `struct cn_msg` and `struct nlmsghdr` are in memory.
 //!

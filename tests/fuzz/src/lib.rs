@@ -71,11 +71,12 @@ pub fn header(bytes: &[u8]) {
     let reply = header.reply(0);
     assert!(reply.is_reply_to(&header));
     assert!(!header.is_reply_to(&reply));
+    assert!(reply.answers(&header));
     let next = Header {
         seq: header.seq.wrapping_add(1),
         ..header
     };
-    assert!(!reply.is_reply_to(&next));
+    assert!(!reply.is_reply_to(&next) && !reply.answers(&next));
 }
 
 /// A request for notifications: what was accepted makes up the request again, and matches the ids

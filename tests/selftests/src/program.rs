@@ -113,6 +113,7 @@ impl Running {
             .args(["setsid", "-c"])
             .args(words)
             .env_remove("NO_COLOR")
+            .env("TERM", "linux")
             .envs(variables.iter().copied())
             .stdin(end()?)
             .stdout(end()?)

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Bench, global: &Global) -> Result<Outcome, Failure> {
     // Fails before the measurement begins, if it must fail.
     shared.request(&shared.header(args.id), &[], LOST)?;
 
-    let sockets: Vec<_> = (0..args.threads.get())
+    let sockets: Vec<_> = (0..args.threads)
         .map(|_| match args.own_sockets {
             true => Connector::open().map(Arc::new),
             false => Ok(Arc::clone(&shared)),

@@ -2,9 +2,12 @@
 
 //! The command line: what it accepts and what `--help` says. No work is done here.
 
-use std::{num::NonZeroU32, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{ffi::OsStr, fmt::Display, ops::RangeInclusive, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Arg, Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValue, TypedValueParser},
+};
 use connector_client::{CbId, Group, MAX_DATA_SIZE, Range, known};
 
 /// Talk to services on the Linux kernel connector (NETLINK_CONNECTOR).
@@ -59,6 +62,7 @@ pub(crate) enum Command {
     Listen(Listen),
     Proc(Proc),
     Watch(Watch),
+    Sockets(Sockets),
     Bench(Bench),
 }
 
@@ -78,6 +82,7 @@ pub(crate) struct List {
 ///
 /// The kernel does not tell whether anybody wanted it; with --wait, a reply shows that.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 JSON: {\"event\":\"sent\",\"id\",\"seq\",\"ack\",\"len\"}; with --wait then \
 {\"event\":\"reply\",\"id\",\"seq\",\"ack\",\"len\",\"data\",\"time_ms\"} with data in hexadecimal.
@@ -85,7 +90,7 @@ JSON: {\"event\":\"sent\",\"id\",\"seq\",\"ack\",\"len\"}; with --wait then \
 Exit status: 0 if it was sent (and answered), 1 if no reply came, 2 on an error.")]
 pub(crate) struct Send {
     /// The service, as IDX:VAL or by its name
-    #[arg(value_name = "ID", value_parser = known::parse_id)]
+    #[arg(value_name = "ID", value_parser = Named(known::parse_id), hide_possible_values = true)]
     pub(crate) id: CbId,
 
     /// The data, as text; none if neither this nor another source is given
@@ -93,7 +98,7 @@ pub(crate) struct Send {
     pub(crate) text: Option<String>,
 
     /// The data, as hexadecimal digits; spaces between bytes are allowed
-    #[arg(long, value_name = "DIGITS", group = "source", value_parser = hex)]
+    #[arg(long, value_name = "DIGITS", group = "source", value_parser = hex_digits)]
     pub(crate) hex: Option<Bytes>,
 
     /// Read the data from a file; - is standard input
@@ -104,9 +109,9 @@ pub(crate) struct Send {
     #[arg(long, value_parser = number)]
     pub(crate) seq: Option<u32>,
 
-    /// The acknowledge number
-    #[arg(long, default_value = "0", value_parser = number)]
-    pub(crate) ack: u32,
+    /// The acknowledge number [default: the sequence number, which any service answers alike]
+    #[arg(long, value_parser = number)]
+    pub(crate) ack: Option<u32>,
 
     /// The flags, whose meaning is up to the service
     #[arg(long, default_value = "0", value_parser = flags)]
@@ -162,7 +167,7 @@ Exit status: 0 if every message was answered, 1 if replies were lost or wrong, o
 do not get lost by themselves.")]
 pub(crate) struct Ping {
     /// The service, as IDX:VAL or by its name
-    #[arg(value_name = "ID", value_parser = known::parse_id)]
+    #[arg(value_name = "ID", value_parser = Named(known::parse_id), hide_possible_values = true)]
     pub(crate) id: CbId,
 
     /// Stop after this many messages [default: go on until Ctrl-C; with --sweep, 24]
@@ -214,6 +219,7 @@ pub(crate) struct Ping {
 /// even group takes CAP_NET_ADMIN, an odd one can be joined by anybody. Losses are reported at their
 /// place, and so are gaps in the sequence numbers of a broadcaster.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 JSON: {\"event\":\"message\",\"time\",\"group\",\"id\",\"seq\",\"ack\",\"len\",\"flags\",\"data\"} with time in \
 seconds since boot and data in hexadecimal; {\"event\":\"gap\",\"id\",\"expected\",\"got\",\"missing\"}; \
@@ -222,7 +228,7 @@ seconds since boot and data in hexadecimal; {\"event\":\"gap\",\"id\",\"expected
 Exit status: 0 when ended by Ctrl-C or --count, 1 if messages were lost, 2 on an error.")]
 pub(crate) struct Listen {
     /// The groups, as numbers or as names of services
-    #[arg(value_name = "GROUP", required = true, value_parser = group)]
+    #[arg(value_name = "GROUP", required = true, value_parser = Named(group), hide_possible_values = true)]
     pub(crate) groups: Vec<Group>,
 
     /// Stop after this many messages
@@ -240,8 +246,8 @@ pub(crate) struct Listen {
 /// The receive buffer.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Buffer {
-    /// Ask for a receive buffer of this many bytes; the kernel doubles it
-    #[arg(long = "buffer", value_name = "BYTES")]
+    /// Ask for a receive buffer of this many bytes, at most 1073741823; the kernel doubles it
+    #[arg(long = "buffer", value_name = "BYTES", value_parser = buffer)]
     pub(crate) bytes: Option<usize>,
 }
 
@@ -429,6 +435,7 @@ pub(crate) enum Clock {
 ///
 /// Nothing is missed between the two, and nothing shown twice. Needs CAP_NET_ADMIN.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 JSON: {\"event\":\"present\",\"time\",\"id\",\"name\"} for each id at the start, then \
 {\"event\":\"registered\"…} and {\"event\":\"unregistered\"…} with the same members; \
@@ -438,11 +445,11 @@ Exit status: 0 when ended by Ctrl-C or --count, 2 on an error.")]
 pub(crate) struct Watch {
     /// The ids: IDX or IDX-IDX, then :VAL or :VAL-VAL if not every val is meant; or a name
     /// [default: every id]
-    #[arg(value_name = "IDS", value_parser = pattern)]
+    #[arg(value_name = "IDS", value_parser = Named(pattern), hide_possible_values = true)]
     pub(crate) ids: Vec<Pattern>,
 
     /// The group that notifications go to
-    #[arg(long, default_value = "26", value_parser = group)]
+    #[arg(long, default_value = "26", value_parser = Named(group), hide_possible_values = true)]
     pub(crate) group: Group,
 
     /// Stop after this many changes
@@ -461,6 +468,18 @@ pub(crate) struct Pattern {
     pub(crate) val: Vec<Range>,
 }
 
+/// Show which sockets use the connector: who listens, to which groups, and what was lost.
+///
+/// A socket's port is often, but not always, the id of the process that opened it. The processes
+/// that have it open now are those that this user may see: all of them as root.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+JSON: {\"event\":\"socket\",\"port\",\"groups\",\"receive_queue\",\"drops\",\"owners\"} with the groups as an array \
+of numbers, the bytes of the receive buffer that are in use, how many datagrams were dropped because \
+it was full, and an array of owners, {\"pid\",\"fd\",\"comm\"} each. A comm that is not UTF-8 is an array \
+of its bytes instead of a string.")]
+pub(crate) struct Sockets {}
+
 /// Measure how fast a service answers.
 ///
 /// Each thread sends a request, waits for its reply, and sends the next. The threads share one
@@ -474,7 +493,7 @@ microseconds, \"min_us\", \"avg_us\", \"p50_us\", \"p90_us\", \"p99_us\", \"p999
 Exit status: 0 if every message was answered, 1 if replies were lost, 2 on an error.")]
 pub(crate) struct Bench {
     /// The service, as IDX:VAL or by its name
-    #[arg(value_name = "ID", value_parser = known::parse_id)]
+    #[arg(value_name = "ID", value_parser = Named(known::parse_id), hide_possible_values = true)]
     pub(crate) id: CbId,
 
     /// Bytes of data in each message, at most 16364
@@ -486,16 +505,46 @@ pub(crate) struct Bench {
     pub(crate) time: Duration,
 
     /// Stop after this many messages of each thread
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 
-    /// Threads
-    #[arg(short = 'j', long, default_value = "1")]
-    pub(crate) threads: NonZeroU32,
+    /// Threads, at most 10000
+    #[arg(short = 'j', long, default_value = "1", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) threads: u32,
 
     /// Give each thread a socket of its own
     #[arg(long)]
     pub(crate) own_sockets: bool,
+}
+
+/// Reads something that may be written by a known name: shells complete these.
+#[derive(Clone)]
+struct Named<T, E>(fn(&str) -> Result<T, E>);
+
+impl<T, E> TypedValueParser for Named<T, E>
+where
+    T: Clone + std::marker::Send + Sync + 'static,
+    E: Display + Clone + std::marker::Send + Sync + 'static,
+{
+    type Value = T;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<T, clap::Error> {
+        let read = self.0;
+        let parser = move |text: &str| read(text).map_err(|error| error.to_string());
+        TypedValueParser::parse_ref(&parser, command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let names = known::KNOWN
+            .iter()
+            .map(|known| PossibleValue::new(known.name).help(known.what));
+        Some(Box::new(names))
+    }
 }
 
 /// Reads a number, decimal or 0x-hexadecimal.
@@ -530,22 +579,12 @@ fn pid(text: &str) -> Result<i32, &'static str> {
 }
 
 /// Reads hexadecimal digits, two a byte.
-fn hex(text: &str) -> Result<Bytes, &'static str> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .filter(|c| !c.is_ascii_whitespace())
-        .map(|c| Some(c.to_digit(16)? as u8))
-        .collect();
-    let digits = digits.ok_or("expected hexadecimal digits")?;
-    if digits.len() % 2 == 1 {
-        return Err("expected two digits for each byte");
-    }
-    Ok(Bytes(
-        digits
-            .chunks_exact(2)
-            .map(|pair| (pair[0] << 4) | pair[1])
-            .collect(),
-    ))
+fn hex_digits(text: &str) -> Result<Bytes, String> {
+    let digits: String = text.split_ascii_whitespace().collect();
+    hex::decode(digits).map(Bytes).map_err(|error| match error {
+        hex::FromHexError::OddLength => "expected two digits for each byte".to_owned(),
+        error => format!("expected hexadecimal digits: {error}"),
+    })
 }
 
 /// Reads `IDX[-IDX][:VAL[-VAL]]`, where a part that is missing or `*` means every number; or a
@@ -614,12 +653,21 @@ fn sizes(text: &str) -> Result<RangeInclusive<usize>, String> {
     Ok(min..=max)
 }
 
-/// Reads seconds with an optional fraction.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text
-        .parse()
-        .map_err(|_| "expected seconds, such as 0.2".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+/// Reads the size of a receive buffer, which the kernel doubles and keeps in an `int`.
+fn buffer(text: &str) -> Result<usize, String> {
+    const MOST: usize = i32::MAX as usize / 2;
+    let bytes = text.parse().ok().filter(|bytes| *bytes <= MOST);
+    bytes.ok_or_else(|| format!("expected a number of bytes, at most {MOST}"))
+}
+
+/// Reads seconds with an optional fraction: no more of them than can be added to a time of the
+/// clock.
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    let seconds = text.parse().ok();
+    seconds
+        .filter(|seconds| *seconds <= f64::from(u32::MAX))
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or("expected seconds, such as 0.2, at most 4294967295")
 }
 
 #[cfg(test)]
@@ -634,6 +682,25 @@ mod tests {
     }
 
     #[test]
+    fn every_command_has_examples_and_they_are_understood() {
+        let mut command = Cli::command();
+        command.build();
+        let names = command.get_subcommands().map(clap::Command::get_name);
+        for name in names.chain(["cnctl"]).filter(|name| *name != "help") {
+            let examples = crate::examples::of(name);
+            assert!(!examples.is_empty(), "{name}");
+            for (line, _) in examples {
+                let words = line
+                    .split(" | ")
+                    .find(|command| command.starts_with("cnctl"))
+                    .unwrap_or_default()
+                    .split(' ');
+                Cli::try_parse_from(words).expect(line);
+            }
+        }
+    }
+
+    #[test]
     fn sweeps_are_read_and_their_bounds_checked() {
         assert_eq!(sizes("0..16364"), Ok(0..=16364));
         for wrong in ["", "0", "0..", "..1", "2..1", "0..16365", "-1..2"] {
@@ -643,10 +710,10 @@ mod tests {
 
     #[test]
     fn hexadecimal_data_is_read_and_half_a_byte_refused() {
-        assert_eq!(hex("00fF 1a").unwrap().0, [0, 0xff, 0x1a]);
-        assert!(hex("").unwrap().0.is_empty());
-        assert!(hex("0").is_err());
-        assert!(hex("0g").is_err());
+        assert_eq!(hex_digits("00fF 1a").unwrap().0, [0, 0xff, 0x1a]);
+        assert!(hex_digits("").unwrap().0.is_empty());
+        assert!(hex_digits("0").is_err());
+        assert!(hex_digits("0g").is_err());
     }
 
     #[test]
@@ -677,7 +744,21 @@ mod tests {
     #[test]
     fn seconds_take_fractions_and_refuse_what_is_no_time() {
         assert_eq!(seconds("0.2"), Ok(Duration::from_millis(200)));
-        for wrong in ["", "-1", "nan", "inf", "1e99", "1s"] {
+        assert_eq!(
+            seconds("4294967295"),
+            Ok(Duration::from_secs(u32::MAX.into()))
+        );
+        for wrong in [
+            "",
+            "-1",
+            "nan",
+            "inf",
+            "-inf",
+            "1e19",
+            "1e99",
+            "1s",
+            "4294967296",
+        ] {
             assert!(seconds(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -5,6 +5,7 @@
 use std::{fmt, time::Duration};
 
 use nix::time::{ClockId, clock_gettime};
+use serde_json::value::RawValue;
 
 use crate::digits;
 
@@ -27,9 +28,12 @@ impl Stamp {
         out.push(']');
     }
 
-    /// For JSON: seconds with all nine digits.
-    pub(crate) fn seconds(self) -> impl fmt::Display {
-        format!("{}.{:09}", self.0.as_secs(), self.0.subsec_nanos())
+    /// For JSON: seconds with all nine digits, which are more than a floating-point number may have
+    /// room for.
+    pub(crate) fn seconds(self) -> Box<RawValue> {
+        let digits = format!("{}.{:09}", self.0.as_secs(), self.0.subsec_nanos());
+        // They are a number.
+        RawValue::from_string(digits).unwrap_or_default()
     }
 }
 

@@ -11,20 +11,15 @@ use std::{
     },
 };
 
-use connector_client::{
-    Builder, Connector, Deadline, Error, Event, Gaps, Message, Overrun, RecvBatch,
-};
+use connector_client::{Connector, Deadline, Event, Gaps, Message, RecvBatch};
 
 use crate::{
     Failure, Outcome,
-    cli::{Buffer, Form, Global, Listen},
+    cli::{Form, Global, Listen},
     clock::Stamp,
     output::{Object, Output, Tone},
-    payload, signal,
+    payload, receiving, signal,
 };
-
-/// How many datagrams to receive at once. They are shown by one system call, too.
-pub(crate) const AT_ONCE: usize = 32;
 
 pub(crate) fn run(args: &Listen, global: &Global) -> Result<Outcome, Failure> {
     let mask = args
@@ -34,9 +29,9 @@ pub(crate) fn run(args: &Listen, global: &Global) -> Result<Outcome, Failure> {
     // Before it can be seen to listen: who waits for that may end it at once.
     let incomplete = Arc::new(AtomicBool::new(false));
     let shared = Arc::clone(&incomplete);
-    signal::on_end(move || process::exit(outcome(&shared).status().into()))?;
+    signal::on_end(move || process::exit(receiving::outcome(&shared).status().into()))?;
 
-    let connector = open(Connector::builder().groups(mask), args.buffer)?;
+    let connector = receiving::open(Connector::builder().groups(mask), args.buffer)?;
     let mut listener = Listener {
         output: Output::new(global),
         form: args.data,
@@ -45,7 +40,7 @@ pub(crate) fn run(args: &Listen, global: &Global) -> Result<Outcome, Failure> {
         incomplete,
     };
     let mut left = args.count.unwrap_or(u64::MAX);
-    let mut batch = RecvBatch::new(AT_ONCE);
+    let mut batch = RecvBatch::new(receiving::AT_ONCE);
     while left > 0 {
         connector.recv_many(&mut batch, Deadline::NEVER)?;
         let time = Stamp::now();
@@ -56,64 +51,19 @@ pub(crate) fn run(args: &Listen, global: &Global) -> Result<Outcome, Failure> {
                     left -= 1;
                 }
                 Ok(Event::Message(_)) => {}
-                Ok(Event::Overrun(overrun)) => listener.overrun(overrun),
+                Ok(Event::Overrun(lost)) => {
+                    listener.incomplete.store(true, Ordering::Relaxed);
+                    receiving::overrun(&mut listener.lines, listener.output, lost);
+                }
                 Ok(_) => {}
-                Err(error) => listener.error(&error),
+                Err(error) => {
+                    receiving::refused(&mut listener.lines, listener.output, &error);
+                }
             }
         }
         listener.output.flush(&mut listener.lines)?;
     }
-    Ok(outcome(&listener.incomplete))
-}
-
-/// Opens a socket with the receive buffer that the command line asks for.
-pub(crate) fn open(builder: Builder, buffer: Buffer) -> Result<Connector, Failure> {
-    let Some(bytes) = buffer.bytes else {
-        return Ok(builder.open()?);
-    };
-    let connector = builder.receive_buffer(bytes).open()?;
-    let granted = connector.receive_buffer()?;
-    // The kernel doubles what it is asked for, where it grants it.
-    if granted / 2 < bytes {
-        eprintln!(
-            "cnctl: asked for a receive buffer of {bytes} bytes, granted {}: more takes \
-             CAP_NET_ADMIN or a higher net.core.rmem_max",
-            granted / 2
-        );
-    }
-    Ok(connector)
-}
-
-/// What it comes to if messages are missing, or are not.
-pub(crate) fn outcome(incomplete: &AtomicBool) -> Outcome {
-    match incomplete.load(Ordering::Relaxed) {
-        true => Outcome::Incomplete,
-        false => Outcome::Complete,
-    }
-}
-
-/// Appends the line for a loss.
-pub(crate) fn overrun(lines: &mut String, output: Output, overrun: Overrun) {
-    let text = overrun.to_string();
-    let _ = if output.json {
-        let object = Object::new("overrun");
-        let object = match overrun.lost {
-            Some(lost) => object.value("lost", lost),
-            None => object.value("lost", "null"),
-        };
-        writeln!(lines, "{}", object.string("text", &text))
-    } else {
-        writeln!(lines, "{}", output.toned(Tone::Bad, text))
-    };
-}
-
-/// Appends the line for a datagram that was refused.
-pub(crate) fn refused(lines: &mut String, output: Output, error: &Error) {
-    let text = error.to_string();
-    let _ = match output.json {
-        true => writeln!(lines, "{}", Object::new("error").string("text", &text)),
-        false => writeln!(lines, "{}", output.toned(Tone::Bad, text)),
-    };
+    Ok(receiving::outcome(&listener.incomplete))
 }
 
 /// Puts events into lines.
@@ -176,14 +126,5 @@ impl Listener {
             );
             writeln!(self.lines, "{}", self.output.toned(Tone::Bad, text))
         };
-    }
-
-    fn overrun(&mut self, lost: Overrun) {
-        self.incomplete.store(true, Ordering::Relaxed);
-        overrun(&mut self.lines, self.output, lost);
-    }
-
-    fn error(&mut self, error: &Error) {
-        refused(&mut self.lines, self.output, error);
     }
 }

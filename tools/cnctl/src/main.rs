@@ -10,15 +10,20 @@ mod bench;
 mod cli;
 mod clock;
 mod digits;
+mod escape;
+#[cfg(test)]
+mod examples;
 mod list;
 mod listen;
 mod output;
 mod payload;
 mod ping;
 mod proc;
+mod receiving;
 mod send;
 mod sequences;
 mod signal;
+mod sockets;
 mod watch;
 
 use std::{io, process::ExitCode};
@@ -58,6 +63,7 @@ fn main() -> ExitCode {
         Command::Listen(args) => ("listen", listen::run(&args, &cli.global)),
         Command::Proc(args) => ("proc", proc::run(&args, &cli.global)),
         Command::Watch(args) => ("watch", watch::run(args, &cli.global)),
+        Command::Sockets(args) => ("sockets", sockets::run(&args, &cli.global)),
         Command::Bench(args) => ("bench", bench::run(&args, &cli.global)),
     };
     match result {
@@ -71,7 +77,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            eprintln!("cnctl {name}: {failure}");
+            output::complain(name, failure);
             ExitCode::from(2)
         }
     }

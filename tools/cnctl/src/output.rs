@@ -1,12 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Writing results: text with colours where they are wanted, or JSON objects, a line each.
+//! Writing results: text with colours where they are wanted, or JSON objects, a line each. What
+//! goes wrong goes to standard error.
 
 use std::{
-    fmt::{self, Display, Write as _},
-    io::{self, IsTerminal, Write},
+    fmt::{self, Display},
+    io::{self, ErrorKind},
+    os::fd::{AsFd, BorrowedFd},
     process,
 };
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    unistd::write,
+};
+use serde::{Serialize, Serializer};
+use serde_json::ser::{CompactFormatter, Formatter};
 
 use crate::cli::{Global, When};
 
@@ -34,10 +46,7 @@ impl Output {
         let colours = match global.color {
             When::Always => true,
             When::Never => false,
-            When::Auto => {
-                io::stdout().is_terminal()
-                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-            }
+            When::Auto => AutoStream::choice(&io::stdout()) != ColorChoice::Never,
         };
         Self {
             json: global.json,
@@ -47,42 +56,73 @@ impl Output {
 
     /// Writes a line. When nobody reads any more (`cnctl … | head`), the program is done.
     pub(crate) fn line(self, line: impl Display) {
-        end_if_closed(writeln!(io::stdout().lock(), "{line}"));
+        end_if_closed(self.flush(&mut format!("{line}\n")));
     }
 
     /// Writes a part of a line, at once.
     pub(crate) fn part(self, text: &str) {
-        let mut out = io::stdout().lock();
-        end_if_closed(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+        end_if_closed(self.flush(&mut text.to_owned()));
     }
 
     /// Writes and empties `lines`, by one system call as a rule.
     pub(crate) fn flush(self, lines: &mut String) -> io::Result<()> {
-        let result = io::stdout().lock().write_all(lines.as_bytes());
+        let stdout = io::stdout().lock();
+        let result = write_all(stdout.as_fd(), lines.as_bytes());
         lines.clear();
         result
     }
 
     /// A piece of text in the colour of its meaning.
     pub(crate) fn toned<T: Display>(self, tone: Tone, text: T) -> Toned<T> {
-        Toned {
-            escape: self.colours.then_some(match tone {
-                Tone::Strong => "\x1b[1m",
-                Tone::Good => "\x1b[32m",
-                Tone::Bad => "\x1b[31m",
-            }),
-            text,
+        let style = self.colours.then_some(match tone {
+            Tone::Strong => Style::new().bold(),
+            Tone::Good => AnsiColor::Green.on_default(),
+            Tone::Bad => AnsiColor::Red.on_default(),
+        });
+        Toned { style, text }
+    }
+}
+
+/// Says what is wrong with a command, or in general, on standard error.
+pub(crate) fn complain(command: &str, what: impl Display) {
+    let separator = if command.is_empty() { "" } else { " " };
+    aside(format_args!("cnctl{separator}{command}: {what}"));
+}
+
+/// Writes a line to standard error. That it cannot be written is no reason to end.
+pub(crate) fn aside(line: impl Display) {
+    let stderr = io::stderr().lock();
+    let _ = write_all(stderr.as_fd(), format!("{line}\n").as_bytes());
+}
+
+/// Writes all of it, whether the descriptor is non-blocking or not: that is a matter of whoever
+/// shares it, a parent that reads our output for example.
+fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match write(fd, bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::EAGAIN) => {
+                let mut fds = [PollFd::new(fd, PollFlags::POLLOUT)];
+                match poll(&mut fds, PollTimeout::NONE) {
+                    Ok(_) | Err(Errno::EINTR) => {}
+                    Err(errno) => return Err(errno.into()),
+                }
+            }
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
     }
+    Ok(())
 }
 
 /// Ends the program when writing failed: silently if the reader went away.
 fn end_if_closed(result: io::Result<()>) {
     match result {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => process::exit(0),
         Err(error) => {
-            eprintln!("cnctl: writing the results: {error}");
+            complain("", format_args!("writing the results: {error}"));
             process::exit(2);
         }
     }
@@ -91,20 +131,65 @@ fn end_if_closed(result: io::Result<()>) {
 /// A piece of text in a colour.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Toned<T> {
-    escape: Option<&'static str>,
+    style: Option<Style>,
     text: T,
 }
 
 impl<T: Display> Display for Toned<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.escape {
+        match self.style {
             // The width is the text's: escape sequences take no room.
-            Some(escape) => {
-                f.write_str(escape)?;
+            Some(style) => {
+                write!(f, "{}", style.render())?;
                 self.text.fmt(f)?;
-                f.write_str("\x1b[0m")
+                write!(f, "{}", style.render_reset())
             }
             None => self.text.fmt(f),
+        }
+    }
+}
+
+/// A value as JSON, on one line without its end.
+pub(crate) fn json(value: &impl Serialize) -> String {
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, ForTerminals);
+    // Neither can writing to memory fail, nor the serialization of our own types.
+    let _ = value.serialize(&mut serializer);
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Escapes also the control characters that JSON would allow: a terminal would obey them.
+struct ForTerminals;
+
+impl Formatter for ForTerminals {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(char::is_control) {
+            let (before, after) = rest.split_at(at);
+            writer.write_all(before.as_bytes())?;
+            let mut chars = after.chars();
+            let control = chars.next().map_or(0, u32::from);
+            write!(writer, "\\u{control:04x}")?;
+            rest = chars.as_str();
+        }
+        CompactFormatter.write_string_fragment(writer, rest)
+    }
+}
+
+/// Bytes that are text as a rule: in JSON a string if they are UTF-8, else an array of numbers, so
+/// that nothing is lost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => self.0.serialize(serializer),
         }
     }
 }
@@ -116,47 +201,26 @@ pub(crate) struct Object(String);
 impl Object {
     /// An object whose first member says what kind of line it is.
     pub(crate) fn new(event: &str) -> Self {
-        Self(String::from("{")).string("event", event)
+        Self(String::new()).value("event", event)
     }
 
     /// Adds a text.
-    pub(crate) fn string(mut self, name: &str, value: &str) -> Self {
-        self.name(name);
-        quote(&mut self.0, value);
-        self
+    pub(crate) fn string(self, name: &str, value: &str) -> Self {
+        self.value(name, value)
     }
 
-    /// Adds a number, `true` or `false`. Numbers that JSON has no notation for become `null`.
-    pub(crate) fn value(mut self, name: &str, value: impl Display) -> Self {
-        self.name(name);
-        let start = self.0.len();
-        // Writing to a String cannot fail.
-        let _ = write!(self.0, "{value}");
-        if matches!(&self.0[start..], "NaN" | "inf" | "-inf") {
-            self.0.truncate(start);
-            self.0.push_str("null");
-        }
+    /// Adds anything that JSON can say. A number that it has no notation for becomes `null`.
+    pub(crate) fn value(mut self, name: &str, value: impl Serialize) -> Self {
+        self.0.push(if self.0.is_empty() { '{' } else { ',' });
+        self.0.push_str(&json(&name));
+        self.0.push(':');
+        self.0.push_str(&json(&value));
         self
     }
 
     /// Adds bytes, as hexadecimal digits.
-    pub(crate) fn bytes(mut self, name: &str, bytes: &[u8]) -> Self {
-        self.name(name);
-        self.0.push('"');
-        self.0.extend(bytes.iter().flat_map(|byte| {
-            let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-            [digit(byte >> 4), digit(byte & 15)]
-        }));
-        self.0.push('"');
-        self
-    }
-
-    fn name(&mut self, name: &str) {
-        if self.0.len() > 1 {
-            self.0.push(',');
-        }
-        quote(&mut self.0, name);
-        self.0.push(':');
+    pub(crate) fn bytes(self, name: &str, bytes: &[u8]) -> Self {
+        self.value(name, hex::encode(bytes))
     }
 }
 
@@ -167,30 +231,14 @@ impl Display for Object {
     }
 }
 
-/// Appends a JSON string.
-fn quote(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            // Control characters must be escaped; DEL and those above are kept from terminals.
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json as value};
+
     use super::*;
 
     #[test]
-    fn objects_escape_what_json_wants_escaped() {
+    fn objects_have_their_members_in_order() {
         let object = Object::new("x")
             .string("te\"xt", "a\\b\n\u{1}\u{7f}é")
             .value("number", 1.5)
@@ -200,6 +248,26 @@ mod tests {
         assert_eq!(
             object.to_string(),
             r#"{"event":"x","te\"xt":"a\\b\n\u0001\u007fé","number":1.5,"none":null,"truth":true,"data":"001fff"}"#
+        );
+    }
+
+    #[test]
+    fn what_is_read_again_is_what_was_there_and_no_terminal_obeys_it() {
+        for text in [
+            "it's",
+            "a\\b",
+            "caf\u{e9}",
+            "\u{1b}[31m\u{7f}\u{9b}\n\"",
+            "",
+        ] {
+            let line = json(&Bytes(text.as_bytes()));
+            assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value!(text));
+            assert!(!line.chars().any(char::is_control), "{line}");
+        }
+        let line = json(&Bytes(b"\xffa"));
+        assert_eq!(
+            serde_json::from_str::<Value>(&line).unwrap(),
+            value!([255, 97])
         );
     }
 }

@@ -19,7 +19,8 @@ use connector_client::{CbId, Connector, Deadline, Error, Event, Header, Message,
 use crate::{
     Failure, Outcome,
     cli::{Global, Ping},
-    output::{Object, Output, Tone},
+    clock::Stamp,
+    output::{Object, Output, Tone, aside, complain},
     signal,
 };
 
@@ -187,10 +188,8 @@ impl Run {
         size: usize,
     ) -> Result<(), Failure> {
         let request = Header {
-            id: self.id,
-            seq: (number as u32).wrapping_add(1),
             len: size as u16,
-            ..Header::default()
+            ..Header::request(self.id, (number as u32).wrapping_add(1))
         };
         let data = pattern(number, size);
         if args.verbose && !self.output.json {
@@ -287,7 +286,7 @@ impl Run {
                 Ok(_) => {}
                 Err(error) if error.is_timeout() => return Ok(()),
                 Err(error @ (Error::Malformed(_) | Error::ForeignSender { .. })) => {
-                    eprintln!("cnctl ping: {error}");
+                    complain("ping", error);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -318,12 +317,12 @@ impl Run {
             Some([min, avg, max, _]) => format!(", min/avg/max = {min:.3}/{avg:.3}/{max:.3} ms"),
             None => String::new(),
         };
-        eprintln!(
+        aside(format_args!(
             "{}/{} replies, {:.0}% lost{times}",
             tally.received,
             tally.sent,
             tally.percent()
-        );
+        ));
     }
 
     fn summary(&self, event: &str, tally: &Tally) -> Object {
@@ -403,10 +402,7 @@ impl Time {
     /// Adds it to an object.
     fn member(self, object: Object) -> Object {
         match self.0 {
-            Some(time) => {
-                let time = format!("{}.{:06}", time.as_secs(), time.subsec_micros());
-                object.value("unix", time)
-            }
+            Some(time) => object.value("unix", Stamp(time).seconds()),
             None => object,
         }
     }

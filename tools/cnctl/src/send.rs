@@ -4,18 +4,21 @@
 
 use std::{
     fs,
-    io::Read,
-    process,
-    sync::{Arc, Mutex},
+    io::{self, ErrorKind, Read},
+    os::fd::AsFd,
     time::Instant,
 };
 
 use connector_client::{Connector, Error, Header, MAX_DATA_SIZE};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
 
 use crate::{
     Failure, Outcome,
     cli::{Bytes, Global, Send},
-    output::{Object, Output},
+    output::{Object, Output, complain},
     payload, signal,
 };
 
@@ -26,7 +29,8 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
     let new = connector.header(args.id);
     let header = Header {
         seq: args.seq.unwrap_or(new.seq),
-        ack: args.ack,
+        // The same, unless somebody wants it otherwise: see Header::request().
+        ack: args.ack.or(args.seq).unwrap_or(new.ack),
         flags: args.flags,
         // For showing; sending goes by the data.
         len: data.len().try_into().unwrap_or(u16::MAX),
@@ -38,42 +42,33 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
         return Ok(Outcome::Complete);
     }
 
-    // Whoever is first, the reply or Ctrl-C, writes, until there is no process.
-    let ended = Arc::new(Mutex::new(()));
-    let shared = Arc::clone(&ended);
-    signal::on_end(move || {
-        let _first = shared.lock();
-        show(output, "sent", &header);
-        eprintln!("cnctl send: ended before a reply came");
-        process::exit(Outcome::Incomplete.status().into());
-    })?;
-
+    // Shown before the reply is awaited, which somebody may break off.
+    let interrupter = connector.interrupter()?;
+    signal::on_end(move || interrupter.interrupt())?;
+    show(output, "sent", &header);
     let start = Instant::now();
-    let reply = connector.request(&header, &data, args.timeout);
-    let time = start.elapsed();
-    let _first = ended.lock();
-    match reply {
+    let reply = match connector.request(&header, &data, args.timeout) {
+        Err(Error::Interrupted) => {
+            complain("send", "ended before a reply came");
+            return Ok(Outcome::Incomplete);
+        }
         Err(error @ Error::TimedOut { .. }) => {
-            show(output, "sent", &header);
-            eprintln!("cnctl send: {error}");
-            Ok(Outcome::Incomplete)
+            complain("send", error);
+            return Ok(Outcome::Incomplete);
         }
-        reply => {
-            let reply = reply?;
-            show(output, "sent", &header);
-            let time = time.as_nanos() as f64 / 1e6;
-            if output.json {
-                let object = members("reply", &reply.header);
-                output.line(object.bytes("data", &reply.data).value("time_ms", time));
-            } else {
-                let mut line = columns("reply", &reply.header);
-                line.push_str(&format!(" time={time:.3} ms"));
-                payload::append(&mut line, &reply.data, args.data);
-                output.line(line);
-            }
-            Ok(Outcome::Complete)
-        }
+        reply => reply?,
+    };
+    let time = start.elapsed().as_nanos() as f64 / 1e6;
+    if output.json {
+        let object = members("reply", &reply.header);
+        output.line(object.bytes("data", &reply.data).value("time_ms", time));
+    } else {
+        let mut line = columns("reply", &reply.header);
+        line.push_str(&format!(" time={time:.3} ms"));
+        payload::append(&mut line, &reply.data, args.data);
+        output.line(line);
     }
+    Ok(Outcome::Complete)
 }
 
 /// The data from wherever the command line says it is.
@@ -86,7 +81,7 @@ fn data(args: &Send) -> Result<Vec<u8>, Failure> {
             // One byte more than can be sent is enough to know that it is too much.
             let most = MAX_DATA_SIZE as u64 + 1;
             let read = match path.as_os_str() == "-" {
-                true => std::io::stdin().lock().take(most).read_to_end(&mut data),
+                true => read_input(most, &mut data),
                 false => {
                     fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut data))
                 }
@@ -99,6 +94,25 @@ fn data(args: &Send) -> Result<Vec<u8>, Failure> {
     match data.len() {
         len if len > MAX_DATA_SIZE => Err(Error::TooLarge { len }.into()),
         _ => Ok(data),
+    }
+}
+
+/// Reads standard input, whether it is non-blocking or not: that is a matter of whoever shares it.
+fn read_input(most: u64, data: &mut Vec<u8>) -> io::Result<usize> {
+    let mut input = io::stdin().lock().take(most);
+    loop {
+        // What was read before an error is in `data`, and counted.
+        match input.read_to_end(data) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let stdin = io::stdin();
+                let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+                match poll(&mut fds, PollTimeout::NONE) {
+                    Ok(_) | Err(Errno::EINTR) => {}
+                    Err(errno) => return Err(errno.into()),
+                }
+            }
+            result => return result,
+        }
     }
 }
 

@@ -20,8 +20,8 @@ use crate::{
     Failure, Outcome,
     cli::{Global, Watch},
     clock::Stamp,
-    listen,
-    output::{Object, Output, Tone},
+    output::{Object, Output, Tone, complain},
+    receiving,
     sequences::Sequences,
     signal,
 };
@@ -128,7 +128,7 @@ impl Watcher {
                     self.synchronise(connector, group, "registered")?;
                 }
                 Ok(_) => {}
-                Err(error) => complain(error)?,
+                Err(error) => refused(error)?,
             }
         }
         Ok(())
@@ -198,7 +198,7 @@ impl Watcher {
                 }
                 Ok(_) => {}
                 Err(error) if error.is_timeout() => return Ok(complete),
-                Err(error) => complain(error)?,
+                Err(error) => refused(error)?,
             }
         }
     }
@@ -235,7 +235,7 @@ impl Watcher {
             return Ok(());
         }
         let mut lines = String::new();
-        listen::overrun(&mut lines, self.output, overrun);
+        receiving::overrun(&mut lines, self.output, overrun);
         Ok(self.output.flush(&mut lines)?)
     }
 
@@ -302,12 +302,10 @@ impl Watcher {
 }
 
 /// Reports a datagram that was refused; any other error is the end.
-fn complain(error: Error) -> Result<(), Failure> {
-    match error {
-        Error::Malformed(_) | Error::ForeignSender { .. } => {
-            eprintln!("cnctl watch: {error}");
-            Ok(())
-        }
-        error => Err(error.into()),
+fn refused(error: Error) -> Result<(), Failure> {
+    if !error.is_dropped_datagram() {
+        return Err(error.into());
     }
+    complain("watch", error);
+    Ok(())
 }

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Prints what the connector's test module broadcasts, and what of it was lost. Load `cn_test`
 //! first, the kernel's or this project's; run it as root, since the group's number is even.

@@ -1,33 +1,27 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Prints which programs are executed and which fail, for ten seconds. The kernel filters.
 
 use std::time::{Duration, Instant};
 
 use connector_client::{
-    Connector, Error, ProcEvent, Result,
+    Error, ProcEvents, Result,
     proc::{Events, What},
 };
 
 fn main() -> Result<()> {
-    let connector = Connector::open()?;
-    let wanted = Events::EXEC | Events::NONZERO_EXIT;
-    connector.subscribe_proc(wanted, Duration::from_secs(1))?;
+    let mut events = ProcEvents::subscribe(Events::EXEC | Events::NONZERO_EXIT)?;
     let end = Instant::now() + Duration::from_secs(10);
     loop {
-        let message = match connector.recv(end) {
-            Err(Error::TimedOut { .. }) => break,
-            event => event?.into_message()?,
-        };
-        let Some(event) = ProcEvent::parse(&message).transpose()? else {
-            continue;
-        };
-        match event.what {
-            _ if !wanted.wants(&event) => {}
-            What::Exec { task } => println!("{} executes a program", task.pid),
-            What::Exit { task, status, .. } => println!("{} failed: {status}", task.pid),
-            _ => {}
+        match events.recv(end) {
+            Ok(event) => match event.what {
+                What::Exec { task } => println!("{} executes a program", task.pid),
+                What::Exit { task, status, .. } => println!("{} failed: {status}", task.pid),
+                _ => {}
+            },
+            Err(Error::Overrun(lost)) => println!("{lost}"),
+            Err(Error::TimedOut { .. }) => return Ok(()),
+            Err(error) => return Err(error),
         }
     }
-    connector.unsubscribe_proc()
 }

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! 100 threads ask the echo service 1000 times each, or as often as the argument says, over one
 //! socket. Each gets its own replies, whichever thread received them. Load `cn_echo` first.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Putting messages together to datagrams.
 
@@ -7,7 +7,10 @@ use connector_wire::{
     netlink::{self, NlHeader},
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    frame::HEADERS,
+};
 
 /// One datagram with several messages.
 ///
@@ -82,9 +85,6 @@ impl Batch {
     }
 }
 
-/// The size of what precedes the data in a datagram with one message.
-pub(crate) const HEADERS: usize = NlHeader::SIZE + Header::SIZE;
-
 /// Whether `data` is not too much for a message.
 #[inline]
 pub(crate) fn check(data: &[u8]) -> Result<()> {
@@ -103,6 +103,13 @@ pub(crate) fn headers(header: &Header, len: usize) -> [u8; HEADERS] {
     netlink.copy_from_slice(&netlink_header(header, Header::SIZE + len));
     message.copy_from_slice(&message_header(header, len));
     bytes
+}
+
+/// A datagram with one message.
+pub(crate) fn datagram(header: &Header, data: &[u8]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(HEADERS + data.len());
+    put_datagram(&mut bytes, header, data)?;
+    Ok(bytes)
 }
 
 /// Appends a datagram with one message to `bytes`.

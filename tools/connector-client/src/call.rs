@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Requests whose reply says how they ended.
 
@@ -10,6 +10,7 @@ use crate::{
     connector::Connector,
     deadline::Deadline,
     error::{Error, Result},
+    message::Message,
 };
 
 impl Connector {
@@ -22,14 +23,19 @@ impl Connector {
     /// in another way. Those of [`Self::request`].
     pub fn call(&self, id: CbId, data: &[u8], deadline: impl Into<Deadline>) -> Result<Vec<u8>> {
         let reply = self.request(&self.header(id), data, deadline)?;
-        match outcome(&reply.data) {
-            Some(Ok(data)) => Ok(data.to_vec()),
-            Some(Err(error)) => Err(Error::Service(io::Error::from_raw_os_error(
-                error.try_into().unwrap_or(i32::MAX),
-            ))),
-            None => Err(Error::Unexpected(
-                "the reply does not begin with how the request ended",
-            )),
-        }
+        Ok(ended(&reply)?.to_vec())
+    }
+}
+
+/// What was asked for, if a reply that begins with how the request ended says that it was granted.
+pub(crate) fn ended(reply: &Message) -> Result<&[u8]> {
+    match outcome(&reply.data) {
+        Some(Ok(data)) => Ok(data),
+        Some(Err(error)) => Err(Error::Service(io::Error::from_raw_os_error(
+            error.try_into().unwrap_or(i32::MAX),
+        ))),
+        None => Err(Error::Unexpected(
+            "the reply does not begin with how the request ended",
+        )),
     }
 }

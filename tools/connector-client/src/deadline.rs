@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! How long to wait.
 
@@ -36,9 +36,9 @@ impl Deadline {
     /// Do not wait: take what is there.
     pub const NOW: Self = Self(Kind::After(Duration::ZERO));
 
-    /// Whether there is no limit.
-    pub(crate) fn is_never(self) -> bool {
-        self.0 == Kind::Never
+    /// Makes the limit a fixed point in time, from now on.
+    pub(crate) fn start(&mut self) {
+        self.left();
     }
 
     /// The time left, or `None` if there is no limit. From the first call on, the limit is a fixed
@@ -66,6 +66,13 @@ impl From<Duration> for Deadline {
     }
 }
 
+impl From<Option<Duration>> for Deadline {
+    /// `None` is [`Self::NEVER`].
+    fn from(duration: Option<Duration>) -> Self {
+        duration.map_or(Self::NEVER, Self::from)
+    }
+}
+
 impl From<Instant> for Deadline {
     fn from(at: Instant) -> Self {
         Self(Kind::At(at))
@@ -88,7 +95,7 @@ mod tests {
         assert_eq!({ Deadline::NEVER }.left(), None);
         let mut endless = Deadline::from(Duration::MAX);
         assert_eq!(endless.left(), Some(Duration::MAX));
-        assert!(endless.is_never());
+        assert_eq!(endless, Deadline::NEVER);
     }
 
     #[test]

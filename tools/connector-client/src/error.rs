@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! What can go wrong, with the cause and the next step in words.
 
@@ -6,22 +6,24 @@ use std::{fmt, io};
 
 use connector_wire::{Header, MAX_DATA_SIZE};
 
-use crate::{
-    datagram::Malformed,
-    event::{Cause, Overrun},
-};
+use crate::{frame::Malformed, overrun::Overrun};
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why an operation failed.
 ///
-/// `Display` names the cause and what to do next, in one line fit for a terminal.
+/// `Display` names the cause and what to do next, in one line fit for a terminal. So
+/// [`source`](std::error::Error::source) does not repeat what `Display` has said.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The kernel has no connector (`EPROTONOSUPPORT`).
     NoConnector,
+    /// This process may not open netlink sockets (`EAFNOSUPPORT`, `EPERM` or `EACCES`).
+    NoNetlink(io::Error),
+    /// `/proc/net/connector` cannot be found, although there is a connector.
+    NoProcfs,
     /// Joining one of these groups takes `CAP_NET_ADMIN` (`EPERM`).
     NotPermitted {
         /// The groups asked for, as the bit mask of `bind(2)`.
@@ -42,6 +44,8 @@ pub enum Error {
         /// Whether the receive buffer overran meanwhile, so that the reply may have been lost.
         overrun: bool,
     },
+    /// An [`Interrupter`](crate::Interrupter) ended the wait.
+    Interrupted,
     /// Messages were lost. [`Connector::recv`](crate::Connector::recv) reports this as
     /// [`Event::Overrun`](crate::Event::Overrun); it is an error where only a message would do.
     Overrun(Overrun),
@@ -57,8 +61,16 @@ pub enum Error {
     /// What arrived has the connector's form, but is not what the service that it came from should
     /// send.
     Unexpected(&'static str),
+    /// No process event was asked for, which the kernel would take for all of them.
+    NoEvents,
     /// The kernel did not confirm that this socket gets process events.
-    NoProcEvents,
+    NoProcEvents {
+        /// Whether the service is there: `1:1` in `/proc/net/connector`; `None` if that cannot be
+        /// read.
+        registered: Option<bool>,
+    },
+    /// A file descriptor is not a socket of the connector.
+    NotASocket,
     /// The service refused, with this error.
     Service(io::Error),
     /// A system call failed in a way that has no better name here.
@@ -72,13 +84,41 @@ pub enum Error {
 
 impl Error {
     /// Wraps an error from a system call.
-    pub(crate) fn io(doing: &'static str, source: io::Error) -> Self {
-        Self::Io { doing, source }
+    pub(crate) fn io(doing: &'static str, source: impl Into<io::Error>) -> Self {
+        Self::Io {
+            doing,
+            source: source.into(),
+        }
     }
 
     /// Whether this is [`Self::TimedOut`].
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::TimedOut { .. })
+    }
+
+    /// Whether a datagram was dropped and the socket can be used on: [`Self::Malformed`] and
+    /// [`Self::ForeignSender`].
+    pub fn is_dropped_datagram(&self) -> bool {
+        matches!(self, Self::Malformed(_) | Self::ForeignSender { .. })
+    }
+
+    /// What kind of error of the standard library this is.
+    fn kind(&self) -> io::ErrorKind {
+        use io::ErrorKind;
+        match self {
+            Self::NoConnector | Self::NoProcfs => ErrorKind::Unsupported,
+            Self::NoNetlink(error) | Self::Service(error) => error.kind(),
+            Self::Io { source, .. } => source.kind(),
+            Self::NotPermitted { .. } => ErrorKind::PermissionDenied,
+            Self::Refused => ErrorKind::ConnectionRefused,
+            Self::TooLarge { .. } | Self::NoEvents | Self::NotASocket => ErrorKind::InvalidInput,
+            Self::TimedOut { .. } => ErrorKind::TimedOut,
+            Self::Interrupted => ErrorKind::Interrupted,
+            Self::Malformed(_) | Self::Unexpected(_) => ErrorKind::InvalidData,
+            Self::ForeignSender { .. } | Self::Overrun(_) | Self::NoProcEvents { .. } => {
+                ErrorKind::Other
+            }
+        }
     }
 }
 
@@ -88,6 +128,16 @@ impl fmt::Display for Error {
             Self::NoConnector => f.write_str(
                 "the kernel does not know the protocol NETLINK_CONNECTOR: it needs CONFIG_CONNECTOR \
                  (built in, or `modprobe cn`)",
+            ),
+            Self::NoNetlink(error) => write!(
+                f,
+                "this process may not open netlink sockets ({error}): a sandbox forbids it \
+                 (RestrictAddressFamilies= of its systemd unit must have AF_NETLINK; or a \
+                 container's seccomp filter, or a security module)"
+            ),
+            Self::NoProcfs => f.write_str(
+                "there is a connector, but no /proc/net/connector: mount /proc, and in a sandbox all \
+                 of it (ProcSubset=all in a systemd unit)",
             ),
             Self::NotPermitted { groups } => {
                 write!(f, "no permission to join ")?;
@@ -126,6 +176,7 @@ impl fmt::Display for Error {
                      reply, or the reply was lost"
                 })
             }
+            Self::Interrupted => f.write_str("the wait was interrupted"),
             Self::Overrun(overrun) => overrun.fmt(f),
             Self::Malformed(malformed) => malformed.fmt(f),
             Self::ForeignSender { portid } => write!(
@@ -134,10 +185,29 @@ impl fmt::Display for Error {
                  are accepted"
             ),
             Self::Unexpected(what) => f.write_str(what),
-            Self::NoProcEvents => f.write_str(
-                "the kernel does not confirm a request for process events: it needs \
-                 CONFIG_PROC_EVENTS (1:1 in /proc/net/connector), and it ignores requests from other \
-                 pid and user namespaces than the initial ones",
+            Self::NoEvents => f.write_str(
+                "no process event was asked for: name at least one, since the kernel takes none for \
+                 all",
+            ),
+            Self::NoProcEvents { registered } => {
+                f.write_str("the kernel does not confirm a request for process events: ")?;
+                f.write_str(match registered {
+                    Some(true) => {
+                        "it ignores requests from other pid and user namespaces than the initial \
+                         ones; run this outside of the container"
+                    }
+                    Some(false) => {
+                        "it was built without CONFIG_PROC_EVENTS (1:1 is not in /proc/net/connector)"
+                    }
+                    None => {
+                        "it needs CONFIG_PROC_EVENTS (1:1 in /proc/net/connector), and it ignores \
+                         requests from other pid and user namespaces than the initial ones"
+                    }
+                })
+            }
+            Self::NotASocket => f.write_str(
+                "the file descriptor is not a socket of the connector (AF_NETLINK, \
+                 NETLINK_CONNECTOR)",
             ),
             Self::Service(error) => write!(f, "the service refused: {error}"),
             Self::Io { doing, source } => write!(f, "{doing}: {source}"),
@@ -160,11 +230,11 @@ fn groups_in_words(f: &mut fmt::Formatter<'_>, mask: u32) -> fmt::Result {
 }
 
 impl std::error::Error for Error {
+    /// What is behind the cause that `Display` names, where there is more.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Malformed(malformed) => Some(malformed),
-            Self::Io { source, .. } => Some(source),
-            Self::Service(error) => Some(error),
+            Self::NoNetlink(error) | Self::Service(error) => error.source(),
+            Self::Io { source, .. } => source.source(),
             _ => None,
         }
     }
@@ -176,26 +246,18 @@ impl From<Malformed> for Error {
     }
 }
 
-impl fmt::Display for Overrun {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.lost {
-            Some(1) => f.write_str("1 message was lost: ")?,
-            Some(lost) => write!(f, "{lost} messages were lost: ")?,
-            None => f.write_str("messages were lost: ")?,
-        }
-        f.write_str(match self.cause {
-            Cause::ReceiveBuffer => {
-                "the socket's receive buffer was full; read more often or enlarge it"
-            }
-            Cause::Inbox => {
-                "too many were kept while requests waited for their replies; call recv more often"
-            }
-        })
+impl From<Error> for io::Error {
+    /// An error of the same meaning, whose text is the same and from which the [`Error`] can be had
+    /// again.
+    fn from(error: Error) -> Self {
+        Self::new(error.kind(), error)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error as _;
+
     use super::*;
 
     #[test]
@@ -223,13 +285,40 @@ mod tests {
     }
 
     #[test]
-    fn an_overrun_counts_in_the_singular_and_the_plural() {
-        let overrun = |lost| Overrun {
-            lost,
-            cause: Cause::ReceiveBuffer,
+    fn a_cause_is_told_once_along_the_chain_of_sources() {
+        let refused = || io::Error::from_raw_os_error(13);
+        for error in [
+            Error::io("sending", refused()),
+            Error::Service(refused()),
+            Error::NoNetlink(refused()),
+            Error::Malformed(Malformed {
+                offset: 4,
+                reason: crate::frame::Reason::Empty,
+            }),
+        ] {
+            let mut told = error.to_string();
+            let mut source = error.source();
+            while let Some(cause) = source {
+                told.push_str(&cause.to_string());
+                source = cause.source();
+            }
+            for cause in ["Permission denied", "at offset 4"] {
+                assert!(told.matches(cause).count() <= 1, "{told}");
+            }
+            assert!(told.contains("denied") || told.contains("offset"), "{told}");
+        }
+    }
+
+    #[test]
+    fn as_an_io_error_it_says_the_same_and_has_its_kind() {
+        let error = io::Error::from(Error::io("sending", io::Error::from_raw_os_error(13)));
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        assert!(error.to_string().starts_with("sending: "), "{error}");
+        assert!(error.downcast::<Error>().is_ok());
+        let late = Error::TimedOut {
+            request: None,
+            overrun: false,
         };
-        assert!(overrun(Some(1)).to_string().starts_with("1 message was"));
-        assert!(overrun(Some(2)).to_string().starts_with("2 messages were"));
-        assert!(overrun(None).to_string().starts_with("messages were"));
+        assert_eq!(io::Error::from(late).kind(), io::ErrorKind::TimedOut);
     }
 }

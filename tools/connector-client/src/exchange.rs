@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Who gets what was received: the request that waits for it, or the inbox. Pure bookkeeping,
 //! without a system call.
@@ -9,8 +9,9 @@ use connector_wire::{Header, RawMessage};
 
 use crate::{
     error::{Error, Result},
-    event::{Cause, Event, Message, Overrun},
-    intake::Sender,
+    event::Event,
+    message::{Message, Sender},
+    overrun::{Cause, Overrun},
 };
 
 /// What an inbox entry is charged beyond its data, in bytes.
@@ -35,7 +36,7 @@ pub(crate) struct Request {
 /// What the reply to a request is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Answers {
-    /// What replies to it by the rule of the connector; what services do that keep to it.
+    /// What replies to it by the rule of the connector, in either reading.
     ByGenealogy,
     /// What this says of the request's header and a message.
     By(fn(&Header, &RawMessage<'_>) -> bool),
@@ -46,7 +47,7 @@ impl Answers {
     #[inline]
     pub(crate) fn are(self, request: &Header, message: &RawMessage<'_>) -> bool {
         match self {
-            Self::ByGenealogy => message.header.is_reply_to(request),
+            Self::ByGenealogy => message.header.answers(request),
             Self::By(rule) => rule(request, message),
         }
     }
@@ -62,6 +63,8 @@ struct Waiter {
     reply: Option<Box<Message>>,
     /// Whether the kernel dropped messages meanwhile.
     overrun: bool,
+    /// Whether it should not wait any more.
+    interrupted: bool,
     /// How to wake it, once it sleeps.
     sleeper: Option<Waker>,
 }
@@ -73,6 +76,7 @@ impl Waiter {
             request,
             reply: None,
             overrun: false,
+            interrupted: false,
             sleeper: None,
         }
     }
@@ -133,6 +137,7 @@ impl Waiters {
         self.taken = false;
         self.first.ticket = Ticket::NOBODY;
         self.first.overrun = false;
+        self.first.interrupted = false;
     }
 
     fn at(&mut self, at: usize) -> &mut Waiter {
@@ -199,7 +204,7 @@ impl Exchange {
             let request = waiter.request;
             !answered && request.is_some_and(|request| request.answers.are(&request.header, &raw))
         });
-        let message = Message::new(raw, sender);
+        let message = Message::from_raw(raw, sender);
         match waiter {
             Some(waiter) => {
                 waiter.reply = Some(Box::new(message));
@@ -212,9 +217,12 @@ impl Exchange {
     /// Keeps something for the inbox's readers, unless it is full and nobody reads.
     pub(crate) fn keep(&mut self, event: Result<Event>) {
         let charge = charge(&event);
-        let reader = self.waiters.position(|waiter| waiter.request.is_none());
+        let wanted = self
+            .waiters
+            .iter_mut()
+            .any(|waiter| waiter.request.is_none());
         let full = self.kept.saturating_add(charge) > self.limit;
-        if self.dropped > 0 || (full && reader.is_none()) {
+        if self.dropped > 0 || (full && !wanted) {
             // A loss counts as the messages that it stands for.
             self.dropped = self.dropped.saturating_add(match event {
                 Ok(Event::Overrun(overrun)) => overrun.lost.unwrap_or(1),
@@ -224,8 +232,10 @@ impl Exchange {
         }
         self.kept += charge;
         self.inbox.push_back(event);
-        if let Some(at) = reader {
-            wake(self.waiters.at(at));
+        // Whoever is first takes it. Not all may be able to: a task that holds a future need not poll
+        // it.
+        for waiter in self.waiters.iter_mut().filter(|it| it.request.is_none()) {
+            wake(waiter);
         }
     }
 
@@ -234,6 +244,20 @@ impl Exchange {
         for waiter in self.waiters.iter_mut() {
             waiter.overrun = true;
         }
+    }
+
+    /// Has all who wait cease to.
+    pub(crate) fn interrupt(&mut self) {
+        for waiter in self.waiters.iter_mut() {
+            waiter.interrupted = true;
+            wake(waiter);
+        }
+    }
+
+    /// Whether this waiter should not wait any more.
+    pub(crate) fn is_interrupted(&mut self, ticket: Ticket) -> bool {
+        let at = self.position(ticket);
+        at.is_some_and(|at| self.waiters.at(at).interrupted)
     }
 
     /// Takes the oldest of what was kept.
@@ -391,6 +415,7 @@ mod tests {
 
         arrive(&mut exchange, 1, 0); // Same seq, another ack: a new message.
         arrive(&mut exchange, 3, 1); // Another seq.
+        arrive(&mut exchange, 2, 2); // Neither reading of the rule has it.
         arrive(&mut exchange, 2, 0); // The second's reply; its ack wraps.
         arrive(&mut exchange, 1, 1); // The first's.
         arrive(&mut exchange, 1, 1); // The same again: a message like any other.
@@ -398,7 +423,27 @@ mod tests {
         assert_eq!(genealogy(exchange.collect(first)), Some((1, 1)));
         assert_eq!(genealogy(exchange.collect(second)), Some((2, 0)));
         let inbox: Vec<_> = std::iter::from_fn(|| genealogy(exchange.take())).collect();
-        assert_eq!(inbox, [(1, 0), (3, 1), (1, 1)]);
+        assert_eq!(inbox, [(1, 0), (3, 1), (2, 2), (1, 1)]);
+    }
+
+    #[test]
+    fn an_answer_with_the_next_seq_as_its_ack_reaches_its_request() {
+        let mut exchange = Exchange::new(usize::MAX);
+        let ticket = exchange.enter(request(header(7, 0)));
+        arrive(&mut exchange, 7, 8);
+        assert_eq!(genealogy(exchange.collect(ticket)), Some((7, 8)));
+    }
+
+    #[test]
+    fn an_interruption_is_for_those_who_wait_and_not_for_those_who_come_later() {
+        let mut exchange = Exchange::new(usize::MAX);
+        let (first, second) = (exchange.enter(None), exchange.enter(None));
+        exchange.interrupt();
+        assert!(exchange.is_interrupted(first) && exchange.is_interrupted(second));
+        exchange.leave(first);
+        exchange.leave(second);
+        let later = exchange.enter(None);
+        assert!(!exchange.is_interrupted(later));
     }
 
     #[test]

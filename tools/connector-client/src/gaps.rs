@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Finding out from sequence numbers what a broadcaster sent and this socket did not get.
 
@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use connector_wire::CbId;
 
-use crate::event::Message;
+use crate::message::Message;
 
 /// Messages that are missing before one that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

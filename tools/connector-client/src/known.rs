@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Ids that have a name: those of `include/uapi/linux/connector.h` and those of this project.
 
@@ -126,14 +126,7 @@ impl error::Error for NotAnId {}
 /// assert!(known::parse_id("14").is_err());
 /// ```
 pub fn parse_id(text: &str) -> Result<CbId, NotAnId> {
-    text.split_once(':')
-        .and_then(|(idx, val)| {
-            Some(CbId {
-                idx: parse_number(idx)?,
-                val: parse_number(val)?,
-            })
-        })
-        .map_or_else(|| named(text), Ok)
+    text.parse().or_else(|_| named(text))
 }
 
 /// Reads a number, decimal or hexadecimal with `0x`.
@@ -154,11 +147,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_read_in_both_bases_up_to_their_bounds() {
-        let id = |idx, val| Ok(CbId { idx, val });
-        assert_eq!(parse_id("0:0"), id(0, 0));
-        assert_eq!(parse_id("0xffffffff:4294967295"), id(u32::MAX, u32::MAX));
-        assert_eq!(parse_id("0X10:1"), id(16, 1));
+    fn what_is_neither_an_id_nor_a_name_is_told_what_would_be() {
+        let error = parse_id("echo").unwrap_err().to_string();
+        assert!(error.contains("\"echo\" is not an id"), "{error}");
+        assert!(
+            error.contains("IDX:VAL") && error.contains("cn_echo"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -204,6 +199,15 @@ mod tests {
             "echo",
         ] {
             assert!(parse_id(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_two_bases_and_no_sign() {
+        assert_eq!(parse_number("0x1F"), Some(31));
+        assert_eq!(parse_number("4294967295"), Some(u32::MAX));
+        for wrong in ["", "-1", "+1", "0x", "0x-1", "4294967296"] {
+            assert_eq!(parse_number(wrong), None, "{wrong:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! The userspace end of the Linux kernel connector (`NETLINK_CONNECTOR`).
 //!
@@ -37,19 +37,25 @@
 mod batch;
 mod call;
 mod connector;
-mod datagram;
 mod deadline;
 mod error;
 mod event;
 mod exchange;
+mod frame;
 mod gaps;
-mod intake;
+mod interrupter;
 pub mod known;
+mod listener;
+mod message;
 pub mod notify;
+mod overrun;
 mod payload;
 pub mod proc;
+mod processes;
 mod procfs;
 mod reader;
+mod receive;
+mod request;
 mod socket;
 #[cfg(feature = "tokio")]
 mod tokio;
@@ -60,6 +66,8 @@ pub use connector_wire::{
     Header,
     MAX_DATA_SIZE,
     MAX_MESSAGE_SIZE,
+    NotAGroup,
+    NotAnId,
     RawMessage,
     notify::Range, //
 };
@@ -67,16 +75,20 @@ pub use connector_wire::{
 pub use self::{
     batch::Batch,
     connector::{Builder, Connector},
-    datagram::{Malformed, Reason, parse_datagram},
     deadline::Deadline,
     error::{Error, Result},
-    event::{Cause, Event, Message, Overrun},
+    event::Event,
+    frame::{Malformed, Reason, parse_datagram},
     gaps::{Gap, Gaps},
-    intake::RecvBatch,
+    interrupter::Interrupter,
+    message::Message,
+    overrun::{Cause, Overrun},
     payload::Payload,
     proc::ProcEvent,
-    procfs::{Registered, registered},
+    processes::ProcEvents,
+    procfs::{Registered, SocketInfo, registered, sockets},
+    receive::RecvBatch,
 };
 
 #[cfg(feature = "tokio")]
-pub use self::tokio::AsyncConnector;
+pub use self::tokio::{AsyncConnector, EventStream, ProcEventStream};

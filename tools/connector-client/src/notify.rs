@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Event notification: being told when ids are registered and unregistered. The service behind it
 //! is the module `cn_notify`.
@@ -9,9 +9,11 @@ use connector_wire::{
 };
 
 use crate::{
+    call,
     connector::Connector,
     deadline::Deadline,
     error::{Error, Result},
+    message::Message,
 };
 
 pub use connector_wire::notify::Change;
@@ -53,8 +55,8 @@ impl Ids {
             && self.val.iter().any(|range| range.contains(id.val))
     }
 
-    /// The data of a request for notifications to the group of this number.
-    fn control(&self, group: u32) -> Vec<u8> {
+    /// The data of a request for notifications to the group of this number; 0 takes it back.
+    pub(crate) fn control(&self, group: u32) -> Vec<u8> {
         let ranges = || self.idx.iter().chain(&self.val);
         // More than the numbers can say is more than a message can carry, which is found out later.
         let count = |ranges: &[Range]| u32::try_from(ranges.len()).unwrap_or(u32::MAX);
@@ -94,13 +96,18 @@ impl Connector {
         self.control(ids, 0, deadline.into())
     }
 
-    /// Sends a request to `cn_notify`; its answer is 0 or a negative error number.
     fn control(&self, ids: &Ids, group: u32, deadline: Deadline) -> Result<()> {
-        let more = self.call(CbId::NOTIFY, &ids.control(group), deadline)?;
-        more.is_empty().then_some(()).ok_or(Error::Unexpected(
-            "the answer to a request for notifications is not one number",
-        ))
+        let request = self.header(CbId::NOTIFY);
+        granted(&self.request(&request, &ids.control(group), deadline)?)
     }
+}
+
+/// What `cn_notify` answers to a request: how that ended, and nothing else.
+pub(crate) fn granted(answer: &Message) -> Result<()> {
+    let more = call::ended(answer)?;
+    more.is_empty().then_some(()).ok_or(Error::Unexpected(
+        "the answer to a request for notifications is not one number",
+    ))
 }
 
 #[cfg(test)]

@@ -1,24 +1,23 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Process events: the kernel's own service on the connector (`CONFIG_PROC_EVENTS`).
 //!
 //! The kernel broadcasts to group 1 when a task forks, executes a program, changes its ids or its
-//! name, is traced, dumps core, or exits. See [`Connector::subscribe_proc`].
+//! name, is traced, dumps core, or exits. [`ProcEvents`](crate::ProcEvents) asks for events and
+//! iterates over them; see also [`Connector::subscribe_proc`](crate::Connector::subscribe_proc).
 //!
 //! C header: `include/uapi/linux/cn_proc.h`
 
 use std::{
-    fmt, io, ops::BitOr, os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration,
+    fmt, ops::BitOr, os::unix::process::ExitStatusExt, process::ExitStatus, str::FromStr,
+    time::Duration,
 };
 
-use connector_wire::{CbId, Group, Header, RawMessage};
+use connector_wire::{CbId, Group};
 
 use crate::{
-    connector::Connector,
-    deadline::Deadline,
     error::{Error, Result},
-    event::Message,
-    exchange::Answers,
+    message::Message,
 };
 
 /// The id of process events: `CN_IDX_PROC`, `CN_VAL_PROC`.
@@ -30,16 +29,12 @@ pub const GROUP: Group = match Group::new(ID.idx) {
     None => panic!("there is no group of this number"),
 };
 
-/// `PROC_CN_MCAST_LISTEN`.
-const LISTEN: u32 = 1;
-/// `PROC_CN_MCAST_IGNORE`.
-const IGNORE: u32 = 2;
-
 /// The size of `struct proc_event` in bytes.
 const SIZE: usize = 40;
 
 /// A process event: `struct proc_event`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProcEvent {
     /// The CPU that it was sent from. Each CPU counts its events with the message's `seq`.
     pub cpu: u32,
@@ -248,6 +243,36 @@ impl Events {
     }
 }
 
+/// A text is not the names of process events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotEvents(String);
+
+impl fmt::Display for NotEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is no process event; there are", self.0)?;
+        let mut separator = " ";
+        for (name, _) in Events::NAMES {
+            write!(f, "{separator}{name}")?;
+            separator = ", ";
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for NotEvents {}
+
+impl FromStr for Events {
+    type Err = NotEvents;
+
+    /// Reads names with commas in between, such as `fork,exit`.
+    fn from_str(text: &str) -> Result<Self, NotEvents> {
+        text.split(',').try_fold(Self::NONE, |all, name| {
+            let one = Self::by_name(name).ok_or_else(|| NotEvents(name.to_owned()))?;
+            Ok(all | one)
+        })
+    }
+}
+
 impl BitOr for Events {
     type Output = Self;
 
@@ -362,103 +387,6 @@ impl ProcEvent {
             what,
         })
     }
-}
-
-impl Connector {
-    /// Joins group 1 and asks the kernel for process events, and waits until it confirms that.
-    /// Events then arrive as messages; read them with [`ProcEvent::parse`].
-    ///
-    /// The kernel sends only those in `events`; since Linux 6.6, before which it sent all. It can
-    /// confirm a request for all events only, so this asks for all first: a few others than those
-    /// asked for may come before the filter is in place, and acknowledgements of other sockets'
-    /// requests may come too. Sort them out with [`Events::wants`].
-    ///
-    /// Calling it again changes the filter.
-    ///
-    /// What comes before the kernel confirms it is no part of it, and dropped: events that are made
-    /// for others who listen, or did and never said that they ceased to. The kernel leaves out some
-    /// while it enters a listener, which would look like a loss.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoProcEvents`] if the kernel does not confirm it before the deadline;
-    /// [`Error::Service`] if it refuses: before Linux 6.6 this took `CAP_NET_ADMIN`. Those of
-    /// [`Self::join`] and [`Self::send`].
-    pub fn subscribe_proc(&self, events: Events, deadline: impl Into<Deadline>) -> Result<()> {
-        self.join(GROUP)?;
-        let (header, data) = listen(self);
-        let ack = self.exchange_as(Answers::By(is_ack), &header, &data, deadline.into());
-        confirmed(self, ack)?;
-        set_filter(self, events)
-    }
-
-    /// Tells the kernel that this socket wants no more process events, and leaves group 1. Events
-    /// that were received before are still delivered.
-    ///
-    /// A program should do this before it ends: the kernel does not notice by itself that nobody
-    /// listens any more, and would go on to make events.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Self::leave`] and [`Self::send`].
-    pub fn unsubscribe_proc(&self) -> Result<()> {
-        self.send(&self.header(ID), &IGNORE.to_ne_bytes())?;
-        self.set_subscribed_proc(false);
-        self.leave(GROUP)
-    }
-}
-
-/// A request for all events: its header and its data.
-pub(crate) fn listen(connector: &Connector) -> (Header, [u8; 4]) {
-    let header = connector.header(ID);
-    let header = Header {
-        // What comes back has a `seq` of the kernel's own, so that `ack` has to be unique.
-        ack: header.seq.rotate_left(16) ^ connector.portid(),
-        ..header
-    };
-    (header, LISTEN.to_ne_bytes())
-}
-
-/// What it means that a request for all events was answered like this.
-pub(crate) fn confirmed(connector: &Connector, ack: Result<Message>) -> Result<()> {
-    let event = match ack {
-        Err(Error::TimedOut { .. }) => return Err(Error::NoProcEvents),
-        ack => ProcEvent::from_bytes(&ack?.data)?,
-    };
-    match event.what {
-        What::Ack { err: err @ 1.. } => {
-            let error = io::Error::from_raw_os_error(err as i32);
-            Err(Error::Service(error))
-        }
-        _ => {
-            connector.set_subscribed_proc(true);
-            Ok(())
-        }
-    }
-}
-
-/// After a request for all events was confirmed: has the kernel send only those in `events`.
-pub(crate) fn set_filter(connector: &Connector, events: Events) -> Result<()> {
-    if events == Events::ALL {
-        return Ok(());
-    }
-    let mut filter = [0; 8];
-    filter[..4].copy_from_slice(&LISTEN.to_ne_bytes());
-    filter[4..].copy_from_slice(&events.bits().to_ne_bytes());
-    connector.send(&connector.header(ID), &filter)
-}
-
-/// Whether a message is a process event, or claims to be one.
-pub(crate) fn is_event(message: &Message) -> bool {
-    message.group == Some(GROUP) && message.header.id == ID
-}
-
-/// Whether a message acknowledges the request to listen with the header `request`. The kernel
-/// overwrites the acknowledgement's `seq` with that of an event.
-pub(crate) fn is_ack(request: &Header, message: &RawMessage<'_>) -> bool {
-    message.header.id == ID
-        && message.header.ack == request.ack.wrapping_add(1)
-        && message.data.first_chunk() == Some(&[0; 4])
 }
 
 #[cfg(test)]
@@ -585,25 +513,12 @@ mod tests {
     }
 
     #[test]
-    fn an_acknowledgement_is_known_by_its_ack_and_not_by_its_seq() {
-        let request = Header {
-            id: ID,
-            seq: 5,
-            ack: u32::MAX,
-            ..Header::default()
-        };
-        let (none, fork) = (event(0, [0; 6]), event(1, [0; 6]));
-        let message = |ack, data| {
-            let header = Header {
-                seq: 99,
-                ack,
-                ..request
-            };
-            is_ack(&request, &RawMessage { header, data })
-        };
-        assert!(message(0, &none[..]));
-        assert!(!message(1, &none));
-        assert!(!message(0, &fork));
-        assert!(!message(0, &[]));
+    fn sets_are_read_from_names_with_commas() {
+        assert_eq!("exec".parse(), Ok(Events::EXEC));
+        assert_eq!("fork,exit".parse(), Ok(Events::FORK | Events::EXIT));
+        for wrong in ["", "forks", "fork,", "fork, exit", "FORK"] {
+            let error = wrong.parse::<Events>().unwrap_err();
+            assert!(error.to_string().contains("nonzero-exit"), "{wrong:?}");
+        }
     }
 }

@@ -1,12 +1,15 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! What the kernel tells about the connector in `/proc/net`.
 
-use std::fs;
+use std::{fs, io};
 
-use connector_wire::{CbId, netlink};
+use connector_wire::{CbId, Group, netlink};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    socket::Socket,
+};
 
 /// An id that is registered, from `/proc/net/connector`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,14 +24,57 @@ pub struct Registered {
 ///
 /// # Errors
 ///
-/// [`Error::NoConnector`] if there is no `/proc/net/connector`; any other error of reading it.
-/// Another network namespace than the initial one has no such file either.
+/// If there is no `/proc/net/connector`, what is the reason: [`Error::NoConnector`],
+/// [`Error::NoNetlink`], [`Error::Refused`] in another network namespace than the initial one, or
+/// [`Error::NoProcfs`]. [`Error::Io`].
 pub fn registered() -> Result<Vec<Registered>> {
     match fs::read("/proc/net/connector") {
         Ok(text) => Ok(parse_registered(&String::from_utf8_lossy(&text))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::NoConnector),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // A socket knows why.
+            Err(Socket::open(0, false, None).map_or_else(|error| error, |_| Error::NoProcfs))
+        }
         Err(error) => Err(Error::io("reading /proc/net/connector", error)),
     }
+}
+
+/// A socket of the connector in this network namespace, from `/proc/net/netlink`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SocketInfo {
+    /// Its netlink port; often, but not always, the process id of who opened it. 0 is the kernel's
+    /// own.
+    pub portid: u32,
+    /// The groups that it is in, as a bit mask: bit 0 is group 1.
+    pub groups: u32,
+    /// How many bytes of its receive buffer are in use.
+    pub receive_queue: u32,
+    /// How many datagrams the kernel has dropped because the receive buffer was full; the counter
+    /// goes round.
+    pub drops: u32,
+    /// The inode, by which the links in `/proc/PID/fd` name it.
+    pub inode: u64,
+}
+
+impl SocketInfo {
+    /// The groups that it is in.
+    pub fn groups(&self) -> impl Iterator<Item = Group> + use<> {
+        let mask = self.groups;
+        (1..=Group::MAX)
+            .filter_map(Group::new)
+            .filter(move |group| mask & group.mask() != 0)
+    }
+}
+
+/// The sockets of the connector in this network namespace.
+///
+/// # Errors
+///
+/// [`Error::Io`].
+pub fn sockets() -> Result<Vec<SocketInfo>> {
+    let text = fs::read_to_string("/proc/net/netlink")
+        .map_err(|error| Error::io("reading /proc/net/netlink", error))?;
+    Ok(parse_sockets(&text).collect())
 }
 
 /// Lines of a name, which may contain spaces, and `idx:val`; the first line is a title. A line that
@@ -52,21 +98,31 @@ fn parse_registered(text: &str) -> Vec<Registered> {
 
 /// How many datagrams to the connector socket at `portid` the kernel has dropped, if it tells.
 pub(crate) fn drops(portid: u32) -> Option<u32> {
-    parse_drops(&fs::read_to_string("/proc/net/netlink").ok()?, portid)
+    let text = fs::read_to_string("/proc/net/netlink").ok()?;
+    let found = parse_sockets(&text).find(|socket| socket.portid == portid)?;
+    Some(found.drops)
 }
 
-/// Columns: `sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode`, where `Eth` is the protocol.
-fn parse_drops(text: &str, portid: u32) -> Option<u32> {
-    text.lines().find_map(|line| {
-        let mut fields = line.split_ascii_whitespace().skip(1);
-        let protocol: u8 = fields.next()?.parse().ok()?;
-        let port: u32 = fields.next()?.parse().ok()?;
-        if protocol != netlink::PROTOCOL || port != portid {
+/// Lines of the columns `sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode`, where `Eth` is the
+/// protocol; the first line has the titles.
+fn parse_sockets(text: &str) -> impl Iterator<Item = SocketInfo> {
+    text.lines().filter_map(|line| {
+        let fields: Vec<_> = line.split_ascii_whitespace().collect();
+        let [_, protocol, port, groups, rmem, _, _, _, drops, inode] = fields[..] else {
+            return None;
+        };
+        if protocol.parse() != Ok(netlink::PROTOCOL) {
             return None;
         }
-        // Shown with its sign, which is no sign: the counter goes round.
-        let drops: i64 = fields.nth(5)?.parse().ok()?;
-        Some(drops as u32)
+        // Shown with their sign, which is no sign: the numbers go round.
+        let counter = |text: &str| text.parse::<i64>().ok().map(|number| number as u32);
+        Some(SocketInfo {
+            portid: counter(port)?,
+            groups: u32::from_str_radix(groups, 16).ok()?,
+            receive_queue: counter(rmem)?,
+            drops: counter(drops)?,
+            inode: inode.parse().ok()?,
+        })
     })
 }
 
@@ -94,12 +150,21 @@ mod tests {
     }
 
     #[test]
-    fn drops_are_those_of_this_protocol_and_port() {
+    fn sockets_are_those_of_this_protocol() {
         let text = "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n\
                     00000000aaaaaaaa 0   77         00000000 0        0        0     2        3        11\n\
                     00000000bbbbbbbb 11  0          00000000 0        0        0     2        0        12\n\
-                    00000000cccccccc 11  77         00002001 4608     0        0     2        4242     13\n";
-        assert_eq!(parse_drops(text, 77), Some(4242));
-        assert_eq!(parse_drops(text, 78), None);
+                    00000000cccccccc 11  -4196      00002001 4608     0        0     2        4242     13\n\
+                    cut off\n";
+        let sockets: Vec<_> = parse_sockets(text).collect();
+        let [kernel, other] = &sockets[..] else {
+            panic!("{sockets:?}")
+        };
+        assert_eq!((kernel.portid, kernel.drops, kernel.inode), (0, 0, 12));
+        // 2^32 - 4196.
+        assert_eq!(other.portid, 4_294_963_100);
+        let groups: Vec<_> = other.groups().map(Group::number).collect();
+        assert_eq!(groups, [1, 14]);
+        assert_eq!((other.receive_queue, other.drops), (4608, 4242));
     }
 }

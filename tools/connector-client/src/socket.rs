@@ -1,39 +1,84 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The system calls, and what their errors mean here. Nothing of the protocol.
+//! The system calls, and what their errors mean here. Nothing of the protocol's content.
 
 use std::{
-    io::{self, IoSlice},
-    os::fd::{AsFd, AsRawFd, BorrowedFd},
-    sync::atomic::{AtomicBool, Ordering},
+    io::IoSlice,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use connector_wire::{Group, netlink};
-use netlink_sys::SocketAddr;
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::socket::{MsgFlags, MultiHeaders, sendmmsg, sendmsg, setsockopt, sockopt},
+use connector_wire::{
+    Group,
+    netlink::{DONE, NlHeader},
 };
-use rustix::net::{RecvFlags, SendFlags};
+use nix::libc;
+use rustix::{
+    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
+    io::Errno,
+    net::{
+        self, AddressFamily, MMsgHdr, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags,
+        SocketType,
+        netlink::{self, SocketAddrNetlink},
+        sockopt,
+    },
+};
 
 use crate::{
     error::{Error, Result},
-    intake::Sender,
+    message::Sender,
 };
 
 /// The most datagrams that the kernel sends by one call (`UIO_MAXIOV`).
 const MOST_AT_ONCE: usize = 1024;
 
+/// The largest receive buffer that can be asked for, in bytes: the kernel doubles the number, which
+/// is an `int`.
+const MOST_BUFFER: usize = i32::MAX as usize / 2;
+
+/// `NETLINK_ADD_MEMBERSHIP` and `NETLINK_DROP_MEMBERSHIP`, which rustix does not know.
+#[derive(Clone, Copy)]
+struct Join;
+#[derive(Clone, Copy)]
+struct Leave;
+nix::setsockopt_impl!(
+    Join,
+    libc::SOL_NETLINK,
+    libc::NETLINK_ADD_MEMBERSHIP,
+    u32,
+    nix::sys::socket::sockopt::SetStruct<'_, u32>
+);
+nix::setsockopt_impl!(
+    Leave,
+    libc::SOL_NETLINK,
+    libc::NETLINK_DROP_MEMBERSHIP,
+    u32,
+    nix::sys::socket::sockopt::SetStruct<'_, u32>
+);
+
 /// A bound netlink socket of the connector's protocol.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    inner: netlink_sys::Socket,
+    fd: OwnedFd,
     portid: u32,
     /// Whether datagrams may come from another sender than the kernel, or to a group, so that the
     /// kernel must be asked about each.
     has_senders: AtomicBool,
+    /// What ends a wait, once somebody may want to.
+    interrupt: OnceLock<Arc<OwnedFd>>,
+}
+
+/// What a wait came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// There is something to receive, or the time is up, or a signal came.
+    Done,
+    /// Somebody wants the wait to end.
+    Interrupted,
 }
 
 impl Socket {
@@ -47,31 +92,69 @@ impl Socket {
         processes: bool,
         receive_buffer: Option<usize>,
     ) -> Result<Self> {
-        let mut inner = netlink_sys::Socket::new(netlink::PROTOCOL.into()).map_err(|error| {
-            match errno(&error) {
-                Errno::EPROTONOSUPPORT | Errno::EAFNOSUPPORT => Error::NoConnector,
-                _ => Error::io("opening a netlink socket", error),
-            }
-        })?;
+        let fd = net::socket_with(
+            AddressFamily::NETLINK,
+            SocketType::DGRAM,
+            SocketFlags::CLOEXEC,
+            Some(netlink::CONNECTOR),
+        )
+        .map_err(not_opened)?;
         if let Some(bytes) = receive_buffer {
-            set_receive_buffer(&inner, bytes)?;
+            set_receive_buffer(fd.as_fd(), bytes)?;
         }
-        inner
-            .bind(&SocketAddr::new(0, groups))
-            .map_err(|error| membership("binding the socket", groups, error))?;
-        let mut own = SocketAddr::new(0, 0);
-        inner
-            .get_address(&mut own)
-            .map_err(|error| Error::io("asking for the socket's address", error))?;
+        net::bind(&fd, &SocketAddrNetlink::new(0, groups))
+            .map_err(|errno| membership("binding the socket", groups, errno))?;
+        Self::bound(fd, processes, groups != 0)
+    }
+
+    /// Takes over a socket that somebody else opened, such as systemd for a unit's `.socket`, and
+    /// binds it if that was not done.
+    pub(crate) fn adopt(
+        fd: OwnedFd,
+        groups: u32,
+        processes: bool,
+        receive_buffer: Option<usize>,
+    ) -> Result<Self> {
+        let family = sockopt::socket_domain(&fd);
+        if family != Ok(AddressFamily::NETLINK)
+            || sockopt::socket_protocol(&fd) != Ok(Some(netlink::CONNECTOR))
+        {
+            return Err(Error::NotASocket);
+        }
+        if let Some(bytes) = receive_buffer {
+            set_receive_buffer(fd.as_fd(), bytes)?;
+        }
+        if own_address(&fd)?.pid() == 0 {
+            net::bind(&fd, &SocketAddrNetlink::new(0, 0))
+                .map_err(|errno| Error::io("binding the socket", errno))?;
+        }
+        // It may be in groups that nobody here knows of.
+        let socket = Self::bound(fd, processes, true)?;
+        for number in (1..=Group::MAX).filter(|number| groups & (1 << (number - 1)) != 0) {
+            Group::new(number).map_or(Ok(()), |group| socket.join(group))?;
+        }
+        Ok(socket)
+    }
+
+    fn bound(fd: OwnedFd, processes: bool, has_groups: bool) -> Result<Self> {
+        let portid = own_address(&fd)?.pid();
         if !processes {
-            inner
-                .connect(&SocketAddr::new(0, 0))
-                .map_err(|error| Error::io("connecting to the kernel", error))?;
+            net::connect(&fd, &SocketAddrNetlink::new(0, 0))
+                .map_err(|errno| Error::io("connecting to the kernel", errno))?;
+            // Elsewhere than in the initial network namespace there is nobody to hear from, which
+            // is better told now than by silence. The core drops what has no message in it.
+            let nothing = NlHeader {
+                len: NlHeader::SIZE as u32,
+                kind: DONE,
+                ..NlHeader::default()
+            };
+            send(fd.as_fd(), &nothing.to_bytes()).map_err(not_sent)?;
         }
         Ok(Self {
-            inner,
-            portid: own.port_number(),
-            has_senders: AtomicBool::new(processes || groups != 0),
+            fd,
+            portid,
+            has_senders: AtomicBool::new(processes || has_groups),
+            interrupt: OnceLock::new(),
         })
     }
 
@@ -80,46 +163,45 @@ impl Socket {
         self.portid
     }
 
+    /// The descriptor, for [`send`] and [`receive`].
+    #[inline]
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
     pub(crate) fn join(&self, group: Group) -> Result<()> {
         self.has_senders.store(true, Ordering::Relaxed);
-        self.inner
-            .add_membership(group.number())
-            .map_err(|error| membership("joining a group", group.mask(), error))
+        join(self.fd(), group)
     }
 
     pub(crate) fn leave(&self, group: Group) -> Result<()> {
-        self.inner
-            .drop_membership(group.number())
-            .map_err(|error| membership("leaving a group", group.mask(), error))
+        nix::sys::socket::setsockopt(&self.fd, Leave, &group.number())
+            .map_err(|errno| membership("leaving a group", group.mask(), errno))
     }
 
     /// `SO_RCVBUF` in bytes, as the kernel accounts them: twice what was asked for.
     pub(crate) fn receive_buffer(&self) -> Result<usize> {
-        self.inner
-            .get_rx_buf_sz()
-            .map_err(|error| Error::io("asking for the size of the receive buffer", error))
+        sockopt::socket_recv_buffer_size(&self.fd)
+            .map_err(|errno| Error::io("asking for the size of the receive buffer", errno))
     }
 
     /// Asks for a receive buffer of `bytes`, beyond `net.core.rmem_max` if permitted.
     pub(crate) fn set_receive_buffer(&self, bytes: usize) -> Result<()> {
-        set_receive_buffer(&self.inner, bytes)
-    }
-
-    /// Looks the descriptor up, for [`send`] and [`receive`]: which netlink-sys does out of line,
-    /// so that once for both is worth it.
-    #[inline]
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.inner.as_fd()
+        set_receive_buffer(self.fd(), bytes)
     }
 
     /// Sends one datagram that consists of two parts, without putting them together first.
     pub(crate) fn send_parts(&self, first: &[u8], second: &[u8]) -> Result<(), Errno> {
         let parts = [IoSlice::new(first), IoSlice::new(second)];
         loop {
-            let fd = self.inner.as_raw_fd();
-            match sendmsg(fd, &parts, &[], MsgFlags::empty(), None::<&()>) {
+            let mut control = SendAncillaryBuffer::default();
+            match net::sendmsg(&self.fd, &parts, &mut control, SendFlags::empty()) {
                 Ok(_) => return Ok(()),
-                Err(Errno::EINTR) => {}
+                Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
             }
         }
@@ -127,19 +209,26 @@ impl Socket {
 
     /// Sends datagrams by as few system calls as possible, and returns how many were sent: all of
     /// them, or those before the first that failed. It is an error if that is the very first.
-    pub(crate) fn send_many<'a>(
-        &self,
-        datagrams: impl ExactSizeIterator<Item = &'a [u8]>,
-    ) -> Result<usize> {
-        let slices: Vec<_> = datagrams.map(|bytes| [IoSlice::new(bytes)]).collect();
-        let mut headers = MultiHeaders::preallocate(slices.len().min(MOST_AT_ONCE), None);
+    pub(crate) fn send_many(&self, datagrams: &[&[u8]]) -> Result<usize> {
+        let slices: Vec<_> = datagrams
+            .iter()
+            .map(|bytes| [IoSlice::new(bytes)])
+            .collect();
         let mut sent = 0;
         while let Some(left) = slices.get(sent..).filter(|left| !left.is_empty()) {
-            let to_kernel = vec![None::<()>; left.len().min(MOST_AT_ONCE)];
-            let fd = self.inner.as_raw_fd();
-            match sendmmsg(fd, &mut headers, left, to_kernel, [], MsgFlags::empty()) {
-                Ok(results) => sent += results.count(),
-                Err(Errno::EINTR) => {}
+            let left = &left[..left.len().min(MOST_AT_ONCE)];
+            let mut controls: Vec<_> = left
+                .iter()
+                .map(|_| SendAncillaryBuffer::default())
+                .collect();
+            let mut messages: Vec<_> = left
+                .iter()
+                .zip(&mut controls)
+                .map(|(parts, control)| MMsgHdr::new(parts, control))
+                .collect();
+            match net::sendmmsg(&self.fd, &mut messages, SendFlags::empty()) {
+                Ok(count) => sent += count,
+                Err(Errno::INTR) => {}
                 Err(_) if sent > 0 => break,
                 Err(errno) => return Err(not_sent(errno)),
             }
@@ -153,31 +242,51 @@ impl Socket {
         self.has_senders.load(Ordering::Relaxed)
     }
 
-    /// Receives one datagram: its size, and who sent it.
-    #[inline(never)]
-    pub(crate) fn receive_from(
-        &self,
-        mut buffer: &mut [u8],
-        flags: MsgFlags,
-    ) -> Result<(usize, Sender), Errno> {
-        let received = self.inner.recv_from(&mut buffer, flags.bits());
-        let (len, from) = received.map_err(|error| errno(&error))?;
-        let sender = Sender::new(from.port_number(), from.multicast_groups());
-        Ok((len, sender))
+    /// What ends waits on this socket that begin from now on.
+    pub(crate) fn interrupt(&self) -> Result<Arc<OwnedFd>> {
+        if let Some(fd) = self.interrupt.get() {
+            return Ok(Arc::clone(fd));
+        }
+        let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|errno| Error::io("opening an eventfd", errno))?;
+        Ok(Arc::clone(self.interrupt.get_or_init(|| Arc::new(fd))))
     }
 
     /// Waits until there is something to receive, `most` has passed, or a signal came; perhaps for
     /// less.
-    pub(crate) fn wait_readable(&self, most: Duration) -> Result<()> {
-        // Rounded up: a wait of no time at all would make the caller spin.
-        let millis = most.as_nanos().div_ceil(1_000_000);
-        let timeout = PollTimeout::from(u16::try_from(millis).unwrap_or(u16::MAX));
-        let mut fds = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, timeout) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(Error::io("waiting for a message", errno.into())),
+    pub(crate) fn wait_readable(&self, most: Option<Duration>) -> Result<Waited> {
+        let timeout = most.map(|most| {
+            // A wait that ends early begins anew.
+            Timespec::try_from(most).unwrap_or(Timespec {
+                tv_sec: i32::MAX.into(),
+                tv_nsec: 0,
+            })
+        });
+        let interrupt = self.interrupt.get();
+        let mut fds = [
+            PollFd::new(&self.fd, PollFlags::IN),
+            PollFd::new(interrupt.map_or(&self.fd, |fd| fd), PollFlags::IN),
+        ];
+        let used = if interrupt.is_some() { 2 } else { 1 };
+        match poll(&mut fds[..used], timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(Error::io("waiting for a message", errno)),
         }
+        let Some(interrupt) = interrupt.filter(|_| fds[1].revents().contains(PollFlags::IN)) else {
+            return Ok(Waited::Done);
+        };
+        // Another thread may have been quicker; then it ends the waits of all.
+        Ok(match rustix::io::read(interrupt, &mut [0; 8]) {
+            Ok(_) => Waited::Interrupted,
+            Err(_) => Waited::Done,
+        })
     }
+}
+
+/// Joins a group by its number.
+pub(crate) fn join(fd: BorrowedFd<'_>, group: Group) -> Result<()> {
+    nix::sys::socket::setsockopt(&fd, Join, &group.number())
+        .map_err(|errno| membership("joining a group", group.mask(), errno))
 }
 
 /// Sends one datagram to the kernel.
@@ -185,66 +294,96 @@ impl Socket {
 pub(crate) fn send(fd: BorrowedFd<'_>, datagram: &[u8]) -> Result<(), Errno> {
     loop {
         // Connected or not, without an address this goes to port 0, the kernel.
-        match rustix::net::send(fd, datagram, SendFlags::empty()) {
+        match net::send(fd, datagram, SendFlags::empty()) {
             Ok(_) => return Ok(()),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(Errno::from_raw(error.raw_os_error())),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
         }
     }
 }
 
-/// Receives one datagram, and returns its size.
+/// The flags to receive with: never to wait, and to be told a datagram's real size.
+const NOW: RecvFlags = RecvFlags::TRUNC.union(RecvFlags::DONTWAIT);
+
+/// Receives one datagram if there is one, and returns its size.
 #[inline]
-pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8], wait: bool) -> Result<usize, Errno> {
-    let flags = match wait {
-        true => RecvFlags::TRUNC,
-        false => RecvFlags::TRUNC | RecvFlags::DONTWAIT,
-    };
-    match rustix::net::recv(fd, buffer, flags) {
-        Ok((_, len)) => Ok(len),
-        Err(error) => Err(Errno::from_raw(error.raw_os_error())),
-    }
+pub(crate) fn receive(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let (_, len) = net::recv(fd, buffer, NOW)?;
+    Ok(len)
 }
 
-fn set_receive_buffer(socket: &netlink_sys::Socket, bytes: usize) -> Result<()> {
-    if setsockopt(socket, sockopt::RcvBufForce, &bytes).is_ok() {
+/// Receives one datagram if there is one: its size, and who sent it.
+#[inline(never)]
+pub(crate) fn receive_from(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> Result<(usize, Sender), Errno> {
+    let (_, len, from) = net::recvfrom(fd, buffer, NOW)?;
+    let sender = from
+        .and_then(|from| SocketAddrNetlink::try_from(from).ok())
+        .map_or(Sender::default(), |from| {
+            Sender::new(from.pid(), from.groups())
+        });
+    Ok((len, sender))
+}
+
+fn own_address(fd: &OwnedFd) -> Result<SocketAddrNetlink> {
+    net::getsockname(fd)
+        .and_then(SocketAddrNetlink::try_from)
+        .map_err(|errno| Error::io("asking for the socket's address", errno))
+}
+
+fn set_receive_buffer(fd: BorrowedFd<'_>, bytes: usize) -> Result<()> {
+    let bytes = bytes.min(MOST_BUFFER);
+    if sockopt::set_socket_recv_buffer_size_force(fd, bytes).is_ok() {
         return Ok(());
     }
-    setsockopt(socket, sockopt::RcvBuf, &bytes)
-        .map_err(|errno| Error::io("setting the size of the receive buffer", errno.into()))
+    sockopt::set_socket_recv_buffer_size(fd, bytes)
+        .map_err(|errno| Error::io("setting the size of the receive buffer", errno))
 }
 
-/// The error number of an error from a system call.
-#[cold]
-fn errno(error: &io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(0))
+/// What it means that a netlink socket cannot be opened.
+fn not_opened(errno: Errno) -> Error {
+    match errno {
+        Errno::PROTONOSUPPORT => Error::NoConnector,
+        Errno::AFNOSUPPORT | Errno::PERM | Errno::ACCESS => Error::NoNetlink(errno.into()),
+        _ => Error::io("opening a netlink socket", errno),
+    }
 }
 
 /// What it means that a datagram was not sent.
 #[cold]
 pub(crate) fn not_sent(errno: Errno) -> Error {
     match errno {
-        Errno::ECONNREFUSED => Error::Refused,
-        errno => Error::io("sending", errno.into()),
+        Errno::CONNREFUSED => Error::Refused,
+        errno => Error::io("sending", errno),
     }
 }
 
 /// What an error from joining or leaving `groups` means.
-fn membership(doing: &'static str, groups: u32, error: io::Error) -> Error {
-    match errno(&error) {
-        Errno::EPERM => Error::NotPermitted { groups },
+fn membership(doing: &'static str, groups: u32, errno: impl Into<std::io::Error>) -> Error {
+    let error = errno.into();
+    match error.raw_os_error() {
+        Some(libc::EPERM) => Error::NotPermitted { groups },
         _ => Error::io(doing, error),
     }
 }
 
-impl AsFd for Socket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inner.as_fd()
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl AsRawFd for Socket {
-    fn as_raw_fd(&self) -> i32 {
-        self.inner.as_raw_fd()
+    #[test]
+    fn what_forbids_a_socket_is_told_apart_from_a_kernel_without_a_connector() {
+        assert!(matches!(
+            not_opened(Errno::PROTONOSUPPORT),
+            Error::NoConnector
+        ));
+        for errno in [Errno::AFNOSUPPORT, Errno::PERM, Errno::ACCESS] {
+            let error = not_opened(errno);
+            let text = error.to_string();
+            assert!(text.contains("RestrictAddressFamilies"), "{text}");
+            assert!(!text.contains("CONFIG_CONNECTOR"), "{text}");
+        }
     }
 }

@@ -1,22 +1,31 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! The socket for programs that run on tokio. Needs the feature `tokio`.
 
 use std::{
     future::{Future, poll_fn},
+    os::fd::{AsFd, BorrowedFd},
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use connector_wire::{CbId, Group, Header};
+use futures_core::Stream;
 use tokio::{io::unix::AsyncFd, time::timeout};
 
 use crate::{
+    batch::Batch,
+    call,
     connector::{Builder, Connector},
-    error::Result,
-    event::{Event, Message},
+    error::{Error, Result},
+    event::Event,
     exchange::{Answers, Ticket},
-    proc,
+    listener,
+    message::Message,
+    notify::{self, Ids},
+    proc::{Events, ProcEvent},
+    processes,
 };
 
 /// A [`Connector`] whose waiting is asynchronous. Tasks may share it, as threads may share a
@@ -99,6 +108,24 @@ impl AsyncConnector {
         self.connector().leave(group)
     }
 
+    /// As [`Connector::receive_buffer`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connector::receive_buffer`].
+    pub fn receive_buffer(&self) -> Result<usize> {
+        self.connector().receive_buffer()
+    }
+
+    /// As [`Connector::set_receive_buffer`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connector::set_receive_buffer`].
+    pub fn set_receive_buffer(&self, bytes: usize) -> Result<usize> {
+        self.connector().set_receive_buffer(bytes)
+    }
+
     /// As [`Connector::send`].
     ///
     /// # Errors
@@ -108,6 +135,33 @@ impl AsyncConnector {
         self.connector().send(header, data)
     }
 
+    /// As [`Connector::send_batch`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connector::send_batch`].
+    pub fn send_batch(&self, batch: &Batch) -> Result<()> {
+        self.connector().send_batch(batch)
+    }
+
+    /// As [`Connector::send_many`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connector::send_many`].
+    pub fn send_many(&self, messages: &[(Header, &[u8])]) -> Result<usize> {
+        self.connector().send_many(messages)
+    }
+
+    /// As [`Connector::send_raw`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connector::send_raw`].
+    pub fn send_raw(&self, datagram: &[u8]) -> Result<()> {
+        self.connector().send_raw(datagram)
+    }
+
     /// As [`Connector::request`]. The runtime must have time enabled. May be cancelled at any
     /// point; a reply that comes later is then a message like any other.
     ///
@@ -115,7 +169,7 @@ impl AsyncConnector {
     ///
     /// Those of [`Connector::request`].
     pub async fn request(&self, header: &Header, data: &[u8], limit: Duration) -> Result<Message> {
-        self.exchange_as(Answers::ByGenealogy, header, data, limit)
+        self.request_as(Answers::ByGenealogy, header, data, limit)
             .await
     }
 
@@ -126,21 +180,29 @@ impl AsyncConnector {
     ///
     /// Those of [`Connector::recv`].
     pub async fn recv(&self) -> Result<Event> {
-        let waiting = Waiting::new(self, self.connector().enter());
-        waiting.done().await
+        Waiting::new(self, self.connector().enter()).done().await
     }
 
-    /// As [`Connector::subscribe_proc`].
+    /// What is received, as a stream, which has the socket to itself.
+    pub fn into_stream(self) -> EventStream {
+        EventStream { socket: self }
+    }
+
+    /// As [`Connector::subscribe_proc`]. When it is cancelled, the kernel is told that nobody
+    /// listens. See [`ProcEventStream`] for a stream of events.
     ///
     /// # Errors
     ///
     /// Those of [`Connector::subscribe_proc`].
-    pub async fn subscribe_proc(&self, events: proc::Events, limit: Duration) -> Result<()> {
-        self.join(proc::GROUP)?;
-        let (header, listen) = proc::listen(self.connector());
-        let ack = self.exchange_as(Answers::By(proc::is_ack), &header, &listen, limit);
-        proc::confirmed(self.connector(), ack.await)?;
-        proc::set_filter(self.connector(), events)
+    pub async fn subscribe_proc(&self, events: Events, limit: Duration) -> Result<()> {
+        let asking = self.connector().start_asking(events)?;
+        let known = asking.is_none();
+        if let Some(asking) = asking {
+            let (header, data) = (asking.request(), listener::request());
+            let ack = self.request_as(Answers::By(processes::is_ack), &header, &data, limit);
+            asking.confirmed(ack.await)?;
+        }
+        self.connector().set_proc_filter(events, known)
     }
 
     /// As [`Connector::unsubscribe_proc`].
@@ -152,7 +214,46 @@ impl AsyncConnector {
         self.connector().unsubscribe_proc()
     }
 
-    async fn exchange_as(
+    /// As [`Connector::watch_ids`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connector::watch_ids`].
+    pub async fn watch_ids(&self, ids: &Ids, group: Group, limit: Duration) -> Result<()> {
+        self.join(group)?;
+        self.control(ids, group.number(), limit).await
+    }
+
+    /// As [`Connector::call`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connector::call`].
+    pub async fn call(&self, id: CbId, data: &[u8], limit: Duration) -> Result<Vec<u8>> {
+        let reply = self.request(&self.header(id), data, limit).await?;
+        Ok(call::ended(&reply)?.to_vec())
+    }
+
+    /// As [`Connector::unwatch_ids`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connector::unwatch_ids`].
+    pub async fn unwatch_ids(&self, ids: &Ids, limit: Duration) -> Result<()> {
+        self.control(ids, 0, limit).await
+    }
+
+    /// The socket as one that blocks.
+    pub fn into_inner(self) -> Connector {
+        self.inner.into_inner()
+    }
+
+    async fn control(&self, ids: &Ids, group: u32, limit: Duration) -> Result<()> {
+        let (request, data) = (self.header(CbId::NOTIFY), ids.control(group));
+        notify::granted(&self.request(&request, &data, limit).await?)
+    }
+
+    async fn request_as(
         &self,
         answers: Answers,
         header: &Header,
@@ -172,6 +273,12 @@ impl AsyncConnector {
     }
 }
 
+impl AsFd for AsyncConnector {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.connector().as_fd()
+    }
+}
+
 /// Someone who waits; stops waiting when dropped.
 struct Waiting<'a> {
     socket: &'a AsyncConnector,
@@ -184,28 +291,31 @@ impl<'a> Waiting<'a> {
     }
 
     /// What was waited for.
-    fn done(&self) -> impl Future<Output = Result<Event>> {
-        poll_fn(|context| self.poll(context))
-    }
-
-    fn poll(&self, context: &mut Context<'_>) -> Poll<Result<Event>> {
+    ///
+    /// Everyone who waits is told by the runtime that something came, and looks: a task that holds
+    /// a future and does not poll it keeps nothing from the others.
+    async fn done(&self) -> Result<Event> {
         let connector = self.socket.connector();
         loop {
-            if let Some(found) = connector.try_collect(self.ticket, context.waker()) {
-                return Poll::Ready(found);
-            }
-            // Only the last task that asked is woken when something comes. It receives for all, and
-            // when it has done it wakes another, which then asks.
-            match ready!(self.socket.inner.poll_read_ready(context)) {
-                Ok(mut readiness) => {
-                    if let Some(found) = connector.try_collect(self.ticket, context.waker()) {
-                        return Poll::Ready(found);
-                    }
-                    readiness.clear_ready();
-                }
-                Err(error) => {
-                    return Poll::Ready(Err(crate::Error::io("waiting for a message", error)));
-                }
+            let mut readable = pin!(self.socket.inner.readable());
+            let ready =
+                poll_fn(
+                    |context| match connector.try_collect(self.ticket, context.waker()) {
+                        Some(found) => Poll::Ready(Err(found)),
+                        None => readable.as_mut().poll(context).map(Ok),
+                    },
+                );
+            let mut readiness = match ready.await {
+                Err(found) => return found,
+                Ok(Ok(readiness)) => readiness,
+                Ok(Err(error)) => return Err(Error::io("waiting for a message", error)),
+            };
+            // Between the look and the readiness something may have come.
+            let found =
+                poll_fn(|context| Poll::Ready(connector.try_collect(self.ticket, context.waker())));
+            match found.await {
+                Some(found) => return found,
+                None => readiness.clear_ready(),
             }
         }
     }
@@ -214,5 +324,120 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.socket.connector().leave_exchange(self.ticket);
+    }
+}
+
+/// What a socket receives, as a stream, which never ends by itself; see
+/// [`AsyncConnector::into_stream`].
+///
+/// After an error for which [`Error::is_dropped_datagram`] is true the next events come; any other
+/// error comes again.
+#[derive(Debug)]
+pub struct EventStream {
+    socket: AsyncConnector,
+}
+
+impl EventStream {
+    /// The socket, to send something. What is received while requests wait is kept for this stream.
+    pub fn socket(&self) -> &AsyncConnector {
+        &self.socket
+    }
+
+    fn poll_event(&self, context: &mut Context<'_>) -> Poll<Result<Event>> {
+        loop {
+            if let Some(found) = self.try_event(context) {
+                return Poll::Ready(found);
+            }
+            let mut readiness = match ready!(self.socket.inner.poll_read_ready(context)) {
+                Ok(readiness) => readiness,
+                Err(error) => return Poll::Ready(Err(Error::io("waiting for a message", error))),
+            };
+            if let Some(found) = self.try_event(context) {
+                return Poll::Ready(found);
+            }
+            readiness.clear_ready();
+        }
+    }
+
+    fn try_event(&self, context: &mut Context<'_>) -> Option<Result<Event>> {
+        let connector = self.socket.connector();
+        let ticket = connector.enter();
+        let found = connector.try_collect(ticket, context.waker());
+        connector.leave_exchange(ticket);
+        found
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<Event>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_event(context).map(Some)
+    }
+}
+
+/// Process events as a stream; what [`ProcEvents`](crate::ProcEvents) is for threads. When it is
+/// dropped, the kernel is told that nobody listens any more.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example() -> connector_client::Result<()> {
+/// use std::{future::poll_fn, pin::Pin};
+///
+/// use connector_client::{ProcEventStream, proc::Events};
+/// use futures_core::Stream;
+///
+/// let mut events = ProcEventStream::subscribe(Events::EXEC).await?;
+/// // Or `events.next().await`, with the trait `StreamExt` of tokio-stream or futures.
+/// while let Some(event) = poll_fn(|context| Pin::new(&mut events).poll_next(context)).await {
+///     println!("{:?}", event?);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ProcEventStream {
+    stream: EventStream,
+    events: Events,
+}
+
+impl ProcEventStream {
+    /// Opens a socket and asks for `events`. Must be called from within a runtime that has I/O and
+    /// time enabled.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AsyncConnector::open`] and [`AsyncConnector::subscribe_proc`].
+    pub async fn subscribe(events: Events) -> Result<Self> {
+        let socket = AsyncConnector::open(Connector::builder())?;
+        Self::on(socket, events, processes::CONFIRMATION).await
+    }
+
+    /// Asks for `events` on a socket, one with a large receive buffer for example. What comes on it
+    /// beside process events is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AsyncConnector::subscribe_proc`].
+    pub async fn on(socket: AsyncConnector, events: Events, limit: Duration) -> Result<Self> {
+        socket.subscribe_proc(events, limit).await?;
+        Ok(Self {
+            stream: socket.into_stream(),
+            events,
+        })
+    }
+}
+
+impl Stream for ProcEventStream {
+    type Item = Result<ProcEvent>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let event = ready!(self.stream.poll_event(context));
+            if let Some(event) = processes::wanted(self.events, event) {
+                return Poll::Ready(Some(event));
+            }
+        }
     }
 }

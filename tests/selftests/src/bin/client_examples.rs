@@ -88,6 +88,30 @@ fn processes() -> Result<()> {
     })
 }
 
+fn streaming() -> Result<()> {
+    if core_is_ours() {
+        return skip("process events are of the kernel's own connector alone");
+    }
+    let mut watching = Running::start(example("stream").arg("3"))?;
+    ensure!(watching.line()? == "listening");
+    let child = Command::new("/bin/busybox").arg("true").spawn();
+    let mut child = child?;
+    let expected = format!("{} executes a program", child.id());
+    child.wait()?;
+    watching.lines_until(|line| line == expected)?;
+    // It ends by itself, in the middle of the wait for the next one.
+    watching.wait()?.expect(0)?;
+    Ok(())
+}
+
+fn held() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let _test = Module::load("cn_test", "")?;
+    let held = run(&mut example("held"))?.expect(0)?;
+    ensure!(held.stdout.lines().count() == 3, "{held:?}");
+    Ok(())
+}
+
 fn sending() -> Result<()> {
     let (_connector, _test) = Module::load_with_connector("cn_test", "")?;
     let console = quiet()?;
@@ -127,6 +151,14 @@ fn main() -> ExitCode {
             listening,
         )
         .test("an example shows programs and failures", processes)
+        .test(
+            "an example shows programs as a stream, and ends while it waits",
+            streaming,
+        )
+        .test(
+            "futures that are held keep nothing from those that are polled",
+            held,
+        )
         .test(
             "ucon -s sends 10000 messages, and cn_test gets them all",
             sending,

@@ -15,16 +15,16 @@ use std::{
     thread,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use connector_client::{
-    Connector, Deadline, Event, Gaps, ProcEvent,
+    Connector, Deadline, Event, Gaps, ProcEvent, ProcEvents,
     proc::{Events, GROUP, ID, What},
 };
 use nix::{
     sys::signal::{Signal, raise},
     unistd::{Gid, Uid, setresgid, setresuid, setsid},
 };
-use selftests::{PATIENCE, Suite, core_is_ours, skip};
+use selftests::{Client, Objects, PATIENCE, Suite, core_is_ours, skip};
 
 /// What the leaves do, in this order, and how they end.
 const LEAVES: [&str; 6] = ["succeed", "fail", "die", "lead", "drop", "rename"];
@@ -132,7 +132,9 @@ fn expected(node: i32, leaves: &[i32]) -> Vec<(i32, String)> {
 fn subscribe(events: Events) -> Result<Connector> {
     let connector = Connector::open()?;
     match connector.subscribe_proc(events, PATIENCE) {
-        Err(connector_client::Error::NoProcEvents) => skip("the kernel has no CONFIG_PROC_EVENTS"),
+        Err(connector_client::Error::NoProcEvents { .. }) => {
+            skip("the kernel has no CONFIG_PROC_EVENTS")
+        }
         result => {
             result?;
             Ok(connector)
@@ -303,6 +305,174 @@ fn many() -> Result<()> {
     Ok(connector.unsubscribe_proc()?)
 }
 
+/// Whether the kernel makes no event of a process that is started. It would have made it by the time
+/// that the process has been waited for.
+fn is_silent(ear: &Client) -> Result<bool> {
+    const FORK: [u8; 4] = 1u32.to_ne_bytes();
+    while ear.try_recv()?.is_some() {}
+    Command::new("/bin/busybox").arg("true").status()?;
+    let mut silent = true;
+    while let Some(datagram) = ear.try_recv()? {
+        silent &= !datagram
+            .messages
+            .iter()
+            .any(|it| it.data.starts_with(&FORK));
+    }
+    Ok(silent)
+}
+
+/// A socket in group 1, after which nobody is counted as a listener who is none: programs of other
+/// tests that were killed while they listened. The kernel counts a socket down once more if it asks
+/// for something unknown in between.
+fn silence() -> Result<Client> {
+    let ear = Client::open_in(GROUP.number())?;
+    let header = Client::header(ID, 0, 0);
+    for _ in 0..1000 {
+        if is_silent(&ear)? {
+            return Ok(ear);
+        }
+        let one_less = Client::open_in(GROUP.number())?;
+        for operation in [1u32, 2, 99, 2] {
+            one_less.send(&header, &operation.to_ne_bytes())?;
+        }
+    }
+    bail!("somebody listens all the time")
+}
+
+/// Asks for events and returns early.
+fn fails_while_subscribed() -> Result<()> {
+    let mut events = ProcEvents::subscribe(Events::ALL)?;
+    let nothing: Option<()> = None;
+    events.next().context("an event")??;
+    nothing.context("it goes wrong")
+}
+
+fn nobody_listens_any_more() -> Result<()> {
+    drop(subscribe(Events::ALL)?);
+    let ear = silence()?;
+    type Way = (&'static str, fn() -> Result<()>);
+    let ways: [Way; 7] = [
+        ("the connector is dropped", || {
+            subscribe(Events::ALL).map(drop)
+        }),
+        ("the filter is changed", || {
+            let connector = subscribe(Events::EXEC)?;
+            connector.subscribe_proc(Events::ALL, PATIENCE)?;
+            Ok(connector.subscribe_proc(Events::EXIT, PATIENCE)?)
+        }),
+        ("it unsubscribes and leaves", || {
+            let connector = subscribe(Events::EXEC)?;
+            connector.unsubscribe_proc()?;
+            Ok(connector.leave(GROUP)?)
+        }),
+        ("it begins anew", || {
+            let connector = subscribe(Events::EXEC)?;
+            connector.unsubscribe_proc()?;
+            Ok(connector.subscribe_proc(Events::EXEC, PATIENCE)?)
+        }),
+        ("nobody waits for the confirmation", || {
+            // It comes at once, and is kept for recv.
+            let connector = Connector::open()?;
+            let _ = connector.subscribe_proc(Events::ALL, Deadline::NOW);
+            Ok(())
+        }),
+        ("the receiver fails", || {
+            let failed = thread::spawn(|| {
+                Command::new("/bin/busybox").arg("true").status()?;
+                fails_while_subscribed()
+            });
+            while !failed.is_finished() {
+                Command::new("/bin/busybox").arg("true").status()?;
+            }
+            let failed = failed.join().map_err(|_| anyhow!("a panic"))?;
+            ensure!(failed.is_err());
+            Ok(())
+        }),
+        ("the receiver panics", || {
+            let panicked = thread::spawn(|| {
+                let _events = ProcEvents::subscribe(Events::ALL);
+                panic!("on purpose");
+            });
+            ensure!(panicked.join().is_err());
+            Ok(())
+        }),
+    ];
+    for (what, way) in ways {
+        way().context(what)?;
+        ensure!(
+            is_silent(&ear)?,
+            "{what}, and the kernel goes on to make events"
+        );
+    }
+    Ok(())
+}
+
+fn nothing_is_left() -> Result<()> {
+    Objects::expect_none_left(200, || subscribe(Events::EXEC).map(drop))?;
+    Objects::expect_none_left(200, || {
+        let connector = subscribe(Events::ALL)?;
+        connector.unsubscribe_proc()?;
+        Ok(connector.leave(GROUP)?)
+    })
+}
+
+fn none_is_not_all() -> Result<()> {
+    drop(subscribe(Events::ALL)?);
+    let result = Connector::open()?.subscribe_proc(Events::NONE, PATIENCE);
+    ensure!(
+        matches!(result, Err(connector_client::Error::NoEvents)),
+        "{result:?}"
+    );
+    Ok(())
+}
+
+fn typed() -> Result<()> {
+    drop(subscribe(Events::ALL)?);
+    let mut events = ProcEvents::subscribe(Events::EXEC | Events::NONZERO_EXIT)?;
+    let child = Command::new("/bin/busybox").arg("false").spawn();
+    let mut child = child?;
+    let pid = child.id().try_into()?;
+    child.wait()?;
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        let event = events.recv(PATIENCE)?;
+        seen.extend(words(&event.what).filter(|(of, _)| *of == pid));
+    }
+    let expected = [(pid, "exec".to_owned()), (pid, "exit 1".to_owned())];
+    ensure!(seen == expected, "{seen:?}");
+
+    // Whoever iterates can be told to stop.
+    let interrupter = events.interrupter()?;
+    let iterating = thread::spawn(move || {
+        loop {
+            if let Some(Err(error)) = events.next() {
+                return error;
+            }
+        }
+    });
+    interrupter.interrupt();
+    let error = iterating.join().map_err(|_| anyhow!("a panic"))?;
+    ensure!(
+        matches!(error, connector_client::Error::Interrupted),
+        "{error}"
+    );
+    Ok(())
+}
+
+/// The confirmation shares its way with events, and finds no room if there are too many of them.
+fn lost_confirmation() -> Result<()> {
+    let _others = subscribe(Events::ALL)?;
+    let connector = Connector::builder().receive_buffer(0).open()?;
+    connector.join(GROUP)?;
+    grow()?;
+    match connector.subscribe_proc(Events::ALL, Deadline::NOW) {
+        Err(connector_client::Error::TimedOut { overrun: true, .. }) => {}
+        other => bail!("the confirmation was lost: {other:?}"),
+    }
+    while connector.recv(Deadline::NOW).is_ok() {}
+    Ok(connector.subscribe_proc(Events::ALL, PATIENCE)?)
+}
+
 fn main() -> ExitCode {
     if let Some(what) = env::args().nth(1) {
         if let Err(error) = be(&what) {
@@ -328,6 +498,23 @@ fn main() -> ExitCode {
             from_the_confirmation_on,
         )
         .test("after unsubscribing nothing comes any more", unsubscribed)
+        .test(
+            "however a listener ends, the kernel makes no events any more",
+            nobody_listens_any_more,
+        )
+        .test(
+            "nothing of a listener is left in the kernel",
+            nothing_is_left,
+        )
+        .test("none of the events is not taken for all", none_is_not_all)
+        .test(
+            "events come typed, one after the other, until told to stop",
+            typed,
+        )
+        .test(
+            "a confirmation that was lost in an overrun is no missing option",
+            lost_confirmation,
+        )
         .test(
             "of 200 processes that follow each other nothing is missing",
             many,

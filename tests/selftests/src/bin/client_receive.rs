@@ -3,7 +3,13 @@
 //! What a `Connector` receives besides replies: broadcasts, losses and gaps at their place, batches;
 //! and what it is refused.
 
-use std::{fs, process::ExitCode, thread};
+use std::{
+    fs,
+    os::fd::{AsFd, OwnedFd},
+    process::ExitCode,
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use connector_client::{
@@ -303,7 +309,13 @@ fn other_namespace() -> Result<()> {
     let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
     let inside = thread::spawn(|| -> Result<()> {
         unshare(CloneFlags::CLONE_NEWNET)?;
-        let connector = Connector::open()?;
+        // Who only listens would wait for good.
+        for builder in [Connector::builder(), listener()?] {
+            let opened = builder.open();
+            ensure!(matches!(opened, Err(Error::Refused)), "{opened:?}");
+        }
+        // Processes may send to each other there.
+        let connector = Connector::builder().accept_processes().open()?;
         let header = connector.header(ECHO);
         let messages = [(header, &b"x"[..])];
         for result in [
@@ -317,6 +329,83 @@ fn other_namespace() -> Result<()> {
         Ok(())
     });
     inside.join().map_err(|_| anyhow!("a thread panicked"))?
+}
+
+/// Those who wait are told, and if nobody does, the next who would; what is there comes all the
+/// same.
+fn interrupted() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let connector = Connector::open()?;
+    let interrupter = connector.interrupter()?;
+    let nobody = connector.header(CbId { idx: 77, val: 77 });
+    thread::scope(|scope| {
+        let mut waiting: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| connector.recv(Deadline::NEVER).map(drop)))
+            .collect();
+        waiting.push(scope.spawn(|| {
+            let never = Deadline::NEVER;
+            connector.request(&nobody, b"", never).map(drop)
+        }));
+        for thread in waiting {
+            // Each may begin to wait after the others were told.
+            while !thread.is_finished() {
+                interrupter.interrupt();
+                thread::yield_now();
+            }
+            let result = thread.join().map_err(|_| anyhow!("a thread panicked"))?;
+            ensure!(matches!(result, Err(Error::Interrupted)), "{result:?}");
+        }
+        anyhow::Ok(())
+    })?;
+    interrupter.interrupt();
+    let reply = connector.request(&connector.header(ECHO), b"there", PATIENCE)?;
+    ensure!(reply.data == b"there");
+    let result = connector.recv(PATIENCE);
+    ensure!(matches!(result, Err(Error::Interrupted)), "{result:?}");
+    let result = connector.recv(Duration::from_millis(20));
+    ensure!(matches!(result, Err(Error::TimedOut { .. })), "{result:?}");
+    Ok(())
+}
+
+/// A socket that somebody else opened, bound and made non-blocking; and one that is handed on.
+fn handed_over() -> Result<()> {
+    let puppet = Puppet::load()?;
+    let (socket, port) = forger()?;
+    socket.set_non_blocking(true)?;
+    let fd = socket.as_fd().try_clone_to_owned()?;
+    drop(socket);
+    let connector = Connector::builder().group(group(OPEN)?).adopt(fd)?;
+    ensure!(connector.portid() == port, "it got another port");
+    let waited = connector.recv(Duration::from_millis(20));
+    ensure!(matches!(waited, Err(Error::TimedOut { .. })), "{waited:?}");
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| connector.recv(Deadline::NEVER));
+        puppet.send(To::Group(OPEN), &[(broadcast(1), b"first")])?;
+        let first = waiting.join().map_err(|_| anyhow!("a thread panicked"))??;
+        ensure!(message(first)?.data == b"first");
+        anyhow::Ok(())
+    })?;
+    puppet.send(To::Group(OPEN), &[(broadcast(2), b"second")])?;
+    let connector = Connector::try_from(OwnedFd::from(connector))?;
+    ensure!(message(connector.recv(Deadline::NOW)?)?.data == b"second");
+
+    for other in [
+        OwnedFd::from(fs::File::open("/dev/null")?),
+        std::os::unix::net::UnixDatagram::unbound()?.into(),
+        unbound(0)?,
+    ] {
+        let adopted = Connector::try_from(other);
+        ensure!(matches!(adopted, Err(Error::NotASocket)), "{adopted:?}");
+    }
+    let adopted = Connector::try_from(unbound(connector_wire::netlink::PROTOCOL)?)?;
+    ensure!(adopted.portid() != 0, "it was not bound");
+    Ok(())
+}
+
+/// A netlink socket that was opened and nothing else.
+fn unbound(protocol: u8) -> Result<OwnedFd> {
+    let socket = Socket::new(protocol.into())?;
+    Ok(socket.as_fd().try_clone_to_owned()?)
 }
 
 /// A plain socket that sends to sockets of other processes, and its port.
@@ -347,7 +436,11 @@ fn forged() -> Result<()> {
 
     let trusting = listener()?.accept_processes().open()?;
     forger.send_to(&forged, &SocketAddr::new(trusting.portid(), 0), 0)?;
-    ensure!(message(trusting.recv(Deadline::NOW)?)?.data == b"forged");
+    let trusted = message(trusting.recv(Deadline::NOW)?)?;
+    ensure!(
+        trusted.data == b"forged" && trusted.portid == port,
+        "{trusted:?}"
+    );
     Ok(())
 }
 
@@ -403,8 +496,13 @@ fn main() -> ExitCode {
             without_privilege,
         )
         .test(
-            "in another network namespace sending is refused, however it is done",
+            "in another network namespace opening and sending are refused, however they are done",
             other_namespace,
+        )
+        .test("waits are interrupted, and nothing else", interrupted)
+        .test(
+            "a socket can be taken over, and handed on with what is in it",
+            handed_over,
         )
         .test(
             "what another process sends is refused, unless it was asked for",

@@ -39,6 +39,7 @@ fn reply_and_strangers(request: &Header) -> (Header, [Header; 4]) {
             ..reply
         },
         Header {
+            // By neither reading of the rule.
             ack: request.ack.wrapping_add(2),
             ..reply
         },
@@ -111,6 +112,32 @@ fn expect_nothing(connector: &Connector) -> Result<()> {
         Err(error) if error.is_timeout() => Ok(()),
         other => bail!("nothing should have come, but this did: {other:?}"),
     }
+}
+
+/// What services answer that read the rule in the other way.
+fn other_reading() -> Result<()> {
+    let puppet = Puppet::load()?;
+    let connector = Connector::open()?;
+    let request = Header {
+        ack: 0,
+        ..connector.header(PUPPET)
+    };
+    let reply = Header {
+        ack: request.seq.wrapping_add(1),
+        ..request
+    };
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| connector.request(&request, b"", PATIENCE));
+        puppet.wait_for_requests(1)?;
+        puppet.send(To::Port(connector.portid()), &[(reply, b"other")])?;
+        let reply = waiting.join().map_err(|_| anyhow!("a thread panicked"))??;
+        ensure!(reply.data == b"other", "{reply:?}");
+        anyhow::Ok(())
+    })?;
+    // A new request leaves no choice.
+    let new = connector.header(PUPPET);
+    ensure!(new.ack == new.seq, "{new:?}");
+    expect_nothing(&connector)
 }
 
 fn hundred_threads() -> Result<()> {
@@ -266,6 +293,10 @@ fn main() -> ExitCode {
         .test(
             "16 threads get their replies in any order, and strangers in between stay for recv",
             out_of_order,
+        )
+        .test(
+            "a reply by the other reading of the rule reaches its request, too",
+            other_reading,
         )
         .test(
             "100 threads with 1000 requests each over one socket all get their own replies",

@@ -76,11 +76,11 @@ fn send() -> Result<()> {
         let len = data.len() / 2;
         expect(
             &objects[0],
-            value!({"event": "sent", "id": "16:1", "seq": 7, "ack": 0, "len": len}),
+            value!({"event": "sent", "id": "16:1", "seq": 7, "ack": 7, "len": len}),
         )?;
         expect(
             &objects[1],
-            value!({"event": "reply", "seq": 7, "ack": 1, "len": len, "data": data, "time_ms": null}),
+            value!({"event": "reply", "seq": 7, "ack": 8, "len": len, "data": data, "time_ms": null}),
         )
     };
     reply(&[], "")?;
@@ -99,6 +99,52 @@ fn send() -> Result<()> {
     let output = typed.wait_with_output()?;
     let text = String::from_utf8(output.stdout)?;
     ensure!(text.contains("\"data\":\"7479706564\""), "{text}");
+    Ok(())
+}
+
+/// The kernel's 1-wire driver answers a request for the list of masters with the request's `seq`
+/// plus one as `ack`.
+fn send_to_w1() -> Result<()> {
+    let puppet = Puppet::load()?;
+    let answered_like_w1 = |words: &[&str]| -> Result<Ended> {
+        let words = [&["send", "w1", "--json", "--wait", "-W", "60"], words].concat();
+        let mut sending = Running::start(&mut cnctl(&words))?;
+        let sent = json(&sending.line()?)?;
+        let seq = sent["seq"].as_u64().context("a number")?.try_into()?;
+        let answer = Header {
+            id: CbId { idx: 3, val: 1 },
+            seq,
+            ack: seq.wrapping_add(1),
+            ..Header::default()
+        };
+        puppet.send(To::Port(sending.pid()), &[(answer, b"masters")])?;
+        sending.wait()
+    };
+    for words in [&["--hex", "060000000000000000000000"][..], &["--ack", "0"]] {
+        let objects = answered_like_w1(words)?.expect(0)?.json()?;
+        let data = value!({"event": "reply", "id": "3:1", "data": "6d617374657273"});
+        expect(objects.first().context("no reply")?, data)?;
+    }
+    Ok(())
+}
+
+fn sockets() -> Result<()> {
+    let listening = Running::start(&mut cnctl(&["listen", "5", "9"]))?;
+    listening.wait_until_in(9)?;
+    let pid = listening.pid();
+    let objects = ended(&["sockets", "--json"], 0)?.json()?;
+    let own = objects.iter().find(|object| object["port"] == pid);
+    let own = own.context("the listener is not in the list")?;
+    expect(
+        own,
+        value!({"event": "socket", "groups": [5, 9], "receive_queue": 0, "drops": 0}),
+    )?;
+    let owner = &own["owners"][0];
+    expect(owner, value!({"pid": pid, "comm": "cnctl", "fd": null}))?;
+    let text = ended(&["sockets"], 0)?.stdout;
+    ensure!(text.contains(" cnctl ") && text.contains("5,9"), "{text}");
+    listening.signal(Signal::SIGTERM)?;
+    listening.wait()?.expect(0)?;
     Ok(())
 }
 
@@ -182,6 +228,18 @@ fn bench() -> Result<()> {
         .map(|name| bench[name].as_f64().context("a number"))
         .collect::<Result<_>>()?;
     ensure!(times.is_sorted() && times[0] > 0.0, "{bench}");
+    Ok(())
+}
+
+/// Threads that have been started wait for those that have not, which must not be for good.
+fn bench_without_memory() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let script = "ulimit -v 200000; exec cnctl bench 16:1 -j 2000";
+    let limited = run(Command::new("/bin/busybox").args(["sh", "-c", script]))?.expect(2)?;
+    ensure!(
+        limited.stderr.contains("cannot start 2000 threads"),
+        "{limited:?}"
+    );
     Ok(())
 }
 
@@ -416,9 +474,27 @@ fn unprivileged() -> Result<()> {
     );
     user(&["watch"], 2)?;
 
-    let away = run(Command::new("/bin/busybox").args(["unshare", "-n", "cnctl", "ping", &id]))?;
-    let away = away.expect(2)?;
-    ensure!(away.stderr.contains("network namespace"), "{away:?}");
+    for words in [
+        &["ping", &id][..],
+        &["list"],
+        &["sockets"],
+        &["listen", "5"],
+        &["proc"],
+        &["watch"],
+    ] {
+        let words = [&["unshare", "-n", "cnctl"], words].concat();
+        let away = run(Command::new("/bin/busybox").args(&words))?.expect(2)?;
+        ensure!(
+            away.stderr.contains("network namespace"),
+            "{words:?}: {away:?}"
+        );
+    }
+    if core_is_ours() {
+        return Ok(());
+    }
+    let contained = ["unshare", "-p", "-f", "cnctl", "proc"];
+    let contained = run(Command::new("/bin/busybox").args(contained))?.expect(2)?;
+    ensure!(contained.stderr.contains("pid and user"), "{contained:?}");
     Ok(())
 }
 
@@ -429,12 +505,18 @@ fn main() -> ExitCode {
             "send --wait takes data from everywhere and shows the reply",
             send,
         )
+        .test("send --wait understands w1's answer", send_to_w1)
+        .test("sockets shows who listens to what", sockets)
         .test(
             "ping shows each reply, what is missing, and a summary",
             ping,
         )
-        .test("ping ends in time, and tells the time", ping_in_time)
         .test("bench shows replies and times that are in order", bench)
+        .test(
+            "bench that cannot start all of its threads ends and says why",
+            bench_without_memory,
+        )
+        .test("ping ends in time, and tells the time", ping_in_time)
         .test(
             "listen shows messages, gaps and losses at their place",
             listen,

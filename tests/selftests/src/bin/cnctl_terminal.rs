@@ -7,8 +7,8 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use anyhow::{Result, ensure};
-use nix::unistd::pipe;
+use anyhow::{Context, Result, ensure};
+use nix::{sys::signal::Signal, unistd::pipe};
 use selftests::{
     Module, Suite, core_is_ours,
     program::{Running, run, tool},
@@ -181,6 +181,33 @@ fn interrupted_proc() -> Result<()> {
     Ok(())
 }
 
+/// What was ignored at the start stays ignored, as `nohup` means it.
+fn ignored() -> Result<()> {
+    let script = "trap '' HUP INT; exec cnctl listen 5 --json";
+    let mut command = Command::new("/bin/busybox");
+    let listening = Running::start(command.args(["sh", "-c", script]))?;
+    listening.wait_until_in(5)?;
+    listening.signal(Signal::SIGHUP)?;
+    listening.signal(Signal::SIGINT)?;
+    // The kernel drops a signal that is ignored, unless it is blocked: then somebody waits for it.
+    let status = fs::read_to_string(format!("/proc/{}/status", listening.pid()))?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
+    let mask = u64::from_str_radix(mask.context("no mask")?.trim(), 16)?;
+    ensure!(mask & 0b11 == 0, "they are waited for: {status}");
+    listening.wait_until_in(5)?;
+    listening.signal(Signal::SIGTERM)?;
+    listening.wait()?.expect(0)?;
+    Ok(())
+}
+
+fn quit() -> Result<()> {
+    let mut listening = Running::start_on_terminal(&["cnctl", "listen", "5"], &[])?;
+    listening.wait_until_in(5)?;
+    listening.press("\x1c")?;
+    listening.wait()?.expect(0)?;
+    Ok(())
+}
+
 fn nobody_reads() -> Result<()> {
     let (reader, writer) = pipe()?;
     drop(reader);
@@ -221,6 +248,11 @@ fn main() -> ExitCode {
             "proc shows processes in columns until Ctrl-C",
             interrupted_proc,
         )
+        .test(
+            "signals that were ignored at the start stay ignored",
+            ignored,
+        )
+        .test("SIGQUIT ends listen in order", quit)
         .test("a reader that went away is no error", nobody_reads)
         .run()
 }

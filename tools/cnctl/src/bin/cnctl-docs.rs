@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Writes the man pages and the shell completions of `cnctl` to a directory: `man/` and
-//! `completions/` in it. `make docs` runs this.
+//! `completions/` in it. `make docs` and `make tools` run this.
 
 #![forbid(unsafe_code)]
 
@@ -11,11 +11,27 @@
     reason = "only the command line is of interest, not what is read from it"
 )]
 mod cli;
+#[path = "../examples.rs"]
+mod examples;
 
-use std::{env, error::Error, fs, path::Path};
+use std::{env, error::Error, fs, io, path::Path};
 
-use clap::{CommandFactory, ValueEnum};
+use clap::{Command, CommandFactory, ValueEnum};
 use clap_complete::Shell;
+use clap_mangen::{
+    Man,
+    roff::{Roff, bold, roman},
+};
+
+/// Manual pages by other people that are worth a look.
+const ELSEWHERE: [(&str, &str); 6] = [
+    ("forkstat", "8"),
+    ("ip-monitor", "8"),
+    ("netlink", "7"),
+    ("ping", "8"),
+    ("proc", "5"),
+    ("ss", "8"),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = env::args_os().skip(1);
@@ -34,8 +50,55 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    let man = Path::new(&directory).join("man");
-    fs::create_dir_all(&man)?;
-    clap_mangen::generate_to(command, &man)?;
+    let folder = Path::new(&directory).join("man");
+    fs::create_dir_all(&folder)?;
+    let pages: Vec<_> = command.get_subcommands().map(page_of).collect();
+    for subcommand in command.get_subcommands() {
+        let others = pages.iter().filter(|page| **page != page_of(subcommand));
+        let others = others.map(String::as_str).chain(["cnctl"]).collect();
+        write_page(&folder, subcommand, others)?;
+    }
+    let all = pages.iter().map(String::as_str).collect();
+    write_page(&folder, &command, all)?;
     Ok(())
+}
+
+/// The name of a subcommand's page.
+fn page_of(command: &Command) -> String {
+    command
+        .get_display_name()
+        .unwrap_or_else(|| command.get_name())
+        .to_owned()
+}
+
+/// Writes the page of a command, with examples and the names of other pages at its end.
+fn write_page(folder: &Path, command: &Command, mut others: Vec<&str>) -> io::Result<()> {
+    let page = Man::new(command.clone()).manual("cnctl");
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+
+    let mut roff = Roff::new();
+    let examples = examples::of(command.get_name());
+    if !examples.is_empty() {
+        roff.control("SH", ["EXAMPLES"]);
+    }
+    for (line, what) in examples {
+        roff.control("TP", []);
+        roff.text([bold(*line)]);
+        roff.text([roman(*what)]);
+    }
+    roff.control("SH", ["SEE ALSO"]);
+    others.sort_unstable();
+    let own = others.iter().map(|name| (*name, "1"));
+    let all: Vec<_> = own.chain(ELSEWHERE).collect();
+    let last = all.len() - 1;
+    let mut words = Vec::new();
+    for (at, (name, section)) in all.into_iter().enumerate() {
+        let end = if at == last { "" } else { ", " };
+        words.push(bold(name));
+        words.push(roman(format!("({section}){end}")));
+    }
+    roff.text(words);
+    roff.to_writer(&mut text)?;
+    fs::write(folder.join(format!("{}.1", page_of(command))), text)
 }

@@ -2,64 +2,20 @@
 
 //! An event as a JSON object, from which a program gets the very bytes that the kernel had.
 
-use std::{io, os::unix::process::ExitStatusExt, time::Duration};
+use std::{os::unix::process::ExitStatusExt, time::Duration};
 
 use connector_client::{
     ProcEvent,
     proc::{Task, What},
 };
-use serde::{Serialize, Serializer};
-use serde_json::{
-    ser::{CompactFormatter, Formatter},
-    value::RawValue,
-};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::{kind::Kind, processes::Subject, procfs, text, wall::Wall};
-use crate::clock::Stamp;
-
-/// Bytes that are text as a rule: a string if they are UTF-8, else an array of numbers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
-
-impl Serialize for Bytes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match std::str::from_utf8(self.0) {
-            Ok(text) => serializer.serialize_str(text),
-            Err(_) => self.0.serialize(serializer),
-        }
-    }
-}
-
-/// An object on a line, without its end.
-pub(super) fn line(object: &impl Serialize) -> String {
-    let mut bytes = Vec::new();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, ForTerminals);
-    // Neither can writing to memory fail, nor the serialization of our own types.
-    let _ = object.serialize(&mut serializer);
-    String::from_utf8(bytes).unwrap_or_default()
-}
-
-/// Escapes also the control characters that JSON would allow: a terminal would obey them.
-struct ForTerminals;
-
-impl Formatter for ForTerminals {
-    fn write_string_fragment<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some(at) = rest.find(char::is_control) {
-            let (before, after) = rest.split_at(at);
-            writer.write_all(before.as_bytes())?;
-            let mut chars = after.chars();
-            let control = chars.next().map_or(0, u32::from);
-            write!(writer, "\\u{control:04x}")?;
-            rest = chars.as_str();
-        }
-        CompactFormatter.write_string_fragment(writer, rest)
-    }
-}
+use crate::{
+    clock::Stamp,
+    output::{self, Bytes},
+};
 
 /// The object of an event.
 pub(super) fn event(
@@ -117,12 +73,12 @@ pub(super) fn event(
         }
         _ => {}
     }
-    line(&object)
+    output::json(&object)
 }
 
-/// Seconds with all nine digits, which are more than a floating-point number may have room for.
+/// Seconds with all of their digits.
 fn seconds(time: Duration) -> Option<Box<RawValue>> {
-    RawValue::from_string(Stamp(time).seconds().to_string()).ok()
+    Some(Stamp(time).seconds())
 }
 
 /// A member that is `None` is left out.
@@ -203,29 +159,7 @@ impl<'a> Event<'a> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
-
-    #[test]
-    fn what_is_read_again_is_what_was_there() {
-        for text in [
-            "it's",
-            "a\\b",
-            "caf\u{e9}",
-            "\u{1b}[31m\u{7f}\u{9b}\n\"",
-            "",
-        ] {
-            let line: String = line(&Bytes(text.as_bytes()));
-            assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), json!(text));
-            assert!(!line.chars().any(char::is_control), "{line}");
-        }
-        let line = line(&Bytes(b"\xffa"));
-        assert_eq!(
-            serde_json::from_str::<Value>(&line).unwrap(),
-            json!([255, 97])
-        );
-    }
 
     #[test]
     fn times_keep_all_of_their_digits() {

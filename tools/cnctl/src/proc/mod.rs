@@ -45,9 +45,8 @@ use self::{
 use crate::{
     Failure, Outcome,
     cli::{Clock, Global, Proc},
-    listen,
     output::{Object, Output, Tone},
-    signal,
+    receiving, signal,
 };
 
 /// How long the kernel may take to confirm a request. It does so at once, or never.
@@ -60,7 +59,7 @@ pub(crate) fn run(args: &Proc, global: &Global) -> Result<Outcome, Failure> {
     let incomplete = Arc::clone(&monitor.incomplete);
     let counts = monitor.stats.is_some();
     let monitor = Arc::new(Mutex::new(monitor));
-    let connector = Arc::new(listen::open(Connector::builder(), args.buffer)?);
+    let connector = Arc::new(receiving::open(Connector::builder(), args.buffer)?);
 
     let (shared, ended) = (Arc::clone(&connector), Arc::clone(&incomplete));
     let counted = Arc::clone(&monitor);
@@ -72,7 +71,7 @@ pub(crate) fn run(args: &Proc, global: &Global) -> Result<Outcome, Failure> {
             let mut lines = monitor.end();
             let _ = output.flush(&mut lines);
         }
-        process::exit(listen::outcome(&ended).status().into());
+        process::exit(receiving::outcome(&ended).status().into());
     })?;
     connector.subscribe_proc(needed, CONFIRMATION)?;
 
@@ -82,7 +81,7 @@ pub(crate) fn run(args: &Proc, global: &Global) -> Result<Outcome, Failure> {
     watched?;
     let mut monitor = monitor.lock().unwrap_or_else(PoisonError::into_inner);
     output.flush(&mut monitor.end())?;
-    Ok(listen::outcome(&incomplete))
+    Ok(receiving::outcome(&incomplete))
 }
 
 /// Receives events and shows them, until there were enough or the time is up.
@@ -98,7 +97,7 @@ fn watch(
         monitor.text.output
     };
     let end = duration.and_then(|duration| Instant::now().checked_add(duration));
-    let mut batch = RecvBatch::new(listen::AT_ONCE);
+    let mut batch = RecvBatch::new(receiving::AT_ONCE);
     loop {
         let mut monitor = lock();
         // Shown before the next wait; the title, too.
@@ -123,7 +122,7 @@ fn watch(
                 Ok(Event::Message(message)) => monitor.message(&message),
                 Ok(Event::Overrun(lost)) => monitor.overrun(lost),
                 Ok(_) => {}
-                Err(error) => listen::refused(&mut monitor.lines, output, &error),
+                Err(error) => receiving::refused(&mut monitor.lines, output, &error),
             }
         }
     }
@@ -228,7 +227,7 @@ impl Monitor {
         let event = match ProcEvent::parse(message) {
             Some(Ok(event)) => event,
             Some(Err(error)) => {
-                return listen::refused(&mut self.lines, self.text.output, &error);
+                return receiving::refused(&mut self.lines, self.text.output, &error);
             }
             // Not a process event; anybody may broadcast to group 1.
             None => return,
@@ -290,7 +289,7 @@ impl Monitor {
 
     fn overrun(&mut self, lost: Overrun) {
         self.incomplete.store(true, Ordering::Relaxed);
-        listen::overrun(&mut self.lines, self.text.output, lost);
+        receiving::overrun(&mut self.lines, self.text.output, lost);
         // Who came and went meanwhile?
         if let Some(processes) = &mut self.processes {
             processes.scan();

@@ -2,10 +2,8 @@
 
 //! What a process is called: its command line and its comm, and how the two are shown.
 
-use std::fmt::Write;
-
 use super::procfs;
-use crate::cli::NameForm;
+use crate::{cli::NameForm, escape::append};
 
 /// How many bytes of a command line are read where a line of a terminal is all that is shown.
 const LINE: u64 = 4096;
@@ -149,29 +147,6 @@ impl Name {
             }
         }
         shown
-    }
-}
-
-/// Appends bytes as text without anything in it that a terminal would obey.
-pub(super) fn append(out: &mut String, bytes: &[u8]) {
-    // As nearly all of them are, however long.
-    if let (true, Ok(text)) = (
-        bytes.iter().all(|b| matches!(b, b' '..=b'~')),
-        std::str::from_utf8(bytes),
-    ) {
-        return out.push_str(text);
-    }
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c.is_control() {
-                true => out.extend(c.escape_default()),
-                false => out.push(c),
-            }
-        }
-        for byte in chunk.invalid() {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "\\x{byte:02x}");
-        }
     }
 }
 

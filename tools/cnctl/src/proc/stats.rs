@@ -9,8 +9,11 @@ use std::{
 
 use serde::Serialize;
 
-use super::{json, kind::Kind, name};
-use crate::output::{Output, Tone};
+use super::kind::Kind;
+use crate::{
+    escape,
+    output::{self, Bytes, Output, Tone},
+};
 
 /// Counts by kind of event, in the order of [`Kind::ALL`].
 type Counts = [u64; Kind::ALL.len()];
@@ -47,7 +50,7 @@ impl Stats {
             let count = |kind: Kind| counts[kind as usize];
             let row = Row {
                 event: "stats",
-                program: json::Bytes(program),
+                program: Bytes(program),
                 fork: count(Kind::Fork),
                 clone: count(Kind::Clone),
                 exec: count(Kind::Exec),
@@ -60,7 +63,7 @@ impl Stats {
                 exit: count(Kind::Exit),
                 total: total(&counts),
             };
-            writeln!(lines, "{}", json::line(&row))?;
+            writeln!(lines, "{}", output::json(&row))?;
         }
         Ok(())
     }
@@ -92,7 +95,7 @@ impl Stats {
                 write!(lines, " {:>width$}", counts[*kind as usize])?;
             }
             lines.push(' ');
-            name::append(lines, program);
+            escape::append(lines, program);
             lines.push('\n');
         }
         Ok(())
@@ -106,7 +109,7 @@ fn total(counts: &Counts) -> u64 {
 #[derive(Serialize)]
 struct Row<'a> {
     event: &'static str,
-    program: json::Bytes<'a>,
+    program: Bytes<'a>,
     fork: u64,
     clone: u64,
     exec: u64,

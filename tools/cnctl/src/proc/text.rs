@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use super::{
     cut,
     kind::Kind,
-    name::{self, Name},
+    name::Name,
     processes::{Facts, Subject},
     procfs,
     users::Users,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     clock::Stamp,
-    digits,
+    digits, escape,
     output::{Output, Tone},
 };
 
@@ -160,10 +160,10 @@ impl Text {
             What::Comm { comm, .. } => {
                 lines.push(' ');
                 if let Some(old) = subject.and_then(|subject| subject.old_comm.as_deref()) {
-                    name::append(lines, old);
+                    escape::append(lines, old);
                     lines.push_str(" -> ");
                 }
-                name::append(lines, comm.as_bytes());
+                escape::append(lines, comm.as_bytes());
                 Ok(())
             }
             What::Exit { status, .. } => {

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Names that somebody else chose, shown so that a terminal obeys nothing in them.
+
+use std::fmt::Write;
+
+/// Appends bytes as text without anything in it that a terminal would obey.
+pub(crate) fn append(out: &mut String, bytes: &[u8]) {
+    // As nearly all of them are, however long.
+    if let (true, Ok(text)) = (
+        bytes.iter().all(|b| matches!(b, b' '..=b'~')),
+        std::str::from_utf8(bytes),
+    ) {
+        return out.push_str(text);
+    }
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c.is_control() {
+                true => out.extend(c.escape_default()),
+                false => out.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+}
+
+/// Bytes as text without anything in it that a terminal would obey.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    append(&mut out, bytes);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_shown_is_obeyed_by_a_terminal_or_lost() {
+        assert_eq!(
+            shown(b"a\x1b[31m\xff\xc3\xa9\x9b\n"),
+            "a\\u{1b}[31m\\xff\u{e9}\\x9b\\n"
+        );
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Futures that are held and not polled keep nothing from those that are: some tasks begin to wait
+//! and then do something else for good, and one goes on asking and listening. Load `cn_echo` first,
+//! and `cn_test`, as root. Needs the feature `tokio`.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
+
+use connector_client::{AsyncConnector, CbId, Connector, Group, Result};
+
+const ECHO: CbId = CbId { idx: 16, val: 1 };
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let group = Group::new(14).expect("14 is a group");
+    let socket = AsyncConnector::open(Connector::builder().group(group))?;
+    let (mut first, mut last) = (pin!(socket.recv()), pin!(socket.recv()));
+    assert!(is_pending(first.as_mut()).await, "nothing has come");
+    for _ in 0..3 {
+        let request = socket.header(ECHO);
+        let reply = socket.request(&request, b"still there?", Duration::from_secs(60));
+        assert_eq!(reply.await?.data, b"still there?");
+        let event = tokio::time::timeout(Duration::from_secs(60), socket.recv()).await;
+        println!("{:?}", event.expect("a broadcast every second")?);
+        // One more that begins to wait, and is last in every row.
+        let _ = is_pending(last.as_mut()).await;
+    }
+    Ok(())
+}
+
+/// Polls a future once.
+async fn is_pending<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
+}
