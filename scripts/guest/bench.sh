@@ -98,6 +98,12 @@ reader() {
 		printed=$(lines)
 		client proc c "$BENCH/reader" proc
 		;;
+	named)
+		client named rust "$CNCTL" proc --buffer 16777216 --count
+		# C says neither who it was nor how long it ran.
+		client named c "$BENCH/reader" proc
+		return
+		;;
 	esac
 	if [ "$printed" != "$(lines)" ]; then
 		echo "$1: C prints something else than cnctl"
@@ -150,6 +156,7 @@ others() {
 	client syscalls c
 	# Process events are of a connector that is built in.
 	[ "$kernels" ] || reader proc
+	[ "$kernels" ] || reader named
 	client echo unix
 	with genl genl_echo client echo genl
 	with chardev chardev_echo client echo chardev

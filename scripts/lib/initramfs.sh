@@ -75,6 +75,22 @@ fill_whole() {
 	done
 	# What build_standalone installed, for modprobe.
 	[[ ! ${standalone:-} ]] || cp -r "$build/stage/lib" "$root/"
+	[[ $goal != test ]] || compared_to_initramfs "$root"
 	[[ $(connector_module) != cn ]] || kmod_to_initramfs "$root"
 	bench_to_initramfs "$root"
+}
+
+# What the VM gets of this system to compare with, and the libraries that it is linked with.
+compared_to_initramfs() {
+	local need program path
+	local -a libraries
+	for need in "${test_needs[@]}"; do
+		program=$(command -v "${need%% *}")
+		cp -L "$program" "$1/bin/"
+		mapfile -t libraries < <(ldd "$program" | grep -o '/[^ ]*')
+		for path in "${libraries[@]}"; do
+			mkdir -p "$1${path%/*}"
+			cp -L "$path" "$1$path"
+		done
+	done
 }

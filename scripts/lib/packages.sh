@@ -28,6 +28,12 @@ vm_needs=(
 	"cpio cpio packs the VM's file system"
 )
 
+# Programs that tests in the VM run beside ours.
+test_needs=(
+	"forkstat forkstat is what cnctl proc is compared with"
+	"chrt util-linux has both come in time"
+)
+
 have() {
 	case $1 in
 	/*) [[ -e $1 ]] ;;

@@ -848,6 +848,12 @@ static void bench_proc(char **command)
 	bench_reader("proc", command, CN_IDX_PROC, make_processes);
 }
 
+/* The same by a program that says who it was. */
+static void bench_named(char **command)
+{
+	bench_reader("named", command, CN_IDX_PROC, make_processes);
+}
+
 /* --- the rest --- */
 
 static void reopen_small(void)
@@ -910,6 +916,7 @@ static const struct {
 	{ "noroom", .plain = bench_noroom },
 	{ "listen", .with_command = bench_listen },
 	{ "proc", .with_command = bench_proc },
+	{ "named", .with_command = bench_named },
 	{ "syscalls", .plain = bench_syscalls },
 };
 

@@ -79,7 +79,7 @@ static void print_event(const struct proc_event *event)
 		       event->event_data.fork.parent_tgid);
 		break;
 	case PROC_EVENT_EXIT:
-		printf("[%5llu.%06llu] %7d %-8s status %u\n", s, us,
+		printf("[%5llu.%06llu] %7d %-8s %u\n", s, us,
 		       event->event_data.exit.process_tgid, "exit",
 		       event->event_data.exit.exit_code >> 8);
 		break;
@@ -126,7 +126,7 @@ int main(int argc, char **argv)
 		count = strtoul(argv[2], NULL, 10);
 		fd = open_socket(CN_IDX_PROC);
 		subscribe(fd);
-		printf("%14s %7s %-8s %s\n", "TIME", "PID", "WHAT", "DETAILS");
+		printf("%14s %7s %-8s %s\n", "TIME", "PID", "WHAT", "INFO");
 		for (i = 0; i < count; i++)
 			print_event((const struct proc_event *)receive(fd)->data);
 		return 0;

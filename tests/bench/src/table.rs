@@ -17,7 +17,7 @@ const COLUMNS: [(&str, &str); 6] = [
 const RATIO_AFTER: usize = 2;
 
 /// What a bench is, and what its `n` counts.
-const TITLES: [(&str, &str, &str); 18] = [
+const TITLES: [(&str, &str, &str); 19] = [
     ("echo", "echo round trip", ""),
     (
         "own.dispatch",
@@ -43,7 +43,12 @@ const TITLES: [(&str, &str, &str); 18] = [
     ),
     ("client", "echo round trip, client of its own", ""),
     ("listen", "cnctl listen: message received and printed", ""),
-    ("proc", "cnctl proc: process event received and printed", ""),
+    (
+        "proc",
+        "cnctl proc --no-command: process event received and printed",
+        "",
+    ),
+    ("named", "cnctl proc: process event, and whose it was", ""),
     ("syscalls", "system calls that do nothing", "how many"),
     ("memory", "memory of a registration, bytes", ""),
     ("text", "code and constants, bytes", ""),

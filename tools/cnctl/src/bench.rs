@@ -3,17 +3,23 @@
 //! `cnctl bench`: messages per second, and how long a round trip takes.
 
 use std::{
-    sync::{Arc, Barrier},
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 use connector_client::{Connector, Error, Header};
+use hdrhistogram::Histogram;
 
 use crate::{
     Failure, Outcome,
     cli::{Bench, Global},
     output::{Object, Output},
+    signal,
 };
 
 /// How long to wait for a reply before it counts as lost.
@@ -21,6 +27,11 @@ const LOST: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &Bench, global: &Global) -> Result<Outcome, Failure> {
     let output = Output::new(global);
+    let stop = Arc::new(AtomicBool::new(false));
+    let shared = Arc::clone(&stop);
+    // What was measured until then is reported.
+    signal::on_end(move || shared.store(true, Ordering::Relaxed))?;
+
     let shared = Arc::new(Connector::open()?);
     // Fails before the measurement begins, if it must fail.
     shared.request(&shared.header(args.id), &[], LOST)?;
@@ -32,27 +43,33 @@ pub(crate) fn run(args: &Bench, global: &Global) -> Result<Outcome, Failure> {
         })
         .collect::<Result<_, _>>()?;
 
-    let barrier = Barrier::new(sockets.len() + 1);
-    let (elapsed, results) = thread::scope(|scope| {
-        let measuring: Vec<_> = sockets
-            .iter()
-            .map(|socket| {
-                scope.spawn(|| {
-                    barrier.wait();
-                    measure(socket, args)
-                })
-            })
-            .collect();
-        barrier.wait();
+    let gate = Mutex::new(());
+    let (elapsed, results) = thread::scope(|scope| -> io::Result<_> {
+        // Nobody begins before all are there, or while one could not be started.
+        let closed = lock(&gate);
+        let mut measuring = Vec::with_capacity(sockets.len());
+        for socket in &sockets {
+            let thread = thread::Builder::new().spawn_scoped(scope, || {
+                drop(lock(&gate));
+                measure(socket, args, &stop)
+            });
+            // When it returns, those that wait see that there is nothing to do.
+            measuring.push(thread.inspect_err(|_| stop.store(true, Ordering::Relaxed))?);
+        }
         let start = Instant::now();
+        drop(closed);
         let results: Vec<_> = measuring.into_iter().map(|thread| thread.join()).collect();
-        (start.elapsed(), results)
-    });
+        Ok((start.elapsed(), results))
+    })
+    .map_err(|error| {
+        let threads = args.threads;
+        format!("cannot start {threads} threads: {error}; see --threads, and ulimit -u, -v")
+    })?;
 
-    let mut total = Times::new();
+    let mut total = Times::new()?;
     for result in results {
-        let times = result.map_err(|_| "a thread panicked")??;
-        total.add_all(&times);
+        let times = result.map_err(|_| "a thread panicked")?;
+        total.add_all(&times.map_err(|error| -> Failure { error })?)?;
     }
     report(output, args, elapsed, &total);
     Ok(match total.lost {
@@ -61,25 +78,35 @@ pub(crate) fn run(args: &Bench, global: &Global) -> Result<Outcome, Failure> {
     })
 }
 
+fn lock(gate: &Mutex<()>) -> MutexGuard<'_, ()> {
+    gate.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why a thread could not measure.
+type ThreadFailure = Box<dyn std::error::Error + Send + Sync>;
+
 /// One thread's requests.
-fn measure(socket: &Connector, args: &Bench) -> Result<Times, Error> {
+fn measure(socket: &Connector, args: &Bench, stop: &AtomicBool) -> Result<Times, ThreadFailure> {
     let data = vec![0x5a; args.size];
-    let mut times = Times::new();
+    let mut times = Times::new()?;
     let start = Instant::now();
     let mut before = start;
     for _ in 0..args.count.unwrap_or(u64::MAX) {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
         let header: Header = socket.header(args.id);
         match socket.request(&header, &data, LOST) {
             Ok(_) => {
                 let after = Instant::now();
-                times.add(after - before);
+                times.add(after - before)?;
                 before = after;
             }
             Err(Error::TimedOut { .. }) => {
                 times.lost += 1;
                 before = Instant::now();
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
         if args.count.is_none() && before - start >= args.time {
             break;
@@ -90,13 +117,12 @@ fn measure(socket: &Connector, args: &Bench) -> Result<Times, Error> {
 
 fn report(output: Output, args: &Bench, elapsed: Duration, times: &Times) {
     let seconds = elapsed.as_secs_f64();
-    let rate = (times.count as f64 / seconds).round();
+    let histogram = &times.histogram;
+    let replies = histogram.len();
+    let rate = (replies as f64 / seconds).round();
     let us = |nanos: u64| nanos as f64 / 1e3;
-    let average = match times.count {
-        0 => 0,
-        count => times.sum / count,
-    };
-    let at = |share| us(times.quantile(share));
+    let at = |share| us(histogram.value_at_quantile(share));
+    let average = (times.sum / replies.max(1) as f64).round() / 1e3;
     if output.json {
         output.line(
             Object::new("bench")
@@ -104,115 +130,63 @@ fn report(output: Output, args: &Bench, elapsed: Duration, times: &Times) {
                 .value("size", args.size)
                 .value("threads", args.threads)
                 .value("elapsed_ms", elapsed.as_nanos() as f64 / 1e6)
-                .value("replies", times.count)
+                .value("replies", replies)
                 .value("lost", times.lost)
                 .value("per_second", rate)
-                .value("min_us", us(times.min))
-                .value("avg_us", us(average))
+                .value("min_us", us(histogram.min()))
+                .value("avg_us", average)
                 .value("p50_us", at(0.5))
                 .value("p90_us", at(0.9))
                 .value("p99_us", at(0.99))
                 .value("p999_us", at(0.999))
-                .value("max_us", us(times.max)),
+                .value("max_us", us(histogram.max())),
         );
         return;
     }
     output.line(format_args!(
-        "{} replies of {} bytes from {} in {seconds:.3} s: {rate} a second; {} lost",
-        times.count, args.size, args.id, times.lost
+        "{replies} replies of {} bytes from {} in {seconds:.3} s: {rate} a second; {} lost",
+        args.size, args.id, times.lost
     ));
     output.line(format_args!(
         "round trip, µs: min {:.1}  avg {:.1}  50% {:.1}  90% {:.1}  99% {:.1}  99.9% {:.1}  max {:.1}",
-        us(times.min),
-        us(average),
+        us(histogram.min()),
+        average,
         at(0.5),
         at(0.9),
         at(0.99),
         at(0.999),
-        us(times.max)
+        us(histogram.max())
     ));
 }
 
-/// Each power of two is divided into this many steps, which bounds the error to 1/32.
-const STEPS: u64 = 32;
-
-/// Durations in nanoseconds, counted in a histogram.
+/// Round trips: how many took how long, to three digits.
 #[derive(Clone, Debug)]
 struct Times {
-    counts: Vec<u64>,
-    count: u64,
+    histogram: Histogram<u64>,
+    /// In nanoseconds; the histogram's own mean is that of its steps.
+    sum: f64,
     lost: u64,
-    sum: u64,
-    min: u64,
-    max: u64,
 }
 
 impl Times {
-    fn new() -> Self {
-        Self {
-            counts: vec![0; bucket(u64::MAX) + 1],
-            count: 0,
+    fn new() -> Result<Self, hdrhistogram::CreationError> {
+        Ok(Self {
+            histogram: Histogram::new(3)?,
+            sum: 0.0,
             lost: 0,
-            sum: 0,
-            min: 0,
-            max: 0,
-        }
+        })
     }
 
-    fn add(&mut self, time: Duration) {
+    fn add(&mut self, time: Duration) -> Result<(), hdrhistogram::RecordError> {
         let nanos = time.as_nanos().try_into().unwrap_or(u64::MAX);
-        self.counts[bucket(nanos)] += 1;
-        self.min = match self.count {
-            0 => nanos,
-            _ => self.min.min(nanos),
-        };
-        self.max = self.max.max(nanos);
-        self.sum = self.sum.saturating_add(nanos);
-        self.count += 1;
+        self.sum += nanos as f64;
+        self.histogram.record(nanos)
     }
 
-    fn add_all(&mut self, other: &Self) {
-        for (count, others) in self.counts.iter_mut().zip(&other.counts) {
-            *count += others;
-        }
-        self.min = match (self.count, other.count) {
-            (0, _) => other.min,
-            (_, 0) => self.min,
-            _ => self.min.min(other.min),
-        };
-        self.max = self.max.max(other.max);
-        self.sum = self.sum.saturating_add(other.sum);
-        self.count += other.count;
+    fn add_all(&mut self, other: &Self) -> Result<(), hdrhistogram::AdditionError> {
+        self.sum += other.sum;
         self.lost += other.lost;
-    }
-
-    /// The time that this share of all times does not exceed, to the accuracy of the histogram.
-    fn quantile(&self, share: f64) -> u64 {
-        let wanted = (self.count as f64 * share).ceil() as u64;
-        let mut seen = 0;
-        for (bucket, count) in self.counts.iter().enumerate() {
-            seen += count;
-            if seen >= wanted && seen > 0 {
-                return lowest(bucket).clamp(self.min, self.max);
-            }
-        }
-        self.max
-    }
-}
-
-/// Where `nanos` is counted: below twice `STEPS` each number by itself, above in `STEPS` steps for
-/// each power of two.
-fn bucket(nanos: u64) -> usize {
-    let shift = (u64::BITS - nanos.leading_zeros()).saturating_sub(STEPS.ilog2() + 1);
-    (u64::from(shift) * STEPS + (nanos >> shift)) as usize
-}
-
-/// The lowest number that is counted in a bucket.
-fn lowest(bucket: usize) -> u64 {
-    let bucket = bucket as u64;
-    match (bucket / STEPS).checked_sub(1) {
-        Some(shift @ 1..) => (bucket % STEPS + STEPS) << shift,
-        _ => bucket,
+        self.histogram.add(&other.histogram)
     }
 }
 
@@ -221,53 +195,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_are_in_order_without_holes_and_find_their_numbers_again() {
-        let mut last = 0;
-        for exponent in 0..64 {
-            for offset in [0u64, 1, 2] {
-                for number in [(1u64 << exponent).wrapping_sub(offset), 1 << exponent] {
-                    let low = lowest(bucket(number));
-                    assert!(
-                        low <= number && number - low <= low / STEPS,
-                        "{number} {low}"
-                    );
-                }
-            }
-        }
-        for number in 0..100_000 {
-            let bucket = bucket(number);
-            assert!(bucket == last || bucket == last + 1, "{number}");
-            last = bucket;
-        }
-    }
-
-    #[test]
-    fn quantiles_are_where_they_should_be() {
-        let mut times = Times::new();
-        for micros in 1..=1000 {
-            times.add(Duration::from_micros(micros));
-        }
-        let near = |share, expected: u64| {
-            let found = times.quantile(share);
-            assert!(found.abs_diff(expected) <= expected / 30, "{found}");
-        };
-        near(0.5, 500_000);
-        near(0.99, 990_000);
-        near(1.0, 1_000_000);
-        assert_eq!(times.quantile(0.0), 1000);
-        assert_eq!(Times::new().quantile(0.5), 0);
-    }
-
-    #[test]
     fn times_of_threads_add_up() {
-        let mut one = Times::new();
-        one.add(Duration::from_nanos(5));
-        let mut other = Times::new();
-        other.add(Duration::from_nanos(3));
-        let mut total = Times::new();
-        total.add_all(&one);
-        total.add_all(&other);
-        total.add_all(&Times::new());
-        assert_eq!((total.count, total.min, total.max, total.sum), (2, 3, 5, 8));
+        let mut one = Times::new().unwrap();
+        one.add(Duration::from_nanos(5)).unwrap();
+        let mut other = Times::new().unwrap();
+        other.add(Duration::from_nanos(3)).unwrap();
+        other.lost = 2;
+        let mut total = Times::new().unwrap();
+        for times in [&one, &other, &Times::new().unwrap()] {
+            total.add_all(times).unwrap();
+        }
+        let histogram = &total.histogram;
+        assert_eq!(
+            (histogram.len(), histogram.min(), histogram.max()),
+            (2, 3, 5)
+        );
+        assert_eq!((total.sum, total.lost), (8.0, 2));
+    }
+
+    #[test]
+    fn the_longest_time_that_there_is_counts() {
+        let mut times = Times::new().unwrap();
+        times.add(Duration::MAX).unwrap();
+        assert_eq!(times.histogram.len(), 1);
     }
 }

@@ -5,7 +5,7 @@
 use std::{num::NonZeroU32, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use connector_client::{CbId, Group, MAX_DATA_SIZE, Range, known, proc::Events};
+use connector_client::{CbId, Group, MAX_DATA_SIZE, Range, known};
 
 /// Talk to services on the Linux kernel connector (NETLINK_CONNECTOR).
 ///
@@ -145,16 +145,21 @@ pub(crate) enum Form {
 /// Send messages to a service that echoes them, and check and time the replies.
 ///
 /// A reply must have the request's seq, its ack plus one, and the same bytes; cn_echo answers like
-/// that. Ctrl-C ends it with a summary.
+/// that. Ctrl-C ends it with a summary; SIGQUIT (Ctrl-\\) has it print a line of what came so far.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 JSON: {\"event\":\"reply\",\"id\",\"seq\",\"ack\",\"len\",\"time_ms\"} a reply, \
-{\"event\":\"wrong\",\"id\",\"seq\",\"ack\",\"len\",\"text\"} for one that is missing or wrong, \
+{\"event\":\"lost\",\"id\",\"seq\",\"ack\",\"len\",\"text\"} for one that did not come and \
+{\"event\":\"wrong\",…} with the same members for one that is not what was sent, \
 {\"event\":\"overrun\",\"text\"}, and in the end {\"event\":\"summary\",\"id\",\"sent\",\"received\",\
 \"lost\",\"wrong\",\"elapsed_ms\"} with \"rtt_min_ms\", \"rtt_avg_ms\", \"rtt_max_ms\" and \"rtt_mdev_ms\" \
-if any reply came.
+if any reply came; on SIGQUIT {\"event\":\"interim\",…} with the same members. With --timestamp, reply, lost and \
+wrong also have \"unix\", in seconds.
 
-Exit status: 0 if every message was answered, 1 if replies were lost or wrong, 2 on an error.")]
+Exit status: 0 if every message was answered, 1 if replies were lost or wrong, or if --deadline came before \
+--count replies, 2 on an error. Where ping(8) is content with one reply of many, this is not: messages to the kernel \
+do not get lost by themselves.")]
 pub(crate) struct Ping {
     /// The service, as IDX:VAL or by its name
     #[arg(value_name = "ID", value_parser = known::parse_id)]
@@ -163,6 +168,10 @@ pub(crate) struct Ping {
     /// Stop after this many messages [default: go on until Ctrl-C; with --sweep, 24]
     #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
+
+    /// Stop after this many seconds; --count then counts replies
+    #[arg(short = 'w', long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) deadline: Option<Duration>,
 
     /// Bytes of data in each message, at most 16364
     #[arg(short, long, default_value_t = 56, value_parser = size)]
@@ -173,15 +182,25 @@ pub(crate) struct Ping {
     pub(crate) sweep: Option<RangeInclusive<usize>>,
 
     /// Seconds from one message to the next, such as 0.2; with 0 the next follows the reply
-    #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
-    pub(crate) interval: Duration,
+    /// [default: 1; with --flood, 0]
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) interval: Option<Duration>,
+
+    /// Send the next message when the reply is there; print a dot for each message, and take it
+    /// back when its reply came
+    #[arg(short, long)]
+    pub(crate) flood: bool,
 
     /// Seconds to wait for a reply
     #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     pub(crate) timeout: Duration,
 
+    /// Print the time before each line, in seconds since 1970
+    #[arg(short = 'D', long)]
+    pub(crate) timestamp: bool,
+
     /// Show each request and reply with its id, seq, ack and length
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "flood")]
     pub(crate) verbose: bool,
 
     /// Print nothing but the summary and what went wrong
@@ -228,43 +247,182 @@ pub(crate) struct Buffer {
 
 /// Show what processes do: start, execute programs, change ids and names, exit.
 ///
-/// These are the kernel's own events (CONFIG_PROC_EVENTS). The command line is read from /proc when
-/// a program is executed; of a process that is gone by then it cannot be read.
+/// These are the kernel's own events (CONFIG_PROC_EVENTS). Who an event is about is read from /proc:
+/// of all processes at the start, and when a program is executed. What a process that is gone by
+/// then was called is shown as ?, unless its parent has yet to wait for it: then its comm is.
+///
+/// On a terminal an event is a line, cut to its width.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"proc\",\"time\",\"cpu\",\"what\",\"pid\",\"tid\"} with time in seconds since boot, and by \
-what: fork \"parent_pid\", \"parent_tid\"; exec \"command\" if it could be read; uid and gid \"real\", \
-\"effective\"; ptrace \"tracer_pid\" if one came; comm \"comm\"; coredump and exit \"parent_pid\" unless the parent \
-was quicker than the event; exit \"status\", or \"signal\" if it died of one. {\"event\":\"overrun\",\"lost\",\"text\"}; \
-{\"event\":\"gap\",\"cpu\",\"missing\"}; {\"event\":\"error\",\"text\"}.
+Instead of forkstat:
 
-Exit status: 0 when ended by Ctrl-C or --count, 1 if events were lost, 2 on an error.")]
+  forkstat -c            cnctl proc --name comm
+  forkstat -d, -s        cnctl proc --name short
+  forkstat -D SECONDS    cnctl proc --for SECONDS
+  forkstat -e EVENTS     cnctl proc -e EVENTS
+  forkstat -E            cnctl proc --threads
+  forkstat -g            no need: who started whom is in INFO
+  forkstat -l            no need: lines are written as the events come
+  forkstat -p PGRP       cnctl proc --pgrp PGRP
+  forkstat -r            chrt -f 99 cnctl proc
+  forkstat -S, -q        cnctl proc --stats, --quiet
+  forkstat -x            cnctl proc --extra
+  forkstat -X            chrt -f 99 cnctl proc -tSx
+  the time of the day    cnctl proc --clock wall
+
+Its names of events are understood. Without --event it shows -e fork,exec,exit.
+
+JSON: {\"event\":\"proc\",\"time\",\"cpu\",\"what\",\"pid\",\"tid\"} with time in seconds since boot, and \
+\"wall\" with --clock wall. As far as they are known: \"comm\", \"argv\", and \"kernel_thread\":true. By what: \
+fork and clone \"parent_pid\", \"parent_tid\", \"parent_comm\"; exec \"parent_pid\", \"parent_comm\"; uid and gid \
+\"real\", \"effective\"; ptrace \"tracer_pid\" if one came; comm \"old_comm\"; coredump and exit \
+\"parent_pid\" unless the parent was quicker than the event; exit \"status\", or \"signal\", \"signal_name\" and \
+\"core_dumped\" if it died of one, and \"duration\" in seconds. With --extra also \"uid\", \"euid\", \"pgrp\" and \
+\"tty\". With --stats at the end {\"event\":\"stats\",\"program\",\"total\"} and the counts by the names of the \
+events. {\"event\":\"overrun\",\"lost\",\"text\"}; {\"event\":\"gap\",\"cpu\",\"missing\"}; \
+{\"event\":\"error\",\"text\"}.
+
+A comm, a program or an argument that is not UTF-8 is an array of its bytes instead of a string.
+
+Exit status: 0 when ended by Ctrl-C, --count or --for, 1 if events were lost, 2 on an error.")]
 pub(crate) struct Proc {
-    /// Show these events only, separated by commas: fork, exec, uid, gid, sid, ptrace, comm,
-    /// coredump, exit, nonzero-exit
-    #[arg(
-        short,
-        long = "event",
-        value_name = "EVENT",
-        value_delimiter = ',',
-        value_parser = event
-    )]
-    pub(crate) events: Vec<Events>,
+    /// Show these events only, separated by commas
+    #[arg(short, long = "event", value_name = "EVENT", value_delimiter = ',')]
+    pub(crate) events: Vec<EventName>,
 
     /// Show threads, too; otherwise only processes
     #[arg(short, long)]
     pub(crate) threads: bool,
 
-    /// Do not read command lines
-    #[arg(long)]
+    #[command(flatten)]
+    pub(crate) select: Select,
+
+    /// Show user ids and the controlling terminal, too
+    #[arg(short = 'x', long, conflicts_with = "no_command")]
+    pub(crate) extra: bool,
+
+    /// What to show of a program
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "full",
+        hide_possible_values = false
+    )]
+    pub(crate) name: NameForm,
+
+    /// Do not find out who it was: no programs, no durations, and the least work for an event
+    #[arg(long, conflicts_with_all = ["Select", "name"])]
     pub(crate) no_command: bool,
+
+    /// The clock that times are of
+    #[arg(long, default_value = "boot")]
+    pub(crate) clock: Clock,
+
+    /// Show all of a line on a terminal, too
+    #[arg(short, long)]
+    pub(crate) wide: bool,
+
+    /// At the end, show how many events there were by program
+    #[arg(short = 'S', long, conflicts_with = "no_command")]
+    pub(crate) stats: bool,
+
+    /// Show nothing else; means --stats
+    #[arg(short, long, conflicts_with = "no_command")]
+    pub(crate) quiet: bool,
 
     /// Stop after this many events
     #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 
+    /// Stop after this many seconds
+    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) duration: Option<Duration>,
+
     #[command(flatten)]
     pub(crate) buffer: Buffer,
+}
+
+/// Which processes to show. What is given several times may be any of them; what is different must
+/// all be met.
+#[derive(Debug, Args)]
+pub(crate) struct Select {
+    /// Show this process and its descendants only
+    #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',', value_parser = pid)]
+    pub(crate) pids: Vec<i32>,
+
+    /// Show processes of this process group only
+    #[arg(short = 'g', long = "pgrp", value_name = "PGID", value_delimiter = ',', value_parser = pid)]
+    pub(crate) pgrps: Vec<i32>,
+
+    /// Show processes with this effective user only, by number or by name
+    #[arg(short, long = "user", value_name = "USER", value_delimiter = ',')]
+    pub(crate) users: Vec<String>,
+
+    /// Show processes in this cgroup only: a path, with what is below it, or a name such as
+    /// ssh.service
+    #[arg(long = "cgroup", value_name = "CGROUP")]
+    pub(crate) cgroups: Vec<String>,
+
+    /// Show programs of this name only: the comm, or the first argument without its folder
+    #[arg(
+        short = 'C',
+        long = "command",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub(crate) commands: Vec<String>,
+}
+
+/// The name of a process event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EventName {
+    /// A process is started
+    Fork,
+    /// A thread is started
+    Clone,
+    /// A program is executed
+    Exec,
+    /// User ids change
+    Uid,
+    /// Group ids change
+    Gid,
+    /// A session is started
+    Sid,
+    /// A tracer comes or goes
+    #[value(alias = "ptrce")]
+    Ptrace,
+    /// A comm changes, other than by exec
+    Comm,
+    /// A process dumps core
+    #[value(alias = "core")]
+    Coredump,
+    /// A process ends
+    Exit,
+    /// A process ends, and not with status 0
+    NonzeroExit,
+    /// All of them; clone with --threads
+    All,
+}
+
+/// What to show of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NameForm {
+    /// The command line
+    Full,
+    /// Its first word, without the folder
+    Short,
+    /// The comm: what the kernel calls it, at most 15 bytes
+    Comm,
+}
+
+/// A clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Clock {
+    /// Seconds since boot, as in the kernel's log
+    Boot,
+    /// The time of the day
+    Wall,
 }
 
 /// Show the ids that are registered, then every change; needs the module cn_notify.
@@ -308,6 +466,7 @@ pub(crate) struct Pattern {
 /// Each thread sends a request, waits for its reply, and sends the next. The threads share one
 /// socket unless told otherwise.
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 JSON: {\"event\":\"bench\",\"id\",\"size\",\"threads\",\"elapsed_ms\",\"replies\",\"lost\",\"per_second\"} and, in \
 microseconds, \"min_us\", \"avg_us\", \"p50_us\", \"p90_us\", \"p99_us\", \"p999_us\", \"max_us\".
@@ -364,10 +523,10 @@ fn group(text: &str) -> Result<Group, String> {
         })
 }
 
-/// Reads the name of a process event.
-fn event(text: &str) -> Result<Events, String> {
-    let names: Vec<_> = Events::NAMES.iter().map(|(name, _)| *name).collect();
-    Events::by_name(text).ok_or_else(|| format!("expected one of {}", names.join(", ")))
+/// Reads the id of a process or of a process group.
+fn pid(text: &str) -> Result<i32, &'static str> {
+    let id = text.parse().ok().filter(|id| *id > 0);
+    id.ok_or("expected the id of a process, which is a number above 0")
 }
 
 /// Reads hexadecimal digits, two a byte.
@@ -485,7 +644,7 @@ mod tests {
     #[test]
     fn hexadecimal_data_is_read_and_half_a_byte_refused() {
         assert_eq!(hex("00fF 1a").unwrap().0, [0, 0xff, 0x1a]);
-        assert_eq!(hex("").unwrap().0, []);
+        assert!(hex("").unwrap().0.is_empty());
         assert!(hex("0").is_err());
         assert!(hex("0g").is_err());
     }

@@ -21,9 +21,9 @@ impl Stamp {
     /// Appends what is displayed; formatting it would take several times as long.
     pub(crate) fn append(self, out: &mut String) {
         out.push('[');
-        digits::append(out, self.0.as_secs(), 5, ' ');
+        digits::append(out, self.0.as_secs(), 5);
         out.push('.');
-        digits::append(out, self.0.subsec_micros().into(), 6, '0');
+        digits::append_fraction(out, self.0.subsec_micros(), 1_000_000);
         out.push(']');
     }
 
@@ -31,6 +31,12 @@ impl Stamp {
     pub(crate) fn seconds(self) -> impl fmt::Display {
         format!("{}.{:09}", self.0.as_secs(), self.0.subsec_nanos())
     }
+}
+
+/// How long the machine was suspended since it was booted.
+pub(crate) fn suspended() -> Duration {
+    let boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
+    boot.saturating_sub(Stamp::now().0)
 }
 
 impl fmt::Display for Stamp {

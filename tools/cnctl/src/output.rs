@@ -50,6 +50,12 @@ impl Output {
         end_if_closed(writeln!(io::stdout().lock(), "{line}"));
     }
 
+    /// Writes a part of a line, at once.
+    pub(crate) fn part(self, text: &str) {
+        let mut out = io::stdout().lock();
+        end_if_closed(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    }
+
     /// Writes and empties `lines`, by one system call as a rule.
     pub(crate) fn flush(self, lines: &mut String) -> io::Result<()> {
         let result = io::stdout().lock().write_all(lines.as_bytes());

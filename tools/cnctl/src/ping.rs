@@ -3,6 +3,7 @@
 //! `cnctl ping`: like ping(8), for services that echo.
 
 use std::{
+    fmt::{self, Display},
     ops::RangeInclusive,
     process,
     sync::{
@@ -10,7 +11,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use connector_client::{CbId, Connector, Deadline, Error, Event, Header, Message, registered};
@@ -22,6 +23,9 @@ use crate::{
     signal,
 };
 
+/// From one message to the next, unless told.
+const INTERVAL: Duration = Duration::from_secs(1);
+
 /// How many messages a sweep has unless told.
 const SWEEP_COUNT: u64 = 24;
 
@@ -30,32 +34,53 @@ const GRACE: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(args: &Ping, global: &Global) -> Result<Outcome, Failure> {
     let connector = Connector::open()?;
+    let started = Instant::now();
     let run = Arc::new(Run {
         id: args.id,
         output: Output::new(global),
-        started: Instant::now(),
+        started,
+        // What is too far to be a time is never.
+        end: args
+            .deadline
+            .and_then(|deadline| started.checked_add(deadline)),
+        wanted: args.deadline.and(args.count),
         stop: AtomicBool::new(false),
         tally: Mutex::default(),
     });
 
-    let (shared, main) = (Arc::clone(&run), thread::current());
-    signal::on_end(move || {
-        shared.stop.store(true, Ordering::Relaxed);
-        main.unpark();
-        thread::sleep(GRACE);
-        shared.end(&shared.tally());
-    })?;
+    let (asked, ended, main) = (Arc::clone(&run), Arc::clone(&run), thread::current());
+    signal::on_quit_or_end(
+        move || asked.interim(),
+        move || {
+            ended.stop.store(true, Ordering::Relaxed);
+            main.unpark();
+            thread::sleep(GRACE);
+            ended.end(&ended.tally());
+        },
+    )?;
 
     run.title(args);
+    let interval = args.interval.unwrap_or(match args.flood {
+        true => Duration::ZERO,
+        false => INTERVAL,
+    });
     let count = args.count.or(args.sweep.as_ref().map(|_| SWEEP_COUNT));
-    let mut next = Instant::now();
-    for number in 0..count.unwrap_or(u64::MAX) {
+    let mut next = Some(started);
+    for number in 0.. {
+        let done = match args.deadline {
+            // As ping(8): what is counted then are replies.
+            Some(_) => run.tally().received,
+            None => number,
+        };
+        if count.is_some_and(|count| done >= count) {
+            break;
+        }
         run.sleep_until(next);
-        if run.stop.load(Ordering::Relaxed) {
+        if run.stop.load(Ordering::Relaxed) || run.is_over() {
             break;
         }
         // After a slow reply, the messages that are late do not follow in a burst.
-        next = next.max(Instant::now()) + args.interval;
+        next = next.and_then(|next| next.max(Instant::now()).checked_add(interval));
         let size = match (&args.sweep, count) {
             (Some(sizes), Some(count)) => sweep(sizes, number, count),
             _ => args.size,
@@ -96,6 +121,10 @@ struct Run {
     id: CbId,
     output: Output,
     started: Instant,
+    /// When `--deadline` is.
+    end: Option<Instant>,
+    /// How many replies have to come before that.
+    wanted: Option<u64>,
     stop: AtomicBool,
     tally: Mutex<Tally>,
 }
@@ -129,12 +158,22 @@ impl Run {
             .line(format_args!("PING {id}{name}, {size} bytes of data"));
     }
 
-    /// Sleeps until `next`, or until the end was asked for.
-    fn sleep_until(&self, next: Instant) {
+    /// Whether `--deadline` has come.
+    fn is_over(&self) -> bool {
+        self.end.is_some_and(|end| Instant::now() >= end)
+    }
+
+    /// Sleeps until `next`, or the deadline, or until the end was asked for; `None` is never.
+    fn sleep_until(&self, next: Option<Instant>) {
+        let next = match (next, self.end) {
+            (Some(next), Some(end)) => Some(next.min(end)),
+            (next, end) => next.or(end),
+        };
         while !self.stop.load(Ordering::Relaxed) {
-            match next.checked_duration_since(Instant::now()) {
-                Some(left) if !left.is_zero() => thread::park_timeout(left),
-                _ => break,
+            match next.map(|next| next.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => break,
+                Some(left) => thread::park_timeout(left),
+                None => thread::park(),
             }
         }
     }
@@ -155,12 +194,21 @@ impl Run {
         };
         let data = pattern(number, size);
         if args.verbose && !self.output.json {
-            self.output.line(format_args!("> {}", genealogy(&request)));
+            let time = Time::of(args);
+            self.output
+                .line(format_args!("{time}> {}", genealogy(&request)));
+        }
+        // One dot for each message that is under way, or has come to nothing.
+        let dots = args.flood && !args.quiet && !self.output.json;
+        if dots {
+            self.output.part(".");
         }
 
         self.tally().sent += 1;
         let start = Instant::now();
-        let reply = connector.request(&request, &data, args.timeout);
+        let left = self.end.map(|end| end.saturating_duration_since(start));
+        let timeout = args.timeout.min(left.unwrap_or(args.timeout));
+        let reply = connector.request(&request, &data, timeout);
         let time = start.elapsed();
 
         match reply {
@@ -169,11 +217,15 @@ impl Run {
                 tally.received += 1;
                 tally.times.add(time);
                 drop(tally);
-                self.show(args, &reply, time);
+                if dots {
+                    self.output.part("\x08 \x08");
+                } else {
+                    self.show(args, &reply, time);
+                }
             }
             Ok(reply) => {
                 self.tally().wrong += 1;
-                self.complain(&request, &difference(&reply, &data));
+                self.complain(args, "wrong", &request, &difference(&reply, &data));
             }
             Err(Error::TimedOut { overrun, .. }) => {
                 let cause = match (overrun, name_of(self.id)) {
@@ -181,27 +233,29 @@ impl Run {
                     (false, Some(_)) => "its owner does not reply, or the reply was lost",
                     (false, None) => "nobody has registered this id (see cnctl list)",
                 };
-                let timeout = args.timeout.as_secs_f64();
-                self.complain(&request, &format!("no reply within {timeout} s: {cause}"));
+                let seconds = (timeout.as_secs_f64() * 1e6).round() / 1e6;
+                let what = format!("no reply within {seconds} s: {cause}");
+                self.complain(args, "lost", &request, &what);
             }
             Err(error) => return Err(error.into()),
         }
-        self.show_strangers(connector)
+        self.show_strangers(connector, args)
     }
 
     /// Shows a good reply.
     fn show(&self, args: &Ping, reply: &Message, time: Duration) {
         let (header, ms) = (&reply.header, millis(time));
-        if args.quiet {
+        let at = Time::of(args);
+        if args.quiet || args.flood {
         } else if self.output.json {
             self.output
-                .line(members("reply", header).value("time_ms", ms));
+                .line(at.member(members("reply", header).value("time_ms", ms)));
         } else if args.verbose {
             self.output
-                .line(format_args!("< {} time={ms:.3} ms", genealogy(header)));
+                .line(format_args!("{at}< {} time={ms:.3} ms", genealogy(header)));
         } else {
             self.output.line(format_args!(
-                "{} bytes from {}: seq={} time={ms:.3} ms",
+                "{at}{} bytes from {}: seq={} time={ms:.3} ms",
                 header.len, header.id, header.seq
             ));
         }
@@ -209,10 +263,12 @@ impl Run {
 
     /// Shows what came and was no reply to any request that still waits: late replies, and replies
     /// with the wrong genealogy.
-    fn show_strangers(&self, connector: &Connector) -> Result<(), Failure> {
+    fn show_strangers(&self, connector: &Connector, args: &Ping) -> Result<(), Failure> {
         loop {
             match connector.recv(Deadline::NOW) {
                 Ok(Event::Message(message)) => self.complain(
+                    args,
+                    "wrong",
                     &message.header,
                     &format!(
                         "came too late, or is no reply to what was sent (ack={} len={})",
@@ -238,66 +294,130 @@ impl Run {
         }
     }
 
-    /// Reports what is wrong with the message of this header.
-    fn complain(&self, header: &Header, what: &str) {
+    /// Reports what is wrong with the message of this header, as an event of this name. In a flood
+    /// its dot stays instead.
+    fn complain(&self, args: &Ping, event: &str, header: &Header, what: &str) {
+        let at = Time::of(args);
         if self.output.json {
             self.output
-                .line(members("wrong", header).string("text", what));
-        } else {
-            let line = format!("{} seq={}: {what}", header.id, header.seq);
+                .line(at.member(members(event, header).string("text", what)));
+        } else if !args.flood || args.quiet {
+            let line = format!("{at}{} seq={}: {what}", header.id, header.seq);
             self.output.line(self.output.toned(Tone::Bad, line));
+        }
+    }
+
+    /// Tells what came so far, and goes on: where ping(8) does, so that it does not get between
+    /// the lines of a file.
+    fn interim(&self) {
+        let tally = self.tally();
+        if self.output.json {
+            return self.output.line(self.summary("interim", &tally));
+        }
+        let times = match tally.times.summary() {
+            Some([min, avg, max, _]) => format!(", min/avg/max = {min:.3}/{avg:.3}/{max:.3} ms"),
+            None => String::new(),
+        };
+        eprintln!(
+            "{}/{} replies, {:.0}% lost{times}",
+            tally.received,
+            tally.sent,
+            tally.percent()
+        );
+    }
+
+    fn summary(&self, event: &str, tally: &Tally) -> Object {
+        let object = Object::new(event)
+            .string("id", &self.id.to_string())
+            .value("sent", tally.sent)
+            .value("received", tally.received)
+            .value("lost", tally.lost())
+            .value("wrong", tally.wrong)
+            .value("elapsed_ms", millis(self.started.elapsed()));
+        match tally.times.summary() {
+            Some([min, avg, max, mdev]) => object
+                .value("rtt_min_ms", min)
+                .value("rtt_avg_ms", avg)
+                .value("rtt_max_ms", max)
+                .value("rtt_mdev_ms", mdev),
+            None => object,
         }
     }
 
     /// Writes the summary and ends the process.
     fn end(&self, tally: &Tally) -> ! {
-        let lost = tally.sent - tally.received;
-        let elapsed = self.started.elapsed();
-        let percent = match tally.sent {
-            0 => 0.0,
-            sent => lost as f64 * 100.0 / sent as f64,
-        };
-        let times = tally.times.summary();
+        let lost = tally.lost();
         if self.output.json {
-            let mut object = Object::new("summary")
-                .string("id", &self.id.to_string())
-                .value("sent", tally.sent)
-                .value("received", tally.received)
-                .value("lost", lost)
-                .value("wrong", tally.wrong)
-                .value("elapsed_ms", millis(elapsed));
-            if let Some([min, avg, max, mdev]) = times {
-                object = object
-                    .value("rtt_min_ms", min)
-                    .value("rtt_avg_ms", avg)
-                    .value("rtt_max_ms", max)
-                    .value("rtt_mdev_ms", mdev);
-            }
-            self.output.line(object);
+            self.output.line(self.summary("summary", tally));
         } else {
             self.output.line(format_args!("\n--- {} ---", self.id));
-            let loss = format!("{lost} lost ({percent:.0}%)");
+            let loss = format!("{lost} lost ({:.0}%)", tally.percent());
             let tone = if lost == 0 { Tone::Good } else { Tone::Bad };
             self.output.line(format_args!(
                 "{} sent, {} received, {}, time {:.0} ms",
                 tally.sent,
                 tally.received,
                 self.output.toned(tone, loss),
-                millis(elapsed)
+                millis(self.started.elapsed())
             ));
-            if let Some([min, avg, max, mdev]) = times {
+            if let Some([min, avg, max, mdev]) = tally.times.summary() {
                 self.output.line(format_args!(
                     "rtt min/avg/max/mdev = {min:.3}/{avg:.3}/{max:.3}/{mdev:.3} ms"
                 ));
             }
         }
-        let outcome = match lost {
-            0 => Outcome::Complete,
-            _ => Outcome::Incomplete,
+        let too_few = self.wanted.is_some_and(|wanted| tally.received < wanted);
+        let outcome = match lost == 0 && tally.received > 0 && !too_few {
+            true => Outcome::Complete,
+            false => Outcome::Incomplete,
         };
         // The thread for Ctrl-C and the main thread may both get here. Whoever is first holds the
         // tally, and writes, until there is no process.
         process::exit(outcome.status().into())
+    }
+}
+
+impl Tally {
+    fn lost(&self) -> u64 {
+        self.sent - self.received
+    }
+
+    fn percent(&self) -> f64 {
+        match self.sent {
+            0 => 0.0,
+            sent => self.lost() as f64 * 100.0 / sent as f64,
+        }
+    }
+}
+
+/// The time before a line, if it is wanted.
+#[derive(Clone, Copy)]
+struct Time(Option<Duration>);
+
+impl Time {
+    fn of(args: &Ping) -> Self {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).ok();
+        Self(args.timestamp.then(now).flatten())
+    }
+
+    /// Adds it to an object.
+    fn member(self, object: Object) -> Object {
+        match self.0 {
+            Some(time) => {
+                let time = format!("{}.{:06}", time.as_secs(), time.subsec_micros());
+                object.value("unix", time)
+            }
+            None => object,
+        }
+    }
+}
+
+impl Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(time) => write!(f, "[{}.{:06}] ", time.as_secs(), time.subsec_micros()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -2,7 +2,13 @@
 
 //! `cnctl send`: one message, and its reply if wanted.
 
-use std::{fs, io::Read, time::Instant};
+use std::{
+    fs,
+    io::Read,
+    process,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use connector_client::{Connector, Error, Header, MAX_DATA_SIZE};
 
@@ -10,7 +16,7 @@ use crate::{
     Failure, Outcome,
     cli::{Bytes, Global, Send},
     output::{Object, Output},
-    payload,
+    payload, signal,
 };
 
 pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
@@ -32,9 +38,20 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
         return Ok(Outcome::Complete);
     }
 
+    // Whoever is first, the reply or Ctrl-C, writes, until there is no process.
+    let ended = Arc::new(Mutex::new(()));
+    let shared = Arc::clone(&ended);
+    signal::on_end(move || {
+        let _first = shared.lock();
+        show(output, "sent", &header);
+        eprintln!("cnctl send: ended before a reply came");
+        process::exit(Outcome::Incomplete.status().into());
+    })?;
+
     let start = Instant::now();
     let reply = connector.request(&header, &data, args.timeout);
     let time = start.elapsed();
+    let _first = ended.lock();
     match reply {
         Err(error @ Error::TimedOut { .. }) => {
             show(output, "sent", &header);

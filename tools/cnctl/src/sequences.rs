@@ -55,8 +55,8 @@ mod tests {
 
     #[test]
     fn numbers_in_order_have_no_gap_even_where_they_wrap() {
-        assert_eq!(gaps(&[7, 8, 9]), []);
-        assert_eq!(gaps(&[u32::MAX - 1, u32::MAX, 0, 1]), []);
+        assert!(gaps(&[7, 8, 9]).is_empty());
+        assert!(gaps(&[u32::MAX - 1, u32::MAX, 0, 1]).is_empty());
     }
 
     #[test]
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn requests_that_overlap_are_followed_each_by_itself() {
-        assert_eq!(gaps(&[0, 0, 1, 1, 2, 2]), []);
+        assert!(gaps(&[0, 0, 1, 1, 2, 2]).is_empty());
         // The second was made before anyone listened; then one of the first is missing.
         assert_eq!(gaps(&[3, 900_000, 4, 900_001, 6, 900_002]), [900_000, 6]);
     }

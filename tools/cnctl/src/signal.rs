@@ -17,7 +17,28 @@ use crate::Failure;
 ///
 /// When the signals cannot be blocked or the thread cannot be started.
 pub(crate) fn on_end(end: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
-    let mut signals = SigSet::empty();
+    wait(SigSet::empty(), || {}, end)
+}
+
+/// As [`on_end`]; and SIGQUIT runs `show` each time, instead of ending the process.
+///
+/// # Errors
+///
+/// Those of [`on_end`].
+pub(crate) fn on_quit_or_end(
+    show: impl Fn() + Send + 'static,
+    end: impl FnOnce() + Send + 'static,
+) -> Result<(), Failure> {
+    wait(SigSet::from(Signal::SIGQUIT), show, end)
+}
+
+/// Has a thread wait for the signals that end the process, and for those in `others`.
+fn wait(
+    others: SigSet,
+    show: impl Fn() + Send + 'static,
+    end: impl FnOnce() + Send + 'static,
+) -> Result<(), Failure> {
+    let mut signals = others;
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         signals.add(signal);
     }
@@ -25,10 +46,14 @@ pub(crate) fn on_end(end: impl FnOnce() + Send + 'static) -> Result<(), Failure>
     thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
-            if signals.wait().is_ok() {
+            while let Ok(signal) = signals.wait() {
+                if others.contains(signal) {
+                    show();
+                    continue;
+                }
                 // From here on they do what they do by default: end the process.
                 let _ = signals.thread_unblock();
-                end();
+                return end();
             }
         })?;
     Ok(())

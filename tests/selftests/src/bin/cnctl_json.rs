@@ -125,11 +125,44 @@ fn ping() -> Result<()> {
         "ping", "77:77", "--json", "-c", "2", "-i", "0", "-W", "0.05",
     ];
     let objects = ended(&words, 1)?.json()?;
-    let wrong = of(&objects, "wrong");
-    ensure!(wrong.len() == 2, "{objects:?}");
-    expect(wrong[1], value!({"id": "77:77", "seq": 2}))?;
+    let lost = of(&objects, "lost");
+    ensure!(lost.len() == 2, "{objects:?}");
+    expect(lost[1], value!({"id": "77:77", "seq": 2}))?;
     let summary = objects.last().context("no summary")?;
-    expect(summary, value!({"event": "summary", "sent": 2, "lost": 2}))
+    expect(
+        summary,
+        value!({"event": "summary", "sent": 2, "lost": 2, "wrong": 0}),
+    )
+}
+
+/// `--deadline` ends it, and `--count` then counts replies.
+fn ping_in_time() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let words = ["ping", "16:1", "--json", "-D", "-i", "0", "-c", "3"];
+    let objects = ended(&[&words[..], &["-w", "3600"]].concat(), 0)?.json()?;
+    let replies = of(&objects, "reply");
+    ensure!(replies.len() == 3, "{objects:?}");
+    let times = replies.iter().map(|reply| reply["unix"].as_f64());
+    ensure!(
+        times.clone().all(|time| time > Some(0.0)) && times.is_sorted(),
+        "{objects:?}"
+    );
+
+    for (words, status) in [
+        // Too few replies, none at all, and no count.
+        (
+            ["ping", "77:77", "-W", "0.05", "-w", "0.2", "-i0", "-c9"],
+            1,
+        ),
+        (["ping", "16:1", "-W", "1", "-w", "0", "-i0", "-c9"], 1),
+        (["ping", "16:1", "-W", "1", "-w", "0.2", "-i0", "-q"], 0),
+        // An interval that no clock has the room for: the deadline comes first.
+        (["ping", "16:1", "-W", "1", "-w", "0.2", "-i1e19", "-q"], 0),
+    ] {
+        let ended = ended(&words, status)?;
+        ensure!(ended.stdout.contains(" sent, "), "{ended:?}");
+    }
+    Ok(())
 }
 
 fn bench() -> Result<()> {
@@ -245,7 +278,11 @@ fn proc() -> Result<()> {
         value!({"event": "proc", "time": null, "cpu": null, "what": "fork", "pid": pid,
                 "tid": pid, "parent_pid": parent, "parent_tid": null}),
     )?;
-    expect(own[1], value!({"event": "proc", "what": "exec"}))?;
+    expect(
+        own[1],
+        value!({"event": "proc", "what": "exec",
+                "argv": ["/bin/busybox", "sh", "-c", "exit 7", "an argument"]}),
+    )?;
     expect(
         own[2],
         value!({"event": "proc", "what": "exit", "status": 7}),
@@ -396,6 +433,7 @@ fn main() -> ExitCode {
             "ping shows each reply, what is missing, and a summary",
             ping,
         )
+        .test("ping ends in time, and tells the time", ping_in_time)
         .test("bench shows replies and times that are in order", bench)
         .test(
             "listen shows messages, gaps and losses at their place",

@@ -2,14 +2,17 @@
 
 //! `cnctl` for people: colours on a terminal and nowhere else, and Ctrl-C.
 
-use std::process::{Command, ExitCode};
+use std::{
+    fs,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Result, ensure};
 use nix::unistd::pipe;
 use selftests::{
     Module, Suite, core_is_ours,
     program::{Running, run, tool},
-    skip,
+    skip, wait_for,
 };
 
 const PING: [&str; 6] = ["cnctl", "ping", "16:1", "-c", "1", "-q"];
@@ -86,6 +89,76 @@ fn interrupted_wait() -> Result<()> {
     Ok(())
 }
 
+fn interim() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let words = ["cnctl", "ping", "16:1", "-i", "3600"];
+    let mut ping = Running::start_on_terminal(&words, &[])?;
+    ping.lines_until(|line| line.contains("seq=1"))?;
+    for _ in 0..2 {
+        // SIGQUIT, which it survives.
+        ping.press("\x1c")?;
+        ping.lines_until(|line| line.contains("1/1 replies, 0% lost, min/avg/max = "))?;
+    }
+    ping.press("\x03")?;
+    let ended = ping.wait()?.expect(0)?;
+    ensure!(ended.stdout.contains("1 sent, 1 received"), "{ended:?}");
+    Ok(())
+}
+
+/// A dot for each message; that of one whose reply came is taken back.
+fn flood() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    for (id, status, dots) in [
+        ("16:1", 0, ".\x08 \x08.\x08 \x08.\x08 \x08\r\n"),
+        ("77:77", 1, "...\r\n"),
+    ] {
+        let words = ["cnctl", "ping", id, "-f", "-c", "3", "-W", "0.05"];
+        let ended = Running::start_on_terminal(&words, &[])?.wait()?;
+        let text = ended.expect(status)?.stdout;
+        ensure!(text.contains(dots) && text.contains("3 sent, "), "{text:?}");
+    }
+    Ok(())
+}
+
+fn interrupted_bench() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let words = [
+        "sh",
+        "-c",
+        "echo begins; exec cnctl bench 16:1 -t 3600 -j 2",
+    ];
+    let mut bench = Running::start_on_terminal(&words, &[])?;
+    bench.lines_until(|line| line.contains("begins"))?;
+    // Before it waits for the signal, that ends it.
+    wait_for("two threads that measure", || {
+        let threads = fs::read_dir(format!("/proc/{}/task", bench.pid()))?.count();
+        Ok((threads == 4).then_some(()))
+    })?;
+    bench.press("\x03")?;
+    let ended = bench.wait()?.expect(0)?;
+    ensure!(
+        ended.stdout.contains(" a second; 0 lost") && ended.stdout.contains("round trip, "),
+        "{ended:?}"
+    );
+    Ok(())
+}
+
+fn interrupted_send() -> Result<()> {
+    let words = ["cnctl", "send", "77:77", "data", "--wait", "-W", "3600"];
+    let mut send = Running::start_on_terminal(&words, &[])?;
+    wait_for("it to wait for the signal", || {
+        let threads = fs::read_dir(format!("/proc/{}/task", send.pid()))?.count();
+        Ok((threads == 2).then_some(()))
+    })?;
+    send.press("\x03")?;
+    let ended = send.wait()?.expect(1)?;
+    ensure!(
+        ended.stdout.contains("sent  77:77 ") && ended.stdout.contains("ended before a reply came"),
+        "{ended:?}"
+    );
+    Ok(())
+}
+
 fn interrupted_proc() -> Result<()> {
     if core_is_ours() {
         return skip("process events are of the kernel's own connector alone");
@@ -133,6 +206,16 @@ fn main() -> ExitCode {
         .test(
             "Ctrl-C ends a ping that waits for its reply",
             interrupted_wait,
+        )
+        .test("SIGQUIT has ping tell what came so far", interim)
+        .test("a flood leaves a dot for what did not come", flood)
+        .test(
+            "Ctrl-C ends bench with what it has measured",
+            interrupted_bench,
+        )
+        .test(
+            "Ctrl-C ends a send that waits, and tells what was sent",
+            interrupted_send,
         )
         .test(
             "proc shows processes in columns until Ctrl-C",
