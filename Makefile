@@ -3,27 +3,29 @@
 # The targets that people type. scripts/harness does the work; kbuild reads
 # Kbuild, not this file.
 
-goals := modules modules_install run test test-all test-readme test-verdict mutants selftests bench size shell kernel docs lint \
+goals := modules modules_install modules_uninstall run test test-all test-goals test-readme test-verdict mutants selftests bench size shell kernel docs lint \
 	fmt fmt-check rust-analyzer setup
 
 .PHONY: $(goals) clean clean-cache help
 .DEFAULT_GOAL := modules
 
-# Only what the user gave: an empty variable means "the default".
+# Only what the user gave: an empty variable means "the default". bash by its name: there are systems
+# without a /bin/bash.
 export KDIR KERNEL FLAVOR CORE TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC BINDGEN INSTALL_MOD_PATH
 export CLOCK BASE LIMIT UPDATE CONFIGS SEED ROUNDS INSTALL_PACKAGES RERUN REPEAT KEEP APPEND MEM CPUS GDB VMS
+export M FILES SCRIPT
 
 # One at a time, whatever -j says: the steps themselves use all CPUs.
 .NOTPARALLEL:
 
 $(goals):
-	@scripts/harness $@
+	@bash scripts/harness $@
 
 clean:
 	rm -rf build target
 
 clean-cache:
-	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/rust-connector"
+	rm -rf "$${XDG_CACHE_HOME:-$${HOME:?}/.cache}/rust-connector"
 
 help:
 	@sed 's/^/  /' scripts/help.txt

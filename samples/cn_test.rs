@@ -2,46 +2,30 @@
 
 //! `cn_test`: the counterpart of the kernel's C sample, `samples/connector/cn_test.c`.
 //!
-//! Registers two ids and logs what they receive. Once a second, from softirq, it broadcasts a
-//! counter to the group of its idx. `ucon` listens to that, as does the C sample's own `ucon`.
-
-use core::fmt::Write;
+//! Registers two ids and logs what they receive. Once a second it broadcasts a counter to the group
+//! of its idx. `ucon` listens to that, as does the C sample's own `ucon`.
 
 use connector::{
+    Broadcaster,
     CbId,
-    Destination,
     Handler,
     Message,
-    OutMessage,
+    Periodic,
     Registration,
-    SendError,
     Sender, //
 };
 use kernel::{
-    fmt, impl_has_hr_timer,
+    fmt,
     prelude::*,
     str::{
         BStr,
-        Formatter, //
+        CString, //
     },
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc,
-        ArcBorrow, //
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
     },
     time::{
-        hrtimer::{
-            ArcHrTimerHandle,
-            HrTimer,
-            HrTimerCallback,
-            HrTimerCallbackContext,
-            HrTimerPointer,
-            HrTimerRestart,
-            RelativeSoftMode, //
-        },
         Delta,
         Instant,
         Monotonic, //
@@ -124,77 +108,30 @@ impl Handler for Logger {
     }
 }
 
-/// Broadcasts a counter.
-#[pin_data]
-struct Broadcaster {
-    counter: Atomic<u32>,
-    #[pin]
-    timer: HrTimer<Self>,
-}
-
-impl Broadcaster {
-    const INTERVAL: Delta = Delta::from_secs(1);
-
-    fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            counter: Atomic::new(0),
-            timer <- HrTimer::new(),
-        })
-    }
-
-    fn broadcast(&self) -> Result<(), SendError> {
-        let counter = self.counter.fetch_add(1, Relaxed);
-        let mut buffer = [0; 32];
-        let mut text = Formatter::new(&mut buffer);
-        // It fits: the longest is 20 bytes and the NUL, which the C sample's `ucon` expects.
-        let _ = write!(text, "counter = {counter}\0");
-        let len = text.bytes_written();
-        let message = OutMessage {
-            seq: counter,
-            ..OutMessage::new(SECOND, buffer.get(..len).unwrap_or_default())
-        };
-        connector::send(&message, Destination::Registered, GFP_ATOMIC)
-    }
-}
-
-impl HrTimerCallback for Broadcaster {
-    type Pointer<'a> = Arc<Self>;
-
-    // Runs in softirq, because the timer's mode says so.
-    fn run(
-        this: ArcBorrow<'_, Self>,
-        mut timer: HrTimerCallbackContext<'_, Self>,
-    ) -> HrTimerRestart {
-        match this.broadcast() {
-            // Nobody listens: the usual case.
-            Ok(()) | Err(SendError::NoListeners) => {}
-            Err(error) => pr_warn!("broadcast failed: {error:?}\n"),
-        }
-        timer.forward_now(Self::INTERVAL);
-        HrTimerRestart::Restart
-    }
-}
-
-impl_has_hr_timer! {
-    impl HasHrTimer<Self> for Broadcaster {
-        mode: RelativeSoftMode<Monotonic>, field: self.timer
-    }
-}
-
 struct CnTest {
-    // Dropped in this order: the timer is stopped, and its callback has returned, before the ids
-    // go.
-    _timer: ArcHrTimerHandle<Broadcaster>,
+    // Dropped in this order: nothing is broadcast any more when the ids go.
+    _broadcasts: Periodic,
     _first: Registration<Logger>,
     _second: Registration<Logger>,
 }
 
 impl kernel::Module for CnTest {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        let broadcaster = Broadcaster::new(SECOND)?;
+        let mut counter: u32 = 0;
+        let broadcast = move || {
+            // The C sample's `ucon` expects the NUL.
+            let sent = CString::try_from_fmt(fmt!("counter = {counter}"))
+                .and_then(|text| Ok(broadcaster.send(text.to_bytes_with_nul())?));
+            if let Err(error) = sent {
+                pr_warn!("broadcast failed: {error:?}\n");
+            }
+            counter = counter.wrapping_add(1);
+        };
         Ok(Self {
             _first: Registration::new(FIRST, c"cn_test", Logger::new())?,
             _second: Registration::new(SECOND, c"cn_test", Logger::new())?,
-            _timer: Arc::pin_init(Broadcaster::new(), GFP_KERNEL)?.start(Broadcaster::INTERVAL),
+            _broadcasts: Periodic::new(Delta::from_secs(1), broadcast)?,
         })
     }
 }

@@ -30,6 +30,13 @@ BINDGEN_TARGET_arm64 := aarch64-linux-gnu
 BINDGEN_TARGET := $(BINDGEN_TARGET_$(SRCARCH))
 endif
 
+# Without probes, what they are made of is not all declared.
+connector_bindgen_probes := \
+	--allowlist-type 'kprobe|kprobe_.*_handler_t|kprobe_opcode_t|arch_specific_insn' \
+	--allowlist-type 'kretprobe|kretprobe_instance|kretprobe_handler_t|rethook_node|rethook' \
+	--opaque-type 'rethook|arch_specific_insn' \
+	--allowlist-function 'register_kretprobe|unregister_kretprobe'
+
 connector_bindgen_items := \
 	--no-recursive-allowlist \
 	--allowlist-type 'cb_id|cn_msg|netlink_skb_parms|scm_creds|netlink_filter_fn|netlink_notify' \
@@ -38,10 +45,7 @@ connector_bindgen_items := \
 	--allowlist-function '__netlink_ns_capable|netlink_register_notifier|netlink_unregister_notifier' \
 	--allowlist-function 'netlink_unicast|skb_put|connector_helper_.*' \
 	--allowlist-type 'nlmsghdr' --allowlist-var 'NLMSG_DONE|MSG_DONTWAIT' \
-	--allowlist-type 'kprobe|kprobe_.*_handler_t|kprobe_opcode_t|arch_specific_insn' \
-	--allowlist-type 'kretprobe|kretprobe_instance|kretprobe_handler_t|rethook_node|rethook' \
-	--opaque-type 'rethook|arch_specific_insn' \
-	--allowlist-function 'register_kretprobe|unregister_kretprobe' \
+	$(if $(CONFIG_KRETPROBES),$(connector_bindgen_probes)) \
 	--allowlist-var 'init_user_ns|CAP_NET_ADMIN|CAP_SYS_ADMIN|CAP_LAST_CAP|RUST_CONST_HELPER_.*'
 
 # What the core of our own takes beyond that.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `cn_whoami`: tells the sender of a message who it is, as the kernel sees it.
+//! `cn_whoami`: tells the sender of a message who it is, as the kernel sees it, and whoever listens
+//! who has asked.
 //!
-//! What a module outside of the rust_connector tree looks like, whole. Try it with
-//! `cnctl send 30:1 --wait`.
-
-use core::fmt::Write;
+//! What a module outside of the rust_connector tree looks like, whole: it has state, replies and
+//! broadcasts. Try it with `cnctl send cn_whoami --wait`.
 
 use connector::{
+    Broadcaster,
     Capability,
     CbId,
     Handler,
@@ -17,7 +17,11 @@ use connector::{
 };
 use kernel::{
     prelude::*,
-    str::Formatter, //
+    str::CString,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
 };
 
 module! {
@@ -28,31 +32,40 @@ module! {
     license: "GPL",
 }
 
-struct Whoami;
+/// Up to 32, so that the idx is the number of a group; and even, so that listening to it takes
+/// `CAP_NET_ADMIN`.
+const ID: CbId = CbId { idx: 30, val: 1 };
 
-impl Handler for Whoami {
-    // Called in the sender's context, for every message to the id. May sleep.
-    fn handle(&self, message: &Message<'_>, sender: &Sender<'_>) {
-        let mut buffer = [0; 96];
-        let mut text = Formatter::new(&mut buffer);
-        // It fits: four numbers of at most ten digits.
-        let _ = write!(
-            text,
-            "portid={} pid={} uid={} gid={} net_admin={}",
-            sender.portid(),
+struct Whoami {
+    asked: Atomic<u64>,
+    listeners: Broadcaster,
+}
+
+impl Whoami {
+    fn answer(&self, message: &Message<'_>, sender: &Sender<'_>) -> Result {
+        let asked = self.asked.fetch_add(1, Relaxed) + 1;
+        let net_admin = sender.capable(Capability::NET_ADMIN);
+        let told = CString::try_from_fmt(fmt!("portid={}", sender.portid()))?;
+        let reply = CString::try_from_fmt(fmt!(
+            "{} pid={} uid={} gid={} net_admin={} asked={asked}",
+            &*told,
             sender.pid(),
             sender.uid().into_raw().val,
             sender.gid().into_raw().val,
-            if sender.capable(Capability::NET_ADMIN) {
-                "yes"
-            } else {
-                "no"
-            }
-        );
-        let len = text.bytes_written();
-        // That it could not be sent is counted, and the client sees that it is missing. To log it
+            if net_admin { "yes" } else { "no" }
+        ))?;
+        self.listeners.send(told.to_bytes())?;
+        Ok(sender.reply(message, reply.to_bytes())?)
+    }
+}
+
+impl Handler for Whoami {
+    // Called in the sender's context, for every message to the id. May sleep, and run in several
+    // tasks at a time.
+    fn handle(&self, message: &Message<'_>, sender: &Sender<'_>) {
+        // The client sees that its reply is missing, and one that finds no room is counted. To log it
         // would let anyone fill the log.
-        let _ = sender.reply(message, buffer.get(..len).unwrap_or_default());
+        let _ = self.answer(message, sender);
     }
 }
 
@@ -63,8 +76,12 @@ struct CnWhoami {
 
 impl kernel::Module for CnWhoami {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        let whoami = Whoami {
+            asked: Atomic::new(0),
+            listeners: Broadcaster::new(ID)?,
+        };
         Ok(Self {
-            _whoami: Registration::new(CbId { idx: 30, val: 1 }, c"cn_whoami", Whoami)?,
+            _whoami: Registration::new(ID, c"cn_whoami", whoami)?,
         })
     }
 }

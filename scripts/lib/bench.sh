@@ -46,6 +46,7 @@ build_peers() {
 		mkdir -p "$build/bench/guest/kernel"
 		cp -p "$kdir/drivers/connector/cn.ko" "$build/bench/guest/kernel/"
 	fi
+	sign_modules "$build"/bench/guest/*.ko
 	for program in client reader; do
 		run_logged "building the $program" "$build/log/bench.log" "see tests/bench/peers/$program.c" \
 			"${inside[@]}" "$cc" -O2 -static -Wall -Wextra -Werror -o "$build/bench/guest/$program" \

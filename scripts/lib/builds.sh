@@ -29,6 +29,7 @@ build_others() {
 		cp -p "$dir/$name/objects/$(connector_module).ko" "$builds/$name/"
 	done
 	cp -p "$dir/two/ct_two.ko" "$builds/"
+	sign_modules "$builds"/*.ko "$builds"/*/*.ko
 	step_done "${other_builds[*]}"
 }
 

@@ -37,10 +37,10 @@ cache_scratch() {
 	mkdir -p "$scratch"
 }
 
-# A version as one number that compares: 1.95.0 is 1095000.
+# A version as one number that compares: 1.95.0 is 1095000. What is none is 0.
 version_number() {
 	local a b c
 	IFS=. read -r a b c _ <<<"$1..."
-	c=${c%%[!0-9]*}
+	a=${a%%[!0-9]*} b=${b%%[!0-9]*} c=${c%%[!0-9]*}
 	printf '%d' $((10#${a:-0} * 1000000 + 10#${b:-0} * 1000 + 10#${c:-0}))
 }

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The VM's file system: busybox, scripts/guest/, tests/guest, the modules, the tools and the
-# test programs, packed as an initramfs in build/. Sourced.
+# The VM's file system: busybox, scripts/guest/, tests/guest, the modules, the tools, and for `make
+# test` and `make bench` the test programs, packed as an initramfs in build/. Sourced.
 
 # kmod's depmod: busybox's does not know that updates/ goes first. Its libraries come along.
 kmod_to_initramfs() {
@@ -18,14 +18,54 @@ kmod_to_initramfs() {
 }
 
 build_initramfs() {
-	local root=$build/initramfs busybox program
+	local root=$build/initramfs busybox
 	busybox=$(static_busybox) || die "no static busybox" "install busybox-static"
 	rm -rf "$root"
-	mkdir -p "$root"/{bin,dev,proc,sys,tmp,guest}
+	mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp,guest,files}
 	cp "$busybox" "$root/bin/busybox"
 	cp "$build/host/guest" "$root/bin/"
 	cp "$top"/scripts/guest/* "$root/guest/"
 	ln -s guest/init "$root/init"
+	# `su nobody`: what a module allows is seen from there.
+	printf '%s\n' root:x:0:0:root:/:/bin/sh nobody:x:65534:65534:nobody:/:/bin/sh >"$root/etc/passwd"
+	printf '%s\n' root:x:0: nobody:x:65534: >"$root/etc/group"
+	if [[ $lean ]]; then
+		fill_lean "$root"
+	else
+		fill_whole "$root"
+	fi
+	pack "$root" "$build/initramfs.cpio"
+	rm -rf "$root"
+	step_done "$(du -m "$build/initramfs.cpio" | cut -f1) MB"
+}
+
+# pack FOLDER FILE: as one, so that a reader sees the old file or the new one.
+pack() {
+	(cd "$1" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$2.new" || die "cpio failed"
+	mv "$2.new" "$2"
+}
+
+# Modules, tools, and what the user brings: M= and FILES=.
+fill_lean() {
+	local root=$1 file
+	mkdir -p "$root/modules" "$root/selftests"
+	cp -p "$build"/modules/*.ko "$root/modules/"
+	find "$build/bin" -maxdepth 1 -type f -exec cp -p -t "$root/bin" {} +
+	# Test programs look for both beside themselves.
+	ln -s ../modules ../bin "$root/selftests/"
+	if [[ $own ]]; then
+		cp -p "$build"/own/modules/* "$root/modules/"
+		cp -p "$build"/own/selftests/* "$root/selftests/"
+		find "$build/own/bin" -type f -exec cp -p -t "$root/bin" {} +
+	fi
+	for file in "${files[@]}"; do
+		cp -rL "$file" "$root/files/"
+	done
+	[[ ! $script ]] || cp -L "$script" "$root/script"
+}
+
+fill_whole() {
+	local root=$1 program
 	# What `make -C tests/selftests install` gives is what runs in the VM.
 	complete_selftests
 	make -sC "$top/tests/selftests" "INSTALL_PATH=$root/selftests" copy || die "cannot install the test programs"
@@ -38,11 +78,6 @@ build_initramfs() {
 	[[ $goal != test ]] || compared_to_initramfs "$root"
 	[[ $(connector_module) != cn ]] || kmod_to_initramfs "$root"
 	bench_to_initramfs "$root"
-	(cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$build/initramfs.cpio.new" ||
-		die "cpio failed"
-	mv "$build/initramfs.cpio.new" "$build/initramfs.cpio"
-	rm -rf "$root"
-	step_done "$(du -m "$build/initramfs.cpio" | cut -f1) MB"
 }
 
 # What the VM gets of this system to compare with, and the libraries that it is linked with.

@@ -4,6 +4,9 @@
 # A kernel tree to build modules against, ours or the user's (KDIR=): says what
 # it lacks, and with what it was built. Sets cc_args, kernel_id and image.
 # Sourced.
+#
+# What is asked is how it was built, which .config may say no more: that is
+# include/config/auto.conf.
 
 # The connector's module: ours stands on the kernel's core where that is built in, and is the core elsewhere.
 connector_module() {
@@ -34,7 +37,7 @@ kdir_vm_needs=(
 )
 
 config() {
-	sed -n "s/^CONFIG_$1=//p" "$kdir/.config" | tr -d '"'
+	sed -n "s/^CONFIG_$1=//p" "$kdir/include/config/auto.conf" | tr -d '"'
 }
 
 # Names all that is missing at once, and how to switch it on.
@@ -100,35 +103,92 @@ kdir_compiler() {
 	fi
 }
 
-kdir_rust() {
-	local want version
-	want=$(config RUSTC_VERSION) # 109500
-	version=$(rustc_version "${inside[@]}" "$kernel_rustc")
-	want=$((want / 100000)).$((want / 100 % 1000)).$((want % 100))
-	[[ $want != "${version%%-*}" ]] || return 0
-	die "$kdir was built with $(config RUSTC_VERSION_TEXT), the rustc here is $version" \
-		"Rust modules need the very same compiler: RUSTC=/path/to/that/rustc make KDIR=$kdir …" \
-		"or rebuild that kernel with this one"
+# The rustc that compiled its crates. Their metadata begins with it, after 16 bytes and its length;
+# of headers without metadata, the configuration says it.
+kdir_rustc() {
+	local file=$kdir/rust/libkernel.rmeta text=
+	[[ ! -s $file ]] ||
+		text=$(dd "if=$file" bs=1 skip=17 "count=$(od -An -tu1 -j16 -N1 "$file" | tr -d ' ')" 2>/dev/null | tr -d '\0')
+	[[ $text = "rustc "* ]] || text=$(config RUSTC_VERSION_TEXT)
+	echo "$text"
 }
 
+# For which architecture, as the kernel's makefiles call it; nothing if it is this one.
+kdir_other_arch() {
+	local arch
+	[[ ! $(config X86_64) || $(config UML) ]] || return 0
+	arch=$(sed -n 's:^# Linux/\([^ ]*\) .*:\1:p' "$kdir/include/config/auto.conf")
+	[[ $arch != x86 ]] || arch=i386
+	echo "${arch:-another architecture}"
+}
+
+# What the modules take of the kernel. With CONFIG_TRIM_UNUSED_KSYMS, what no module of the kernel's
+# own takes is left out.
+kdir_lacks_symbols() {
+	local name lacking=() names=(netlink_unicast netlink_register_notifier)
+	[[ $(config CONNECTOR) != y ]] || names+=(cn_add_callback cn_del_callback cn_netlink_send_mult)
+	for name in "${names[@]}"; do
+		grep -qP "\t$name\t" "$kdir/Module.symvers" || lacking+=("$name")
+	done
+	grep -qP '\t_R\S*6kernel' "$kdir/Module.symvers" || lacking+=("those of Rust")
+	echo "${lacking[*]}"
+}
+
+# Where is the key that its modules are signed with? Nothing if it, or what signs, is not here.
+kdir_key() {
+	local key
+	key=$(config MODULE_SIG_KEY)
+	[[ -x $kdir/scripts/sign-file && -r $kdir/certs/signing_key.x509 ]] || return 0
+	[[ $key != pkcs11:* ]] || { echo "$key"; return; }
+	[[ $key = /* || ! $key ]] || key=$kdir/$key
+	[[ ! $key || ! -r $key ]] || echo "$key"
+}
+
+# All that can be known of it without its compilers.
 check_kdir() {
+	local release lacking arch
 	[[ -d $kdir ]] || die "KDIR=$kdir: no such directory"
 	kdir=$(realpath "$kdir")
 	[[ -e $kdir/.config ]] || die "KDIR=$kdir is not configured (no .config)" "point it at the tree, or at the O= directory, in which the kernel was built"
-	[[ -e $kdir/include/generated/autoconf.h || -e $kdir/include/config/auto.conf ]] ||
+	[[ -e $kdir/include/config/auto.conf ]] ||
 		die "KDIR=$kdir is configured but not built" "run make there first"
-	check_kernel_version "$(cat "$kdir/include/config/kernel.release")" "KDIR=$kdir"
+	arch=$(kdir_other_arch)
+	[[ ! $arch ]] || die "KDIR=$kdir is a kernel for $arch; this builds for x86_64 only for now"
+	release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null || true)
+	[[ $release ]] || die "KDIR=$kdir is configured but not built (no include/config/kernel.release)" "run make there first"
+	check_kernel_version "$release" "KDIR=$kdir"
+	[[ -e $kdir/Makefile && (! -L $kdir/source || -e $kdir/source) ]] ||
+		die "KDIR=$kdir has lost its source, $(readlink "$kdir/source" || echo "with its Makefile")" "put it back, or build the kernel anew"
 	kdir_refuse_missing "${kdir_module_needs[@]}"
+	[[ ! $(config PREEMPTION) || $(config TASKS_RCU) ]] ||
+		die "the kernel in $kdir is preemptible and lacks CONFIG_TASKS_RCU, without which modules cannot go safely" \
+			"switch on what selects it and rebuild: CONFIG_KPROBES, CONFIG_FUNCTION_TRACER or CONFIG_BPF_SYSCALL"
 	[[ -e $kdir/Module.symvers ]] || die "KDIR=$kdir is not built completely (no Module.symvers)" "run make there first"
-	compgen -G "$kdir/rust/libkernel.rmeta" >/dev/null ||
-		die "KDIR=$kdir has no rust/libkernel.rmeta, which Rust modules are built against" "run make there first"
-	kdir_rust
+	[[ -x $kdir/scripts/mod/modpost ]] ||
+		die "KDIR=$kdir has no scripts/mod/modpost, which makes modules of objects" "run make modules_prepare there first"
+	[[ -e $kdir/rust/libkernel.rmeta ]] || kdir_refuse_headers "$release"
+	lacking=$(kdir_lacks_symbols)
+	[[ ! $lacking ]] || die "the kernel in $kdir does not export what modules take: $lacking" \
+		"$([[ $(config TRIM_UNUSED_KSYMS) ]] && echo "CONFIG_TRIM_UNUSED_KSYMS leaves out what its own modules do not take: switch it off and rebuild" ||
+			echo "its Module.symvers is not that of the whole kernel: run make there")"
+	[[ ! $(config MODULE_SIG_FORCE) || $(kdir_key) ]] ||
+		say "the kernel in $kdir loads signed modules only, and its key ($(config MODULE_SIG_KEY)) is not here: sign them yourself"
+}
+
+# A distribution's headers, as a rule.
+kdir_refuse_headers() {
+	local next="run make there first"
+	[[ ! -e $kdir/.kernelvariables ]] || next="Debian's headers lack it; this makes it: make KERNEL=$1"
+	die "KDIR=$kdir has no rust/libkernel.rmeta, which Rust modules are built against" "$next"
 }
 
 # What booting it takes on top. $image is what QEMU boots.
 check_kdir_boots() {
 	kdir_refuse_missing "${kdir_vm_needs[@]}"
-	(($(config SERIAL_8250_RUNTIME_UARTS) >= 2)) || die "the kernel in $kdir has fewer than two serial ports" \
+	[[ ! $(config MODULE_SIG_FORCE) || $(kdir_key) ]] ||
+		die "the kernel in $kdir loads signed modules only, and its key ($(config MODULE_SIG_KEY)) is not here" \
+			"build it with a key of its own (CONFIG_MODULE_SIG_KEY), or without CONFIG_MODULE_SIG_FORCE"
+	(($(config SERIAL_8250_RUNTIME_UARTS) + 0 >= 2)) || die "the kernel in $kdir has fewer than two serial ports" \
 		"set CONFIG_SERIAL_8250_RUNTIME_UARTS=4: one carries the kernel log, one the programs' output"
 	image=$kdir/arch/x86/boot/bzImage
 	[[ -e $image ]] || die "KDIR=$kdir has no arch/x86/boot/bzImage to boot" "run make there first" \
@@ -139,7 +199,11 @@ use_kdir() {
 	kdir=$1
 	use_kernel_tools
 	check_kdir
+	[[ ! $boots ]] || check_kdir_boots
 	kdir_compiler
+	# Types are not described where the kernel has none: kbuild would say at every build that there
+	# was another pahole, or none.
+	[[ $(config PAHOLE_VERSION) != 0 ]] || cc_args+=(PAHOLE=no-pahole)
 	kernel_id=$(cat "$kdir/include/config/kernel.release")-$({
 		echo "$kdir"
 		cat "$kdir/.config"

@@ -33,14 +33,36 @@ merge_fragments() {
 
 # LLVM for the current kernel, GCC for the older one: between them, `make test`
 # on both covers what people build with. TOOLCHAIN= overrides.
-kernel_compiler() {
+kernel_toolchain() {
 	local toolchain=${TOOLCHAIN:-llvm}
 	[[ ${TOOLCHAIN:-} || ${KERNEL:-} != 7.2 ]] || toolchain=gcc
-	case $toolchain in
-	llvm) cc_args=("LLVM=$llvm") cc_id=$("clang${llvm#1}" --version | sed -n 1p) ;;
-	gcc) cc_args=(CC=gcc) cc_id=$(gcc --version | sed -n 1p) ;;
-	*) die "TOOLCHAIN=$toolchain: expected llvm or gcc" ;;
+	[[ $toolchain = llvm || $toolchain = gcc ]] || die "TOOLCHAIN=$toolchain: expected llvm or gcc"
+	echo "$toolchain"
+}
+
+kernel_compiler() {
+	local cc=gcc
+	case $(kernel_toolchain) in
+	llvm)
+		cc=clang${llvm#1}
+		cc_args=("LLVM=$llvm")
+		kernel_takes_cc clang "$("$cc" -dumpversion)" && cc_args+=("CC=$CC")
+		;;
+	gcc)
+		[[ ! $asked_llvm ]] || say "LLVM=$asked_llvm is not taken: this kernel is built with GCC (TOOLCHAIN=)"
+		kernel_takes_cc GCC "$(gcc -dumpversion)" && cc=$CC
+		cc_args=("CC=$cc")
+		;;
 	esac
+	cc_id=$($cc --version | sed -n 1p)
+}
+
+# Whether CC= is the same compiler, by way of ccache, say.
+kernel_takes_cc() {
+	[[ ${CC:-} ]] || return
+	! compiler_is "$1" "${2%%.*}" "$CC" || return 0
+	say "CC=$CC is not taken: it is not $1 ${2%%.*}, with which this kernel is built"
+	return 1
 }
 
 # How much of the build is there: every finished target leaves a .cmd file, so
@@ -76,7 +98,7 @@ find_kernel() {
 
 build_kernel() {
 	local log=$cache/log/kernel-$kernel_id.log steps_file
-	local -a make=(make -C "$ksrc" "O=$kdir" "${cc_args[@]}" "${rust_args[@]}")
+	local -a make=(make -C "$ksrc" "O=$kdir" "${cc_args[@]}" PAHOLE=no-pahole "${rust_args[@]}")
 	steps_file=$cache/kernel/steps-${kver%.*}-$kernel_flavor
 	kernel_steps=$(cat "$steps_file" 2>/dev/null || echo "$kernel_steps_guess")
 	mkdir -p "$kdir"

@@ -10,14 +10,9 @@ kbuild() {
 }
 
 kbuild_setup() {
-	kbuild_args=()
 	objects=$build/kbuild/$kernel_id
-	if [[ $goal = modules_install ]]; then # what exists only for the tests stays here
-		objects=$build/kbuild/install-$kernel_id
-		kbuild_args=(CONNECTOR_TESTS=n)
-	fi
 	mkdir -p "$objects" "$build/log"
-	kbuild_make=("${inside[@]}" make -C "$kdir" "M=$top" "MO=$objects" "${cc_args[@]}" "${rust_args[@]}" "${kbuild_args[@]}")
+	kbuild_make=("${inside[@]}" make -C "$kdir" "M=$top" "MO=$objects" "${cc_args[@]}" "${rust_args[@]}")
 }
 
 build_modules() {
@@ -25,7 +20,7 @@ build_modules() {
 	kbuild_setup
 	: >"$build/log/modules.log"
 	run_logged "building for ${kernel_id%-*}" "$build/log/modules.log" \
-		"every line that kbuild runs: make V=1" kbuild "-j$jobs" ${V:+"V=$V"} modules
+		"every line that kbuild runs: make V=1" kbuild "-j$jobs" ${V:+"V=$V"} ${lean:+CONNECTOR_TESTS=n} modules
 	grep -E '^(warning|error)|: warning: ' "$build/log/modules.log" | sort -u | sed 's/^/    /' >&2 || true
 
 	# As one: a reader sees the old set or the new one.
@@ -40,24 +35,49 @@ build_modules() {
 	done <"$objects/modules.order"
 	[[ ! ${stock:-} ]] || check_stock_vermagic "$build/modules.new/$(connector_module).ko"
 	((${#list[@]})) || die "kbuild built no module" "see Kbuild, and $build/log/modules.log"
+	sign_modules "$build"/modules.new/*.ko
 	printf '%s\n' "$kernel_id" >"$build/modules.new/.kernel"
+	cp "$kdir/include/config/kernel.release" "$build/modules.new/.release"
+	kernel_asked >"$build/modules.new/.asked"
 	rm -rf "$build/modules"
 	mv "$build/modules.new" "$build/modules"
 	collect_connector
 	step_done "${list[*]}"
 }
 
+# sign_modules FILE...: with the kernel's own key, if it has one that is here. A kernel with
+# CONFIG_MODULE_SIG_FORCE loads no others.
+sign_modules() {
+	local key ko
+	key=$(kdir_key)
+	[[ $(config MODULE_SIG) && $key ]] || return 0
+	for ko in "$@"; do
+		"${inside[@]}" "$kdir/scripts/sign-file" "$(config MODULE_SIG_HASH)" "$key" "$kdir/certs/signing_key.x509" "$ko" \
+			&>>"$build/log/modules.log" || die "$(basename "$ko") cannot be signed with $key" "log: $build/log/modules.log"
+	done
+}
+
 # What a module outside of this tree needs to build on the crate: CONNECTOR=build/connector.
 collect_connector() {
 	rm -rf "$build/connector.new"
 	copy_connector "$build/connector.new"
+	# What compiles in a root of its own cannot be called like that.
+	((${#inside[@]})) || kernel_mk >"$build/connector.new/kernel.mk"
 	rm -rf "$build/connector"
 	mv "$build/connector.new" "$build/connector"
 }
 
+# For which kernel that is, and what it was built with; see samples/standalone/Makefile.
+kernel_mk() {
+	printf '# The kernel that rust_connector was built for, for Makefiles to include.\nKDIR := %s\nTOOLS := %s\n' \
+		"$kdir" "${cc_args[*]} ${rust_args[*]}"
+}
+
+# Without the symbols of modules that exist for the tests.
 copy_connector() {
 	mkdir -p "$1"
-	cp -p "$top/scripts/connector.mk" "$objects"/libconnector*.rmeta "$objects/Module.symvers" "$1/"
+	cp -p "$top/scripts/connector.mk" "$objects"/libconnector*.rmeta "$1/" &&
+		awk -F'\t' '$3 !~ /^(ct_|connector_kunit)/' "$objects/Module.symvers" >"$1/Module.symvers"
 }
 
 # The module in a tree of its own (samples/standalone), by its own Makefile, from
@@ -68,22 +88,12 @@ build_standalone() {
 	rm -rf "$folder" "$build/stage"
 	cp -r "$top/samples/standalone" "$folder"
 	stage_kernels
-	run_logged "installing to build/stage" "$build/log/standalone.log" "see the log" install_to "$build/stage"
+	run_logged "installing to build/stage" "$build/log/standalone.log" "see the log" install_to "$build/stage" "$(<"$build/modules/.release")"
 	run_logged "building for ${kernel_id%-*}" "$build/log/standalone.log" "every line that kbuild runs: make V=1" \
 		"${inside[@]}" make -C "$folder" "KDIR=$kdir" "INSTALL_MOD_PATH=$build/stage" "${cc_args[@]}" "${rust_args[@]}" ${V:+"V=$V"} modules
 	standalone=$(echo "$folder"/*.ko)
+	sign_modules "$standalone"
 	step_done "$(basename "$standalone")"
-}
-
-install_modules() {
-	local to=
-	[[ ! ${INSTALL_MOD_PATH:-} ]] || to=$(realpath -m "$INSTALL_MOD_PATH")
-	# bubblewrap shows what is there.
-	mkdir -p "$to/lib/modules" 2>/dev/null || true
-	((${#inside[@]} == 0)) || enter_root "$to/lib/modules"
-	kbuild_setup
-	run_logged "installing" "$build/log/modules.log" "it writes to $to/lib/modules: are you root?" install_to "$to"
-	step_done "$(installed "$to")/updates, and rust_connector/ for modules that build on it"
 }
 
 # The kernel's modules that the tests want beside ours, as far as they were built.
@@ -94,7 +104,7 @@ kernels_modules=(drivers/connector/cn drivers/w1/wire samples/connector/cn_test
 stage_kernels() {
 	local to ko
 	[[ $(connector_module) = cn ]] || return 0
-	to=$(installed "$build/stage")
+	to=$(installed "$build/stage" "$(<"$build/modules/.release")")
 	mkdir -p "$to"
 	for ko in "${kernels_modules[@]}"; do
 		[[ -e $kdir/$ko.ko ]] || continue
@@ -102,16 +112,4 @@ stage_kernels() {
 		objcopy --strip-debug "$kdir/$ko.ko" "$to/kernel/$ko.ko"
 	done
 	cp -p "$kdir"/modules.{order,builtin} "$to/" 2>/dev/null || true
-}
-
-installed() {
-	echo "$1/lib/modules/$(<"$kdir/include/config/kernel.release")"
-}
-
-# install_to ROOT: the modules, and beside them what other modules are built against.
-install_to() {
-	kbuild ${1:+"INSTALL_MOD_PATH=$1"} modules_install &&
-		copy_connector "$(installed "$1")/rust_connector" || return
-	# Without a System.map, kbuild leaves this out.
-	[[ -e $kdir/System.map ]] || depmod ${1:+-b "$1"} -a "$(<"$kdir/include/config/kernel.release")"
 }

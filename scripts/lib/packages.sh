@@ -5,27 +5,39 @@
 # used as it is; what is missing is installed with apt where there is one, and
 # named where there is none. Sourced.
 
-# What must exist, the Debian package that has it, and what it is for. A path is
-# looked for as a file, anything else as a command.
+# What must exist, the Debian package that has it, and what it is for: a command, or
+# header:FILE and library:FILE as the C compiler finds them, or a thing that have() knows.
 base_needs=(
 	"make make builds everything"
-	"gcc gcc builds host programs and GCC kernels"
+	"cc gcc compiles and links host programs"
 	"ld binutils links"
-	"/usr/include/stdlib.h libc6-dev compiles and links host programs"
+	"header:stdlib.h libc6-dev compiles and links host programs"
 	"flex flex parses Kconfig"
 	"bison bison parses Kconfig"
 	"bc bc computes the kernel's time constants"
 	"perl perl runs the kernel's build scripts"
 	"xz xz-utils unpacks and compresses kernels"
-	"/usr/include/gelf.h libelf-dev links objtool"
+	"header:gelf.h libelf-dev links objtool"
 	"modinfo kmod installs and shows modules"
 	"flock util-linux keeps two runs apart"
-	"/etc/ssl/certs/ca-certificates.crt ca-certificates checks downloads"
+	"find findutils looks for files"
+	"diff diffutils compares files"
+	"awk mawk reads what programs say"
+	"certificates ca-certificates checks downloads"
 )
 vm_needs=(
 	"qemu-system-x86_64 qemu-system-x86 runs the VM"
 	"busybox busybox-static is the VM's userspace"
 	"cpio cpio packs the VM's file system"
+	"library:libc.a libc6-dev links programs for the VM, which has no libc"
+	"patch patch makes what tests break"
+	"gpgv gpgv checks kernel.org's signature, and that this is done"
+)
+# What FLAVOR=hardened takes on top.
+hardened_needs=(
+	"header:openssl/opensslv.h libssl-dev compiles what signs modules"
+	"openssl openssl makes the key for them"
+	"header:dwarf.h libdw-dev gives symbols versions"
 )
 
 # Programs that tests in the VM run beside ours.
@@ -36,10 +48,24 @@ test_needs=(
 
 have() {
 	case $1 in
-	/*) [[ -e $1 ]] ;;
+	header:*) cc -E -x c - <<<"#include <${1#*:}>" >/dev/null 2>&1 ;;
+	library:*) [[ $(cc -print-file-name="${1#*:}" 2>/dev/null) = */* ]] ;;
 	busybox) static_busybox >/dev/null ;;
+	libclang) use_libclang ;;
+	certificates) have_certificates ;;
+	modinfo) PATH=$PATH:/usr/sbin:/sbin command -v modinfo >/dev/null ;;
 	*) command -v "$1" >/dev/null ;;
 	esac
+}
+
+# Where distributions have the authorities' certificates, in one file.
+have_certificates() {
+	local file
+	for file in "${SSL_CERT_FILE:-}" "${NIX_SSL_CERT_FILE:-}" /etc/ssl/certs/ca-certificates.crt \
+		/etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem /etc/ssl/certs/ca-bundle.crt; do
+		[[ ! -s $file ]] || return 0
+	done
+	return 1
 }
 
 # The VM has no libc, so busybox has to be a static one.
@@ -71,10 +97,6 @@ find_root() {
 install_packages() {
 	local command="apt-get install --no-install-recommends $*"
 	[[ ${INSTALL_PACKAGES:-} != n ]] || die "these packages are missing: $*" "as root, run: $command"
-	if ! command -v apt-get >/dev/null; then
-		die "these are missing, and this system has no apt to install them: $*" \
-			"install what your distribution calls them and run the same command again"
-	fi
 	if ! find_root; then
 		die "these packages are missing, and there is no sudo to install them: $*" \
 			"as root, run: $command"
@@ -97,23 +119,28 @@ install_packages() {
 		apt_get -q install -y --no-install-recommends "$@"
 }
 
-# need "WHAT PACKAGE REASON"...: installs what is missing, after saying so.
+# need "WHAT PACKAGE REASON"...: installs what is missing, after saying so. Where there is no apt,
+# other packages have it, and what is missing is named by what it is, all at once.
 need() {
 	local entry what package reason
-	local -a missing=() lines=()
+	local -a missing=() lines=() things=()
 	for entry in "$@"; do
 		read -r what package reason <<<"$entry"
 		have "$what" && continue
 		missing+=("$package")
+		things+=("$(printf '%-20s %s' "${what#*:}" "$reason")")
 		lines+=("$(printf '%-18s %s' "$package" "$reason")")
 	done
 	((${#missing[@]})) || return 0
+	command -v apt-get >/dev/null ||
+		die "these are missing here:" "${things[@]/#/  }" \
+			"install what your distribution calls them (README.md has a table), and run the same command again"
 	say "missing, to be installed:"
 	printf '        %s\n' "${lines[@]}" >&2
 	install_packages "${missing[@]}"
 	for entry in "$@"; do
 		read -r what package _ <<<"$entry"
-		have "$what" || die "$package is installed, but $what is still not there"
+		have "$what" || die "$package is installed, but ${what#*:} is still not there"
 	done
 }
 
@@ -137,10 +164,9 @@ find_llvm() {
 	return 1
 }
 
-# clang for the kernel, and its library for bindgen.
-need_llvm() {
-	llvm=$(find_llvm) && return
-	need "clang-19 clang-19 compiles the kernel" "ld.lld-19 lld-19 links the kernel" \
-		"llvm-nm-19 llvm-19 has the kernel's binary tools"
-	llvm=$(find_llvm) || die "LLVM was installed but is not found" "expected clang-19, ld.lld-19, llvm-nm-19"
+# What is still missing of them. Sets llvm, or adds to the array that is called needs.
+want_llvm() {
+	llvm=$(find_llvm) ||
+		needs+=("clang-19 clang-19 compiles the kernel" "ld.lld-19 lld-19 links the kernel"
+			"llvm-nm-19 llvm-19 has the kernel's binary tools")
 }

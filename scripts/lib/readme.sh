@@ -1,17 +1,23 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# README.md's commands. `make lint` sees to it that tests/readme.tsv has each of them; `make
+# The commands of README.md and of the page for module authors. `make lint` sees to it that tests/readme.tsv has each of them; `make
 # test-readme` types those of its rows that say "fresh", in the README's order, in a Debian 13 that
 # was made for it and is thrown away. Sourced.
 
 readme_table=$top/tests/readme.tsv
+readme_page=$top/samples/standalone/README.md
 readme_suite=trixie
 # What somebody has whose kernel is one of Debian's with Rust.
 readme_kernel_suite=trixie-backports
 
+# The page comes where README.md speaks of it.
 readme_commands() {
-	awk '/^```sh$/ { on = 1; next } /^```/ { on = 0 } on { sub(/ +# .*/, ""); print }' "$top/README.md"
+	# shellcheck disable=SC2016 # backquotes of Markdown
+	local awk='/^```sh$/ { on = 1; next } /^```/ { on = 0 } on { sub(/ +# .*/, ""); print }'
+	sed '/^### Why unloading is safe/,$ d' "$top/README.md" | awk "$awk"
+	awk "$awk" "$readme_page"
+	sed -n '/^### Why unloading is safe/,$ p' "$top/README.md" | awk "$awk"
 }
 
 readme_figures() {
@@ -21,7 +27,12 @@ readme_figures() {
 # Every command in the README is in the table, and is run where that says; its figures are those that
 # were measured last.
 check_readme() {
-	local command file text figures=tests/bench/results/table.md status=0
+	local command file text figures=tests/bench/results/table.md status=0 rust c
+	rust=$(wc -l <samples/kv/cn_kv.rs) c=$(wc -l <tests/bench/peers/c_kv.c)
+	if ((rust > c)) || ! tr '\n' ' ' <README.md | grep -q "has $rust lines, .* asked, $c\."; then
+		echo "README.md: samples/kv has $rust lines, and the same in C $c; it should say so, and not be longer"
+		status=1
+	fi
 	if readme_figures | grep -vxF -f "$figures"; then
 		echo "README.md: these figures are not in $figures"
 		status=1
@@ -38,8 +49,8 @@ check_readme() {
 			echo "tests/readme.tsv: $file does not run: $command"
 			status=1
 		}
-		grep -qF -- "$command" README.md || {
-			echo "tests/readme.tsv: no longer in README.md: $command"
+		grep -qF -- "$command" README.md "$readme_page" || {
+			echo "tests/readme.tsv: no longer in README.md, nor on the page: $command"
 			status=1
 		}
 	done <"$readme_table"

@@ -8,6 +8,11 @@
 rustc_min=1.85.0   # the kernel's scripts/min-tool-version.sh
 bindgen_min=0.71.1
 bindgen_version=0.72.1 # the one built here when there is none
+libclang_min=17    # as rustc_min
+
+# What a kernel that is built already was compiled by, as `rustc --version` says it: the number is
+# not enough, since another build of the same version has other metadata (E0514).
+rustc_wanted=
 
 # Comes before every command of the kernel side: scripts/lib/root.sh sets it.
 inside=()
@@ -39,7 +44,7 @@ try_rustc() {
 	fi
 	sysroot=$("$rustc" --print sysroot)
 	for dir in "${RUST_LIB_SRC:-}" "$sysroot/lib/rustlib/src/rust/library" \
-		"$cache/rust-src/$version/library"; do
+		"/usr/src/rustc-$version/library" "$cache/rust-src/$version/library"; do
 		if [[ $dir && -e $dir/core/src/lib.rs ]]; then
 			rust_lib_src=$dir
 			return
@@ -62,7 +67,8 @@ try_rustc() {
 		rust_lib_src=$cache/rust-src/$version/library
 		return
 	fi
-	rust_tried+=("$rustc $version: no rust-src of that version in Debian ${debian_suites[*]}${debian_why:+ ($debian_why)}")
+	rust_tried+=("$rustc $version: without rust-src, the source of its core library, $(
+		[[ $debian_why ]] && echo "and $debian_why to get it from" || echo "which Debian ${debian_suites[*]} has not of that version")")
 	return 1
 }
 
@@ -106,16 +112,51 @@ install_rust() {
 	return 1
 }
 
+# Programs called rustc, the likeliest first.
+rustc_candidates() {
+	local home=${RUSTUP_HOME:-${HOME:-}/.rustup}
+	printf '%s\n' "${RUSTC:-}"
+	[[ ! ${RUSTC:-} ]] || return 0
+	type -ap rustc || true
+	printf '%s\n' /usr/bin/rustc "$home"/toolchains/*/bin/rustc
+}
+
+# The very rustc that a kernel was built with, wherever it is. The source of its core library is
+# not needed: the kernel has that compiled.
+find_rustc_of_kernel() {
+	local path text seen=
+	local -a here=()
+	while read -r path; do
+		path=$(real_rustc "$path") || continue
+		[[ $seen != *"|$path|"* ]] || continue
+		seen+="|$path|"
+		text=$("$path" --version 2>/dev/null) || continue
+		if [[ $text = "$rustc_wanted" ]]; then
+			rustc=$path rust_lib_src=$("$path" --print sysroot)/lib/rustlib/src/rust/library
+			return
+		fi
+		here+=("  $text: $path")
+	done < <(rustc_candidates)
+	die "$rustc_wanted is not here, which KDIR=$KDIR was built with" "there is:" "${here[@]:-  none}" \
+		"Rust modules need the very same build of the compiler: RUSTC=/path/to/that/rustc make KDIR=$KDIR …" \
+		"or rebuild that kernel with one that is here"
+}
+
 find_rustc() {
 	local path
 	rust_tried=()
 	mkdir -p "$cache/log"
+	[[ ! ${RUSTC:-} ]] || command -v "$RUSTC" >/dev/null || die "RUSTC=$RUSTC is not a program"
+	if [[ $rustc_wanted ]]; then
+		find_rustc_of_kernel
+		return
+	fi
 	if [[ ${RUSTC:-} ]]; then
-		command -v "$RUSTC" >/dev/null || die "RUSTC=$RUSTC is not a program"
 		try_rustc "$(command -v "$RUSTC")" && return
 		die "RUSTC=$RUSTC cannot build a kernel" "${rust_tried[@]}"
 	fi
-	path=$(command -v rustc) && try_rustc "$path" && return
+	path=$(command -v rustc || true)
+	[[ $path ]] && try_rustc "$path" && return
 	[[ $path != /usr/bin/rustc && -x /usr/bin/rustc ]] && try_rustc /usr/bin/rustc && return
 	if command -v apt-get >/dev/null; then
 		if [[ ! ${packages_updated:-} && ${INSTALL_PACKAGES:-} != n ]] && find_root; then
@@ -146,6 +187,8 @@ cargo_install() {
 
 find_bindgen() {
 	local candidate root=$cache/bindgen-$bindgen_version version
+	[[ ! ${BINDGEN:-} ]] || bindgen_is_new_enough "$BINDGEN" ||
+		die "BINDGEN=$BINDGEN is no bindgen, or older than $bindgen_min" "leave it out to have one built"
 	for candidate in "${BINDGEN:-}" "$(command -v bindgen || true)" "$root/bin/bindgen"; do
 		if [[ $candidate ]] && bindgen_is_new_enough "$candidate"; then
 			bindgen=$candidate
@@ -168,6 +211,26 @@ find_bindgen() {
 	bindgen=$root/bin/bindgen
 }
 
+# Without apt, nobody chooses among packages later: it is named with the rest. Adds to needs.
+want_rust() {
+	command -v apt-get >/dev/null || [[ ${RUSTC:-} || $rustc_wanted ]] ||
+		needs+=("rustc rustc compiles Rust ($rustc_min or newer, with rust-src)" "cargo cargo builds the programs")
+}
+
+# Whether bindgen finds a libclang that reads what the kernel's flags say. It looks in many places,
+# and takes an old one that llvm-config names before a new one beside it.
+use_libclang() {
+	local dir version
+	while read -r dir; do
+		version=$(env ${dir:+"LIBCLANG_PATH=$dir"} "$bindgen" --version --verbose 2>/dev/null |
+			sed -nE 's/^Clang:.* version ([0-9]+)\..*/\1/p') || continue
+		((${version:-0} >= libclang_min)) || continue
+		[[ ! $dir ]] || export LIBCLANG_PATH=$dir
+		return 0
+	done < <(echo; printf '%s\n' /usr/lib/llvm-*/lib | sort -rV)
+	return 1
+}
+
 need_rust() {
 	local dir
 	find_rustc
@@ -179,11 +242,8 @@ need_rust() {
 		cargo=$(command -v cargo) || die "there is a rustc ($rustc) but no cargo" "install cargo of the same version"
 	fi
 	rustdoc=$dir/rustdoc rustfmt=$dir/rustfmt clippy_driver=$dir/clippy-driver
-	# bindgen loads it at run time.
-	if ! compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null && ! ldconfig -p | grep -q libclang; then
-		need "/usr/lib/llvm-19/lib/libclang.so libclang-19-dev lets bindgen read C"
-	fi
 	find_bindgen
+	need "libclang libclang-19-dev is what bindgen reads C with (version $libclang_min or newer; LIBCLANG_PATH= says where)"
 	# Cargo runs rustc and rustdoc from here as well.
 	export PATH="$dir:$PATH"
 }

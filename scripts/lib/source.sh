@@ -22,24 +22,36 @@ check_kernel_version() {
 			"take a newer one, or let the project build its own: make, without KDIR and KERNEL"
 }
 
+# What was asked for, before anything is got.
+check_source() {
+	local want=${KERNEL:-$default_kernel} version
+	if [[ ${KSRC:-} ]]; then
+		[[ -e $KSRC/Kbuild && -e $KSRC/Makefile && -d $KSRC/rust/kernel ]] ||
+			die "KSRC=$KSRC is not a kernel source tree with Rust in it"
+		[[ ! -e $KSRC/.config && ! -d $KSRC/include/config ]] ||
+			die "KSRC=$KSRC was built in place; a build elsewhere needs it clean" \
+				"use it as it is with: make KDIR=$KSRC …" "or clean it: make -C $KSRC mrproper"
+		version=$(source_version "$KSRC")
+		check_kernel_version "${version:-0}" "KSRC=$KSRC"
+		[[ ! ${KERNEL:-} || $version = "$want" || $version = "$want".* ]] ||
+			die "KSRC=$KSRC is Linux $version, and KERNEL=$want another one: leave out KERNEL="
+		return
+	fi
+	check_kernel_version "$want" "KERNEL=$want"
+	[[ -e $cache/source/linux-$want/.complete ]] || check_disk
+}
+
 find_source() {
 	local want=${KERNEL:-$default_kernel}
 	source_tried=()
 	if [[ ${KSRC:-} ]]; then
-		[[ -e $KSRC/Kbuild && -e $KSRC/Makefile ]] || die "KSRC=$KSRC is not a kernel source tree"
-		[[ ! -e $KSRC/.config ]] || die "KSRC=$KSRC was built in place; a build elsewhere needs it clean" \
-			"use it as it is with: make KDIR=$KSRC …" "or clean it: make -C $KSRC mrproper"
 		ksrc=$(realpath "$KSRC") kver=$(source_version "$KSRC")
-		check_kernel_version "$kver" "KSRC=$KSRC"
 		step_done "$kver, yours ($ksrc)"
 		return
 	fi
-	[[ $want =~ ^[0-9]+\.[0-9]+$ ]] || die "KERNEL=$want: expected a series such as $default_kernel"
-	check_kernel_version "$want" "KERNEL=$want"
 	ksrc=$cache/source/linux-$want
 	if [[ ! -e $ksrc/.complete ]]; then
 		cache_lock downloads
-		check_disk
 		if [[ ! -e $ksrc/.complete ]]; then # another run may have got it meanwhile
 			source_from_kernel_org "$want" || source_from_debian "$want" || source_fallback "$want" ||
 				die "no source of Linux $want to be had" "tried:" "${source_tried[@]}" \
@@ -54,6 +66,8 @@ find_source() {
 # The source and one build of it take some 2.5 GB; better to say so now.
 check_disk() {
 	local free
+	mkdir -p "$cache" 2>/dev/null || true
+	[[ -w $cache ]] || die "the cache $cache cannot be written to" "put it elsewhere: XDG_CACHE_HOME=/path make …"
 	free=$(df -m --output=avail "$cache" | tail -n1)
 	((free >= 4000)) || die "$cache has only $free MB left, a kernel's source and build need 4000" \
 		"make room, or put the cache elsewhere: XDG_CACHE_HOME=/path make …"
@@ -72,19 +86,35 @@ kernel_org_downloaded() {
 	printf '%s MB' "$(du -m "$scratch/linux.tar.xz" 2>/dev/null | cut -f1)"
 }
 
+# kernel.org signs the sums of its archives with this key (Kernel.org checksum autosigner,
+# https://www.kernel.org/signature.html: B8868C80BA62A1FFFAF5FDA9632D3A06589DA6B1).
+source_key=$top/scripts/keys/kernel.org.asc
+
+# source_verify SIGNED TEXT: only what the signature covers goes into TEXT.
+source_verify() {
+	sed '1,/^$/d; /^[-=]/d' "$source_key" | base64 -d >"$scratch/key.gpg"
+	gpgv --keyring "$scratch/key.gpg" --output "$2" "$1" >>"$cache/log/source.log" 2>&1 ||
+		die "the sums of kernel.org's archives are not signed by kernel.org's key" \
+			"what came: $1; what gpgv says: $cache/log/source.log" \
+			"somebody may be between you and kernel.org: do not build it"
+}
+
 source_from_kernel_org() {
 	local series=$1 base=${KERNEL_ORG:-https://cdn.kernel.org/pub/linux/kernel} line
 	base=$base/v${series%%.*}.x
-	if ! command -v curl >/dev/null; then
-		source_tried+=("kernel.org: no curl here")
-		return 1
-	fi
+	for line in "curl gets it" "gpgv checks its signature"; do
+		if ! command -v "${line%% *}" >/dev/null; then
+			source_tried+=("kernel.org: no ${line%% *} here, which ${line#* }")
+			return 1
+		fi
+	done
 	progress "asking kernel.org"
 	cache_scratch source
-	if ! curl -fsSL --connect-timeout 4 --max-time 20 "$base/sha256sums.asc" -o "$scratch/sums" 2>/dev/null; then
+	if ! curl -fsSL --connect-timeout 4 --max-time 20 "$base/sha256sums.asc" -o "$scratch/sums.asc" 2>/dev/null; then
 		source_tried+=("kernel.org: not reachable")
 		return 1
 	fi
+	source_verify "$scratch/sums.asc" "$scratch/sums"
 	# "<sha256>  linux-7.3.4.tar.xz": the newest of the series.
 	line=$(grep -E "  linux-${series//./\\.}(\.[0-9]+)?\.tar\.xz\$" "$scratch/sums" | sort -Vk2 | tail -n1)
 	if [[ ! $line ]]; then

@@ -11,13 +11,24 @@
 stock_newest_from=trixie-backports
 stock_newest_days=1 # then it is looked up again
 
-# KERNEL= as a release (7.3.4+deb13-amd64); empty for a kernel of the project's.
+# KERNEL= as a release; empty for a kernel of the project's, which is a series: two numbers. A release
+# has three, and whatever who built it has put behind them: 7.3.4, 7.3.4+deb13-amd64, 7.3.4-arch1.
 stock_wanted() {
 	case ${KERNEL:-} in
 	debian) echo newest ;;
 	running) uname -r ;;
-	[0-9]*[-+_]*) echo "$KERNEL" ;;
+	*) [[ ! ${KERNEL:-} || $KERNEL =~ ^[0-9]+\.[0-9]+$ ]] || echo "$KERNEL" ;;
 	esac
+}
+
+check_stock_settings() {
+	[[ $KERNEL =~ ^(debian|running|[0-9]+\.[0-9]+[.-].+)$ ]] ||
+		die "KERNEL=$KERNEL: expected a series such as $default_kernel, debian, running, or a release such as 7.3.4+deb13-amd64"
+	[[ ! ${FLAVOR:-} && ! ${TOOLCHAIN:-} && ! ${KSRC:-} ]] ||
+		die "KERNEL=$KERNEL is built already: FLAVOR=, TOOLCHAIN= and KSRC= do not go with it"
+	stock_release=$(stock_wanted)
+	[[ $stock_release = newest ]] || check_kernel_version "$stock_release" "KERNEL=$KERNEL"
+	[[ -e $cache/stock/$stock_release/tree/.complete ]] || check_disk
 }
 
 # Where the distribution's headers have what Rust modules are compiled against, they
@@ -29,17 +40,13 @@ stock_headers() {
 }
 
 find_stock() {
-	[[ ! ${FLAVOR:-} && ! ${TOOLCHAIN:-} && ! ${KSRC:-} ]] ||
-		die "KERNEL=$KERNEL is built already: FLAVOR=, TOOLCHAIN= and KSRC= do not go with it"
 	stock_release=$(stock_wanted)
 	[[ $stock_release != newest ]] || stock_newest
-	check_kernel_version "$stock_release" "KERNEL=$KERNEL"
 	stock=$cache/stock/$stock_release
 	stock_version=$(stock_installed_version)
 	if [[ ! -e $stock/package/.version ||
 		${stock_version:-$(<"$stock/package/.version")} != "$(<"$stock/package/.version")" ]]; then
 		cache_lock downloads
-		check_disk
 		stock_fetch
 		cache_unlock
 	fi

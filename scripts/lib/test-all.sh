@@ -1,11 +1,17 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# `make test-all`: `make lint test` for one kernel after the other, each with its own compilers,
-# and one table of what came of them. Sourced.
+# `make test-all`: `make lint test` for one kernel after the other, each with its own compilers, `make
+# test-goals` for some, and one table of what came of them. Sourced.
 
 # What to set for each; CONFIGS="FLAVOR=rt KERNEL=7.2,FLAVOR=debug" overrides.
-test_all_configs=(default FLAVOR=debug FLAVOR=rt KERNEL=7.2 KERNEL=debian CORE=rust "CORE=rust,FLAVOR=debug")
+test_all_configs=(
+	default FLAVOR=debug FLAVOR=rt FLAVOR=hardened FLAVOR=lto KERNEL=7.2 KERNEL=debian CORE=rust "CORE=rust,FLAVOR=debug"
+)
+
+# For which of them every other target is made, too: one whose kernel is built here, and one whose
+# is not.
+test_all_goals=(default KERNEL=debian)
 
 # "KERNEL=7.2,FLAVOR=debug" is 7.2-debug.
 test_all_name() {
@@ -18,13 +24,14 @@ test_all_name() {
 
 # Runs the checks and the tests with $1 set; what is said goes to the screen and into the folder $2.
 test_all_one() {
-	local settings=$1 keep=$2 status=0 what
+	local settings=$1 keep=$2 status=0 what goals=
 	local -a variables=()
 	[[ $settings = default ]] || IFS=, read -ra variables <<<"$settings"
 	mkdir -p "$keep"
 	# A link to the last run: what is there afterwards is of this one.
 	rm -rf "$build/test"
-	for what in lint test; do
+	[[ " ${test_all_goals[*]} " != *" $settings "* ]] || goals=test-goals
+	for what in lint $goals test; do
 		env -u KERNEL -u FLAVOR -u CORE "${variables[@]}" "$top/scripts/harness" "$what" 2>&1 ||
 			return
 	done | tee "$keep/output.log" || status=$?

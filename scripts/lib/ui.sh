@@ -26,6 +26,9 @@ step_total=0
 step_name=
 step_start=0
 ui_ticker=
+# What steps took, and since when.
+ui_times=()
+ui_said=$SECONDS
 
 # "3 min 10 s" from a number of seconds.
 duration() {
@@ -73,7 +76,17 @@ say() {
 step_done() {
 	local took=$((SECONDS - step_start)) suffix=
 	((took < 2)) || suffix=" $c_dim($(duration "$took"))$c_off"
+	((took == 0)) || ui_times+=("$step_name $(duration "$took")")
 	say "$1$suffix"
+}
+
+# Where the time went, if it was worth a word.
+say_times() {
+	local total=$((SECONDS - ui_said)) list
+	((total >= 10 && ${#ui_times[@]} > 1)) || return 0
+	list=$(printf ', %s' "${ui_times[@]}")
+	step_name= step_total=0 say "$(duration "$total"): ${list:2}"
+	ui_times=() ui_said=$SECONDS
 }
 
 # die CAUSE [NEXT-STEP...]: one line for the cause, one for each thing to do.

@@ -10,7 +10,8 @@ cargo_target=x86_64-unknown-linux-gnu
 
 # Cargo's target directory is in the cache, one for each clone: cargo looks at the time of a crate's
 # files, not at their place, and would take another clone's for ours. A fresh clone takes over the
-# directory of one that is gone, so that it does not compile our dependencies again.
+# directory of one that is gone, or has links to what another one's has of our dependencies, so that
+# it does not compile them again.
 # own_cargo_target RUSTC...: what runs the compiler.
 own_cargo_target() {
 	local of_rustc dir
@@ -29,6 +30,7 @@ own_cargo_target() {
 		forget_own_crates "$dir"
 		mv "$dir" "$CARGO_TARGET_DIR"
 	done
+	[[ -d $CARGO_TARGET_DIR ]] || link_dependencies "$of_rustc"
 	mkdir -p "$CARGO_TARGET_DIR"
 	printf '%s\n' "$top" >"$CARGO_TARGET_DIR/clone"
 	cache_unlock
@@ -36,11 +38,37 @@ own_cargo_target() {
 
 # forget_own_crates DIR: so that cargo compiles what is in this clone.
 forget_own_crates() {
-	local manifest name
-	for manifest in "$top"/{src,tools,samples,tests}/*/Cargo.toml; do
-		name=$(sed -n 's/^name = "\(.*\)"/\1/p' "$manifest" | head -n 1)
+	local name
+	while read -r name; do
 		find "$1" -path "*/.fingerprint/$name-*" -delete
+	done < <(own_crates)
+}
+
+own_crates() {
+	sed -n 's/^name = "\(.*\)"/\1/p' "$top"/{src,tools,samples,tests}/*/Cargo.toml
+}
+
+# link_dependencies OF_RUSTC: to the fullest directory there. What cargo made of a crate of a registry
+# is not written to again. First the fingerprints, which come last when something is compiled: what
+# has one here is complete, whatever is being compiled there.
+link_dependencies() {
+	local from name new=$CARGO_TARGET_DIR.new part of
+	from=$(for from in "$1"/*/"$cargo_target"/release/.fingerprint; do
+		[[ ! -d $from ]] || echo "$(find "$from" -maxdepth 1 | wc -l) $from"
+	done | sort -rn | sed -n "1s|^[0-9]* \(.*\)/$cargo_target/.*|\1|p")
+	[[ $from ]] || return 0
+	rm -rf "$new"
+	for part in .fingerprint build deps; do
+		for of in release "$cargo_target/release"; do
+			[[ ! -d $from/$of/$part ]] || { mkdir -p "$new/$of" && cp -al "$from/$of/$part" "$new/$of/"; }
+		done
 	done
+	# Also what belongs to a binary, whose name has underscores in places.
+	while read -r name; do
+		find "$new" \( -path "*/.fingerprint/$name-*" -o -path "*/deps/$name-*" -o -path "*/deps/${name//-/_}-*" \
+			-o -path "*/deps/lib${name//-/_}-*" \) -delete
+	done < <(own_crates)
+	mv "$new" "$CARGO_TARGET_DIR"
 }
 
 # With --target, build scripts and proc macros stay ordinary host programs.
@@ -52,8 +80,18 @@ cargo_static() {
 
 # The examples by themselves: one of them takes tokio, which the tools should do without.
 cargo_build() {
-	cargo_static --workspace >"$build/cargo.json" &&
-		cargo_static -p connector-client --examples --features tokio >>"$build/cargo.json"
+	if [[ $lean ]]; then
+		cargo_static --bins -p runner -p guest -p cnctl -p ucon -p kv >"$build/cargo.json"
+	else
+		cargo_static --workspace >"$build/cargo.json" &&
+			cargo_static -p connector-client --examples --features tokio >>"$build/cargo.json"
+	fi
+}
+
+# For what takes the modules and the tools only, that is all that is built.
+lean=
+lean() {
+	lean=1
 }
 
 crates_compiled() {
@@ -61,13 +99,17 @@ crates_compiled() {
 }
 
 build_userspace() {
-	local line program dir d script
+	local line program dir d script dirs=(bin host selftests bench.bin)
+	[[ ! $lean ]] || dirs=(bin host)
 	mkdir -p "$build/log"
 	: >"$build/log/userspace.log"
 	progress_fn=crates_compiled \
 		run_logged "building" "$build/log/userspace.log" "the compiler's messages are above and in the log" cargo_build
-	rm -rf "$build"/{bin,selftests,host,bench.bin}.new
-	mkdir -p "$build"/{bin,selftests,host,bench.bin}.new "$build/bin.new/examples"
+	for d in "${dirs[@]}"; do
+		rm -rf "$build/$d.new"
+		mkdir -p "$build/$d.new"
+	done
+	[[ $lean ]] || mkdir "$build/bin.new/examples"
 	# One JSON object per line; a program's has its crate's manifest and its path.
 	while read -r line; do
 		program=${line##*\"executable\":\"}
@@ -82,13 +124,14 @@ build_userspace() {
 		cp -p "$program" "$build/$dir/"
 	done < <(grep '"executable":"' "$build/cargo.json")
 	for script in "$top"/tests/selftests/*.sh; do
-		[[ $script = */run.sh ]] || cp -p "$script" "$build/selftests.new/"
+		[[ $script = */run.sh || $lean ]] || cp -p "$script" "$build/selftests.new/"
 	done
-	for d in bin selftests host bench.bin; do
+	for d in "${dirs[@]}"; do
 		rm -rf "${build:?}/$d"
 		mv "$build/$d.new" "$build/$d"
 	done
 	rm -f "$build/cargo.json"
+	[[ ! $lean ]] || { step_done "$(cd "$build" && echo bin/*)" && return; }
 	step_done "$(cd "$build" && echo bin/*), $(find "$build/selftests" -type f | wc -l) test programs"
 }
 

@@ -40,7 +40,7 @@ step_vm_shell() {
 	step "VM"
 	say "booting in QEMU"
 	say_gdb
-	runner shell "$build/shell" "${machine[@]}" || exit
+	runner shell "$build/shell" "${machine[@]}" ${script:+--script} || exit
 }
 
 # T= takes suites and globs of them, each with a glob of its tests or without. Sets only.
@@ -69,7 +69,7 @@ test_only() {
 
 test_check() {
 	vm_check
-	test_only
+	[[ $own ]] || test_only
 	[[ ${RERUN:-failed} = failed ]] || die "RERUN=$RERUN: expected RERUN=failed"
 	[[ ${REPEAT:-1} =~ ^[1-9][0-9]{0,5}$ ]] || die "REPEAT=$REPEAT: expected a number as in REPEAT=20"
 	[[ ${VMS:-1} =~ ^[1-9]$ ]] || die "VMS=$VMS: expected a number as in VMS=1"
@@ -98,9 +98,9 @@ test_of_kernel() {
 	of_kernel=(--skips "$top/tests/skips.tsv" --config "$kdir/.config" --kernel-id "$kernel_id" --flavor "$flavor")
 }
 
-step_vm_test() {
-	local patience=1 slowness=1 keep times flavor
-	local -a of_kernel rerun=()
+# How much slower this kernel is than the usual one. Sets patience and slowness.
+test_patience() {
+	patience=1 slowness=1
 	# Checkers cost much. What a test does very often it does less often then, and what hangs
 	# still ends.
 	case ${FLAVOR:-base} in
@@ -111,7 +111,36 @@ step_vm_test() {
 	esac
 	# Who is at a debugger has time.
 	[[ ! ${GDB:-} ]] || patience=1000
+}
+
+# The suites of $own. Where the kernel looks for leaks, so does the last of them.
+step_vm_test_own() {
+	local patience slowness flavor suite only=() skips=$own/tests/skips.tsv
+	local -a of_kernel
 	step "tests"
+	test_patience
+	test_of_kernel
+	((${#own_suites[@]})) || die "M=$asked_m has no tests" \
+		"samples/standalone has some: tests/*.rs of a Cargo package, or tests/*.sh, which print TAP"
+	for suite in ${T:-"${own_suites[@]}"}; do
+		[[ " ${own_suites[*]} " = *" ${suite%%:*} "* ]] || die "T=$suite: there are: ${own_suites[*]}"
+		only+=(--only "$suite")
+	done
+	[[ ! -e $build/own/selftests/kmemleak ]] || only+=(--only kmemleak)
+	[[ -e $skips ]] || { skips=$build/own/skips.tsv && : >"$skips"; }
+	of_kernel=(--skips "$skips" "${of_kernel[@]:2}")
+	say "in the VM"
+	say_gdb
+	runner test "$build/test-own" --selftests "$build/own/selftests" --examples /dev/null \
+		--patience "$patience" --slowness "$slowness" "${of_kernel[@]}" "${machine[@]}" "${only[@]}" \
+		${REPEAT:+--repeat "$REPEAT"} ${SEED:+--seed "$SEED"} ${V:+--verbose} || exit
+}
+
+step_vm_test() {
+	local patience slowness keep times flavor
+	local -a of_kernel rerun=()
+	step "tests"
+	test_patience
 	kbuild_setup
 	mkdir -p "$build/log"
 	if [[ -z ${T:-} ]]; then

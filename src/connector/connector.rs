@@ -11,7 +11,9 @@
 //!
 //! - A service is a type that implements [`Handler`]; a [`Registration`] makes it reachable.
 //! - What arrives is a [`Message`], who sent it a [`Sender`], which can [`reply`](Sender::reply).
-//! - Messages that answer nobody go out with [`send`], [`send_multi`] and [`send_filtered`].
+//! - Messages that answer nobody go out with a [`Broadcaster`], or with [`send`], [`send_multi`] and
+//!   [`send_filtered`].
+//! - A [`Periodic`] does something again and again, until it is dropped.
 //!
 //! # Examples
 //!
@@ -64,6 +66,7 @@
 #![cfg_attr(doctest, no_std)]
 
 mod bindings;
+mod broadcaster;
 pub mod changes;
 mod closed;
 mod cores;
@@ -73,6 +76,7 @@ mod in_place;
 mod message;
 mod name;
 mod notifier;
+mod periodic;
 mod registration;
 mod registry;
 mod send;
@@ -99,8 +103,10 @@ pub use connector_wire::{
 
 use self::notifier::Notifier;
 pub use self::{
+    broadcaster::Broadcaster,
     error::SendError,
     message::Message,
+    periodic::Periodic,
     registration::{
         Handler,
         Registration, //
@@ -167,6 +173,7 @@ impl kernel::InPlaceModule for Connector {
         unsafe {
             registry::init();
             changes::init();
+            periodic::init();
         }
         try_pin_init!(Self {
             memory: registry::Memory,

@@ -16,6 +16,9 @@ pub enum SendError {
     /// Nobody got the message: no socket has joined the group, or none of them had room, or the
     /// filter let none through (`ESRCH`).
     NoListeners,
+    /// [`Destination::Registered`](crate::Destination::Registered) and an id whose `idx` is the
+    /// number of no [`Group`](crate::Group), so that nobody can listen, ever (`EINVAL`).
+    NoGroup,
     /// [`Destination::Registered`](crate::Destination::Registered) and no id of that value is
     /// registered (`ENODEV`).
     NotRegistered,
@@ -71,7 +74,7 @@ impl From<SendError> for Error {
             SendError::Full => bindings::EAGAIN,
             SendError::NoSuchPort => bindings::ECONNREFUSED,
             SendError::Overrun => bindings::ENOBUFS,
-            SendError::Other => bindings::EINVAL,
+            SendError::NoGroup | SendError::Other => bindings::EINVAL,
         };
         // CAST: Error numbers are small.
         Error::from_errno(-(errno as c_int))

@@ -4,11 +4,22 @@
  * They hold no code of ours.
  */
 
+#include <linux/bottom_half.h>
 #include <linux/skbuff.h>
 #include <net/netlink.h>
 #include <net/sock.h>
 
 #include "bindings/bindings_helper.h"
+
+void connector_helper_local_bh_disable(void)
+{
+	local_bh_disable();
+}
+
+void connector_helper_local_bh_enable(void)
+{
+	local_bh_enable();
+}
 
 struct sk_buff *connector_helper_skb_get(struct sk_buff *skb)
 {

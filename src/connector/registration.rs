@@ -13,6 +13,7 @@ use kernel::{
 
 use crate::{
     changes,
+    cores,
     registry,
     service::{
         RawHandler,
@@ -184,6 +185,12 @@ impl<T: Handler> Registration<T> {
     /// The id.
     pub fn id(&self) -> CbId {
         self.service.id()
+    }
+
+    /// Whether the id has a group that its service can broadcast to: whether its `idx` is the number
+    /// of one. If not, nobody can listen, see [`SendError::NoGroup`](crate::SendError::NoGroup).
+    pub fn has_group(&self) -> bool {
+        cores::has_group(self.id().idx)
     }
 
     /// The handler.

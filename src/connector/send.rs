@@ -101,8 +101,9 @@ pub enum Destination {
     /// The group of the message's own id, which must be registered: the group whose number is the
     /// id's `idx`.
     ///
-    /// On the kernel's own core an `idx` beyond [`Group::MAX`] has no group that anyone could join, so
-    /// that nobody gets it; our own has as many as its parameter `groups` says.
+    /// An `idx` that is the number of no group is [`SendError::NoGroup`], be it registered or not. The
+    /// kernel's own core has groups up to [`Group::MAX`]; our own has as many as its parameter `groups`
+    /// says.
     Registered,
     /// One socket, by its port id.
     Port(NonZero<u32>),
@@ -154,7 +155,7 @@ impl Batch {
         }
         self.0.reserve(size, flags)?;
         let room = self.0.spare_capacity_mut();
-        let added = lay_out(&header, message.data, room).ok_or(SendError::NoMemory)?;
+        let added = lay_out(&header, &[message.data], room).ok_or(SendError::NoMemory)?;
         let size = added.len();
         // SAFETY: So many bytes behind the vector's end were just written.
         unsafe { self.0.inc_len(size) };
@@ -228,6 +229,7 @@ impl Listener<'_> {
 /// | error | when |
 /// | --- | --- |
 /// | [`NoListeners`](SendError::NoListeners) (`ESRCH`) | to a group: nobody got it |
+/// | [`NoGroup`](SendError::NoGroup) (`EINVAL`) | to `Registered`: the id's `idx` is no group's number |
 /// | [`NotRegistered`](SendError::NotRegistered) (`ENODEV`) | to `Registered`: the id is not |
 /// | [`Full`](SendError::Full) (`EAGAIN`) | to a port: its buffer is full |
 /// | [`NoSuchPort`](SendError::NoSuchPort) (`ECONNREFUSED`) | to a port: nobody has it |
@@ -236,9 +238,33 @@ impl Listener<'_> {
 /// | [`Overrun`](SendError::Overrun) (`ENOBUFS`) | to a group: a listener that wants senders to know had no room |
 pub fn send(message: &OutMessage<'_>, to: Destination, flags: Flags) -> Result<(), SendError> {
     let header = message.header()?;
-    with_cn_msg(&header, message.data, flags, |raw| {
+    with_cn_msg(&header, &[message.data], flags, |raw| {
         // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.
         unsafe { to_destination(raw, header.len, to, flags) }
+    })?
+}
+
+/// Sends a message to the group of its id, be that registered or not. Does not sleep.
+pub(crate) fn broadcast(message: &OutMessage<'_>) -> Result<(), SendError> {
+    let header = message.header()?;
+    if !cores::has_group(header.id.idx) {
+        return Err(SendError::NoGroup);
+    }
+    with_cn_msg(&header, &[message.data], GFP_ATOMIC, |raw| {
+        // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.
+        unsafe { send_mult(raw, header.len, 0, header.id.idx, to_gfp(GFP_ATOMIC)) }
+    })?
+}
+
+/// Sends a reply to a request to a port, whose data are these, one behind the other. Does not sleep.
+pub(crate) fn reply(request: &Header, data: &[&[u8]], portid: u32) -> Result<(), SendError> {
+    let len = data.iter().try_fold(0u16, |len, part| {
+        len.checked_add(u16::try_from(part.len()).ok()?)
+    });
+    let header = request.reply(len.ok_or(SendError::TooLarge)?);
+    with_cn_msg(&header, data, GFP_NOWAIT, |raw| {
+        // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.
+        unsafe { unicast(raw, header.len, portid, to_gfp(GFP_NOWAIT)) }
     })?
 }
 
@@ -307,7 +333,7 @@ where
     F: FnMut(&Listener<'_>) -> bool,
 {
     let header = message.header()?;
-    with_cn_msg(&header, message.data, flags, |raw| {
+    with_cn_msg(&header, &[message.data], flags, |raw| {
         // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.
         // `call_filter::<F>` takes a pointer to an `F`, which is not used otherwise meanwhile.
         SendError::check(unsafe {
@@ -390,6 +416,16 @@ unsafe fn send_mult(
     })
 }
 
+/// Whether the id that a message comes from has a group.
+///
+/// # Safety
+///
+/// `raw` must be valid for a header.
+unsafe fn has_group(raw: NonNull<bindings::cn_msg>) -> bool {
+    // SAFETY: By this function's contract.
+    cores::has_group(unsafe { (*raw.as_ptr()).id.idx })
+}
+
 /// # Safety
 ///
 /// `raw` must be valid for a header and `len` bytes behind it.
@@ -403,6 +439,7 @@ unsafe fn to_destination(
     // SAFETY: By this function's contract, in every branch.
     unsafe {
         match to {
+            Destination::Registered if !has_group(raw) => Err(SendError::NoGroup),
             Destination::Registered => send_mult(raw, len, 0, 0, gfp),
             Destination::Port(portid) => unicast(raw, len, portid.get(), gfp),
             Destination::Group(group) => send_mult(raw, len, 0, group.number(), gfp),
@@ -437,7 +474,7 @@ pub(crate) fn to_gfp(flags: Flags) -> bindings::gfp_t {
 /// stack, a larger one in memory that is allocated with `flags`.
 fn with_cn_msg<R>(
     header: &Header,
-    data: &[u8],
+    data: &[&[u8]],
     flags: Flags,
     f: impl FnOnce(NonNull<bindings::cn_msg>) -> R,
 ) -> Result<R, SendError> {
@@ -449,7 +486,8 @@ fn with_cn_msg<R>(
     if let Some(bytes) = lay_out(header, data, &mut on_stack.0) {
         return Ok(f(NonNull::from(bytes).cast()));
     }
-    let mut allocated = KVec::with_capacity(Header::SIZE + data.len(), flags | __GFP_NOWARN)?;
+    let mut allocated =
+        KVec::with_capacity(Header::SIZE + usize::from(header.len), flags | __GFP_NOWARN)?;
     let room = allocated.spare_capacity_mut();
     let bytes = lay_out(header, data, room).ok_or(SendError::NoMemory)?;
     Ok(f(NonNull::from(bytes).cast()))
@@ -457,20 +495,24 @@ fn with_cn_msg<R>(
 
 /// Writes a header and data to the start of `room`, and returns them; or `None` if they do not fit.
 ///
-/// Copies in one piece: [`KVec::extend_from_slice`] goes byte by byte, since it clones.
+/// Copies each part in one piece: [`KVec::extend_from_slice`] goes byte by byte, since it clones.
 #[inline(always)]
 fn lay_out<'a>(
     header: &Header,
-    data: &[u8],
+    data: &[&[u8]],
     room: &'a mut [MaybeUninit<u8>],
 ) -> Option<&'a mut [u8]> {
-    let size = Header::SIZE + data.len();
+    let size = Header::SIZE + data.iter().map(|part| part.len()).sum::<usize>();
     let to = room.get_mut(..size)?.as_mut_ptr().cast::<u8>();
     // SAFETY: `to` is valid for writes of `size` bytes, and nobody else refers to them. They are
     // all written here, so that they can be read then.
     unsafe {
         to.cast::<[u8; Header::SIZE]>().write(header.to_bytes());
-        ptr::copy_nonoverlapping(data.as_ptr(), to.add(Header::SIZE), data.len());
+        let mut at = to.add(Header::SIZE);
+        for part in data {
+            ptr::copy_nonoverlapping(part.as_ptr(), at, part.len());
+            at = at.add(part.len());
+        }
         Some(slice::from_raw_parts_mut(to, size))
     }
 }

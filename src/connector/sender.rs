@@ -5,7 +5,6 @@
 use core::{
     cell::OnceCell,
     marker::PhantomData,
-    num::NonZero,
     ptr::NonNull, //
 };
 
@@ -17,11 +16,7 @@ use kernel::{
 use crate::{
     bindings,
     in_place,
-    send::{
-        self,
-        Destination,
-        OutMessage, //
-    },
+    send,
     service::{
         Running,
         Service, //
@@ -236,13 +231,43 @@ impl<'a> Sender<'a> {
         } else {
             None
         };
-        let result = in_place.unwrap_or_else(|| self.reply_with_copy(message, data));
+        let result = in_place.unwrap_or_else(|| self.reply_with_copy(message, &[data]));
         self.running.count_reply(result)
     }
 
-    fn reply_with_copy(&self, message: &Message<'_>, data: &[u8]) -> Result<(), SendError> {
-        let reply = OutMessage::reply(&message.header(), data);
-        let portid = NonZero::new(self.portid()).ok_or(SendError::NoSuchPort)?;
-        send::send(&reply, Destination::Port(portid), GFP_NOWAIT)
+    /// [Replies](Self::reply) with data that lie in several pieces: they are sent one behind the
+    /// other, and need not be put together before.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::reply`].
+    pub fn reply_slices(&self, message: &Message<'_>, data: &[&[u8]]) -> Result<(), SendError> {
+        self.running
+            .count_reply(self.reply_with_copy(message, data))
+    }
+
+    /// [Replies](Self::reply) with how a request ended, and what it was for: a native-endian `i32`,
+    /// 0 and behind it the data, or a negative error number and nothing.
+    ///
+    /// Many services of the connector answer like that. [`wire::outcome`](crate::wire::outcome)
+    /// reads it; and so does `Connector::call()` of the userspace crate.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::reply`].
+    pub fn reply_outcome(
+        &self,
+        message: &Message<'_>,
+        outcome: Result<&[u8]>,
+    ) -> Result<(), SendError> {
+        let (status, data) = match outcome {
+            Ok(data) => (0, data),
+            Err(error) => (error.to_errno(), &[][..]),
+        };
+        self.reply_slices(message, &[&status.to_ne_bytes(), data])
+    }
+
+    fn reply_with_copy(&self, message: &Message<'_>, data: &[&[u8]]) -> Result<(), SendError> {
+        send::reply(&message.header(), data, self.portid())
     }
 }

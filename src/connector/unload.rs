@@ -2,10 +2,11 @@
 
 //! Modules that go and leave something behind.
 //!
-//! A [`Registration`](crate::Registration) or a [`Watch`](crate::changes::Watch) that was leaked is
-//! never dropped, and the module that its code belongs to can go all the same. The kernel announces
-//! a module that goes after its exit function returned (or its init function failed) and before its
-//! memory is freed: here is where what it left is taken away.
+//! A [`Registration`](crate::Registration), a [`Watch`](crate::changes::Watch) or a
+//! [`Periodic`](crate::Periodic) that was leaked is never dropped, and the module that its code
+//! belongs to can go all the same. The kernel announces a module that goes after its exit function
+//! returned (or its init function failed) and before its memory is freed: here is where what it left
+//! is taken away.
 
 use kernel::prelude::*;
 
@@ -13,6 +14,7 @@ use crate::{
     bindings,
     changes,
     notifier::Notifier,
+    periodic,
     registry, //
 };
 
@@ -41,9 +43,12 @@ unsafe extern "C" fn notify(
     if state == bindings::module_state_MODULE_STATE_GOING as c_ulong {
         // SAFETY: The kernel passes the module, whose memory it frees only after this returned.
         let module = unsafe { &*module.cast::<bindings::module>() };
-        // Handlers and observers run until they are taken away, and may leave something else
-        // meanwhile: until neither finds anything.
-        while registry::unregister_all_of(module) | changes::stop_all_of(module) {}
+        // Handlers, observers and closures run until they are taken away, and may leave something
+        // else meanwhile: until none is found.
+        while registry::unregister_all_of(module)
+            | changes::stop_all_of(module)
+            | periodic::end_all_of(module)
+        {}
     }
     // `NOTIFY_DONE`: not our concern whether others are told.
     0

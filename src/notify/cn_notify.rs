@@ -130,9 +130,8 @@ impl Handler for Service {
     fn handle(&self, message: &Message<'_>, sender: &Sender<'_>) {
         let result = self.control(message, sender);
         self.requests.count(&result);
-        let errno = result.err().map_or(0, Error::to_errno);
         // Nobody else to tell that the client does not read its answer.
-        let _ = sender.reply(message, &errno.to_ne_bytes());
+        let _ = sender.reply_outcome(message, result.map(|()| &[][..]));
     }
 
     fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

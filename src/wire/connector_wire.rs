@@ -23,6 +23,7 @@ mod id;
 mod message;
 pub mod netlink;
 pub mod notify;
+mod outcome;
 
 pub use self::{
     group::Group,
@@ -33,6 +34,7 @@ pub use self::{
         ParseError,
         RawMessage, //
     },
+    outcome::outcome, //
 };
 
 /// The largest payload of a netlink message, headers included, that the connector core accepts

@@ -4,6 +4,8 @@
 
 use core::fmt;
 
+use crate::CbId;
+
 /// A multicast group of the connector: 1 to 32.
 ///
 /// The kernel's own core asks netlink for 26 groups and netlink rounds up to 32; joining a higher one
@@ -30,6 +32,13 @@ impl Group {
         } else {
             None
         }
+    }
+
+    /// The group of an id, which its service broadcasts to: the one of the number `idx`, or `None`
+    /// if the connector has no such group.
+    #[inline]
+    pub const fn of(id: CbId) -> Option<Self> {
+        Self::new(id.idx)
     }
 
     /// The group's number.

@@ -16,6 +16,7 @@ connector-users += \
 	ct_reply:tests/modules/ct_reply \
 	ct_send:tests/modules/ct_send \
 	ct_sender:tests/modules/ct_sender \
+	ct_tick:tests/modules/ct_tick \
 	ct_watch:tests/modules/ct_watch
 
 # In C, and on the core alone.

@@ -44,7 +44,8 @@ use super::deliver;
 use crate::{
     bindings,
     table::Table,
-    CbId, //
+    CbId,
+    Group, //
 };
 
 // Without TASKS_RCU nothing tells when a task that was preempted between the core's look-up and our
@@ -81,6 +82,11 @@ pub(crate) fn add(id: CbId, name: &CStr) -> Result {
 pub(crate) fn del(id: CbId) {
     // SAFETY: The core only reads the id.
     as_caller(|| unsafe { bindings::cn_del_callback(&raw_id(id)) });
+}
+
+/// Whether there is a group of this number.
+pub(crate) fn has_group(number: u32) -> bool {
+    Group::new(number).is_some()
 }
 
 /// Whether the current task is in one of the core's two functions for [`add`] or [`del`]: so that a

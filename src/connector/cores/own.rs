@@ -84,11 +84,7 @@ impl Core {
     ///
     /// `EINVAL` if the module's parameter makes no sense, `EIO` if the socket cannot be had.
     pub(crate) fn new() -> Result<Self> {
-        #[expect(
-            clippy::clone_on_copy,
-            reason = "value() is a reference before Linux 7.3"
-        )]
-        let groups = crate::module_parameters::groups.value().clone();
+        let groups = groups();
         if !Self::GROUPS.contains(&groups) {
             pr_err!("groups={groups}: expected a number from 32 to 65536\n");
             return Err(EINVAL);
@@ -125,6 +121,20 @@ impl Core {
             _file: proc::File::new(),
         })
     }
+}
+
+/// How many groups there are.
+fn groups() -> u32 {
+    #[expect(
+        clippy::clone_on_copy,
+        reason = "value() is a reference before Linux 7.3"
+    )]
+    crate::module_parameters::groups.value().clone()
+}
+
+/// Whether there is a group of this number.
+pub(crate) fn has_group(number: u32) -> bool {
+    (1..=groups()).contains(&number)
 }
 
 impl Drop for Core {

@@ -155,6 +155,7 @@ impl Accel {
             console: "kvm-probe.log",
             silence: PROBE_LIMIT,
             limit: PROBE_LIMIT,
+            terminal: None,
         };
         let verdict = Verdict::and(known, boot.run(|_| ())?.ending);
         // Losing the verdict costs a probe, nothing else.

@@ -19,6 +19,7 @@ mod recording;
 mod results;
 mod screen;
 mod self_check;
+mod shell;
 mod skips;
 mod split;
 mod suites;
@@ -50,7 +51,7 @@ use split::Times;
 use suites::How;
 use summary::Summary;
 use total::Step;
-use vm::{Boot, Event, Image};
+use vm::{Boot, Event, Image, Over};
 
 #[derive(Parser)]
 #[command(about)]
@@ -255,10 +256,13 @@ enum Mode {
         #[arg(long, default_value = "console")]
         name: String,
     },
-    /// A shell
+    /// A shell, at this terminal
     Shell {
         #[command(flatten)]
         common: Common,
+        /// No shell but the script that is in the initramfs
+        #[arg(long)]
+        script: bool,
     },
 }
 
@@ -295,7 +299,7 @@ fn main() -> ExitCode {
             what,
             out,
         } => bench(&common, clock, &what, &out),
-        Mode::Shell { common } => shell(&common),
+        Mode::Shell { common, script } => shell::run(&common, script),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -329,6 +333,7 @@ fn run(common: &Common) -> Result<bool> {
         console: "console.log",
         silence: common.machine.patience(Duration::from_secs(60)),
         limit: common.machine.patience(Duration::from_secs(300)),
+        terminal: None,
     };
     let show = |line: &str| screen.plain(format!("  {line}").trim_end());
     let done = one_program(&screen, &boot, "the demonstration", show)?;
@@ -359,6 +364,7 @@ fn bench(common: &Common, clock: Clock, what: &[String], out: &Path) -> Result<b
         console: "console.log",
         silence: Duration::from_secs(120),
         limit: Duration::from_secs(1800),
+        terminal: None,
     };
     let mut printed = format!("machine {}\n", accel.name());
     let collect = |line: &str| {
@@ -393,6 +399,11 @@ fn one_program(
             see(line);
         }
     })?;
+    Ok(went_well(screen, boot, &over, name))
+}
+
+/// Judges a boot for one program.
+fn went_well(screen: &Screen, boot: &Boot<'_>, over: &Over, name: &str) -> bool {
     let judged = verdict::suite(&over.expected, &over.transcript, 0);
     let rest = verdict::rest(
         &over.expected,
@@ -402,7 +413,7 @@ fn one_program(
     );
     screen.plain("");
     let Some(first) = judged.tests.iter().chain(&rest).next() else {
-        return Ok(true);
+        return true;
     };
     match first.log.is_empty() {
         true => screen.quote(&verdict::tail(&over.log(), 30)),
@@ -417,7 +428,7 @@ fn one_program(
         &format!("Failed: {about}: {} (see above)", first.name),
     );
     screen.plain(&format!("kernel log: {}", boot.files().log.display()));
-    Ok(false)
+    false
 }
 
 fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool> {
@@ -545,14 +556,4 @@ fn failures(file: &Path) -> Result<bool> {
         println!("{}: {}", suite.full_name(), case.name);
     }
     Ok(true)
-}
-
-fn shell(common: &Common) -> Result<bool> {
-    let accel = common.accel()?;
-    println!("  accelerator: {}", accel.name());
-    let status = vm::qemu(&common.image()?, accel, "quiet rc_mode=shell")?
-        .args(["-serial", "mon:stdio"])
-        .status()
-        .context("cannot start qemu-system-x86_64")?;
-    Ok(status.success())
 }

@@ -70,6 +70,7 @@ fn hang_and_crash(vm: &Vm<'_>, how: &How, report: &mut Report) -> Result<()> {
             console: &format!("{mode}.log"),
             silence: HANG,
             limit: how.patience(Duration::from_secs(600)),
+            terminal: None,
         };
         let mut up = false;
         let over = boot.run(|event| up |= matches!(event, Event::Booted))?;
@@ -102,6 +103,7 @@ fn inject(vm: &Vm<'_>, how: &How, rounds: usize, report: &mut Report) -> Result<
         console: "inject.log",
         silence: how.patience(Duration::from_secs(900)),
         limit: how.patience(Duration::from_secs(seconds)),
+        terminal: None,
     };
     // Judged as they come, as all others are.
     let mut judged = Vec::new();

@@ -127,6 +127,7 @@ pub fn run(vm: &Vm<'_>, names: &[String], how: &How, results: &mut Results) -> R
         console: "console.log",
         silence: how.patience(SILENCE),
         limit: how.patience(Duration::from_secs(how.limit)),
+        terminal: None,
     };
     let mut judged: BTreeMap<usize, Judged> = BTreeMap::new();
     let mut running: Option<(String, Instant, usize)> = None;

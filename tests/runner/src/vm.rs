@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Read;
 use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use guest::What;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use crate::accel::Accel;
 use crate::machine::Machine;
@@ -86,6 +88,8 @@ pub struct Boot<'a> {
     pub silence: Duration,
     /// The guest is killed after so long.
     pub limit: Duration,
+    /// The guest's end of a terminal, which it has as its fourth serial port.
+    pub terminal: Option<&'a UnixStream>,
 }
 
 /// What happens in the guest.
@@ -223,10 +227,17 @@ impl Boot<'_> {
             self.mode, expected.token, self.append
         );
         let serial = |path: &Path| format!("file:{}", path.display());
-        let child = qemu(self.image, self.accel, &append)?
-            .args(["-serial", &serial(&files.log)])
+        let mut qemu = qemu(self.image, self.accel, &append)?;
+        qemu.args(["-serial", &serial(&files.log)])
             .args(["-serial", &serial(&files.port)])
-            .args(["-serial", &serial(&files.records)])
+            .args(["-serial", &serial(&files.records)]);
+        if let Some(terminal) = self.terminal {
+            // Whoever is started from here on inherits it.
+            fcntl(terminal, FcntlArg::F_SETFD(FdFlag::empty()))?;
+            let of = format!("socket,id=terminal,mux=on,fd={}", terminal.as_raw_fd());
+            qemu.args(["-chardev", &of, "-serial", "chardev:terminal"]);
+        }
+        let child = qemu
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&files.qemu)?)

@@ -436,7 +436,7 @@ JSON: {\"event\":\"present\",\"time\",\"id\",\"name\"} for each id at the start,
 
 Exit status: 0 when ended by Ctrl-C or --count, 2 on an error.")]
 pub(crate) struct Watch {
-    /// The ids: IDX or IDX-IDX, then :VAL or :VAL-VAL if not every val is meant; or a known name
+    /// The ids: IDX or IDX-IDX, then :VAL or :VAL-VAL if not every val is meant; or a name
     /// [default: every id]
     #[arg(value_name = "IDS", value_parser = pattern)]
     pub(crate) ids: Vec<Pattern>,
@@ -512,9 +512,8 @@ fn flags(text: &str) -> Result<u16, &'static str> {
 
 /// Reads a group: its number, or the name of a service that broadcasts to its own group.
 fn group(text: &str) -> Result<Group, String> {
-    known::by_name(text)
-        .map(|known| known.id.idx)
-        .or_else(|| known::parse_number(text))
+    known::parse_number(text)
+        .or_else(|| Some(known::named(text).ok()?.idx))
         .and_then(Group::new)
         .ok_or_else(|| {
             format!(
@@ -550,12 +549,12 @@ fn hex(text: &str) -> Result<Bytes, &'static str> {
 }
 
 /// Reads `IDX[-IDX][:VAL[-VAL]]`, where a part that is missing or `*` means every number; or a
-/// known name.
+/// name.
 fn pattern(text: &str) -> Result<Pattern, String> {
-    if let Some(known) = known::by_name(text) {
+    if let Ok(id) = known::named(text) {
         return Ok(Pattern {
-            idx: ranges(known.id.idx, known.id.idx),
-            val: ranges(known.id.val, known.id.val),
+            idx: ranges(id.idx, id.idx),
+            val: ranges(id.val, id.val),
         });
     }
     let (idx, val) = text.split_once(':').unwrap_or((text, "*"));
@@ -571,7 +570,7 @@ fn pattern(text: &str) -> Result<Pattern, String> {
     };
     match (part(idx), part(val)) {
         (Some(idx), Some(val)) => Ok(Pattern { idx, val }),
-        _ => Err("expected IDX[-IDX][:VAL[-VAL]] or a known name".to_owned()),
+        _ => Err("expected IDX[-IDX][:VAL[-VAL]] or the name of a service".to_owned()),
     }
 }
 

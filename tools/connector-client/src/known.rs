@@ -6,6 +6,8 @@ use std::{error, fmt};
 
 use connector_wire::CbId;
 
+use crate::procfs::{self, Registered};
+
 /// An id that has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
@@ -53,16 +55,48 @@ pub fn by_name(name: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|known| known.name == name)
 }
 
-/// A text is neither an id nor the name of one.
+/// The id of a name: one that is registered by this name now, or else a known one.
+///
+/// # Errors
+///
+/// [`NotAnId`] if there is none, or if several are registered by this name, none of which is known.
+pub fn named(name: &str) -> Result<CbId, NotAnId> {
+    // Where that cannot be read, there are the known names.
+    among(name, &procfs::registered().unwrap_or_default())
+}
+
+fn among(name: &str, registered: &[Registered]) -> Result<CbId, NotAnId> {
+    let known = by_name(name).map(|known| known.id);
+    let ids = registered.iter().filter(|one| one.name == name);
+    let ids: Vec<CbId> = ids.map(|one| one.id).collect();
+    match (ids.as_slice(), known) {
+        (&[id], _) => Ok(id),
+        (ids, Some(known)) if ids.is_empty() || ids.contains(&known) => Ok(known),
+        _ => Err(NotAnId {
+            text: name.to_owned(),
+            ids,
+        }),
+    }
+}
+
+/// A text is neither an id nor the name of one, or the name of several.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotAnId(String);
+pub struct NotAnId {
+    text: String,
+    ids: Vec<CbId>,
+}
 
 impl fmt::Display for NotAnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.ids.is_empty() {
+            write!(f, "{:?} is the name of several ids:", self.text)?;
+            return self.ids.iter().try_for_each(|id| write!(f, " {id}"));
+        }
         write!(
             f,
-            "{:?} is not an id: expected IDX:VAL, each decimal or 0x-hexadecimal, or one of",
-            self.0
+            "{:?} is not an id: expected IDX:VAL, each decimal or 0x-hexadecimal, the name of one that \
+             is registered, or one of",
+            self.text
         )?;
         let mut separator = " ";
         for known in KNOWN {
@@ -75,7 +109,7 @@ impl fmt::Display for NotAnId {
 
 impl error::Error for NotAnId {}
 
-/// Reads `IDX:VAL`, each part decimal or hexadecimal with `0x`, or a known name.
+/// Reads `IDX:VAL`, each part decimal or hexadecimal with `0x`, or a [name](named).
 ///
 /// # Errors
 ///
@@ -92,9 +126,6 @@ impl error::Error for NotAnId {}
 /// assert!(known::parse_id("14").is_err());
 /// ```
 pub fn parse_id(text: &str) -> Result<CbId, NotAnId> {
-    if let Some(known) = by_name(text) {
-        return Ok(known.id);
-    }
     text.split_once(':')
         .and_then(|(idx, val)| {
             Some(CbId {
@@ -102,7 +133,7 @@ pub fn parse_id(text: &str) -> Result<CbId, NotAnId> {
                 val: parse_number(val)?,
             })
         })
-        .ok_or_else(|| NotAnId(text.to_owned()))
+        .map_or_else(|| named(text), Ok)
 }
 
 /// Reads a number, decimal or hexadecimal with `0x`.
@@ -128,6 +159,30 @@ mod tests {
         assert_eq!(parse_id("0:0"), id(0, 0));
         assert_eq!(parse_id("0xffffffff:4294967295"), id(u32::MAX, u32::MAX));
         assert_eq!(parse_id("0X10:1"), id(16, 1));
+    }
+
+    #[test]
+    fn a_name_is_that_of_what_is_registered_by_it() {
+        let one = |name: &str, idx, val| Registered {
+            id: CbId { idx, val },
+            name: name.to_owned(),
+        };
+        let id = |idx, val| Ok(CbId { idx, val });
+        let registered = [
+            one("cn_kv", 20, 1),
+            one("cn_echo", 17, 1),
+            one("cn_test", 14, 0x457),
+            one("cn_test", 14, 0x456),
+            one("twice", 1, 2),
+            one("twice", 1, 3),
+        ];
+        assert_eq!(among("cn_kv", &registered), id(20, 1));
+        assert_eq!(among("cn_echo", &registered), id(17, 1));
+        assert_eq!(among("cn_test", &registered), id(14, 0x456));
+        assert_eq!(among("cn_echo", &[]), id(16, 1));
+        let error = among("twice", &registered).unwrap_err().to_string();
+        assert!(error.ends_with("several ids: 1:2 1:3"), "{error}");
+        assert!(among("nobody", &registered).is_err());
     }
 
     #[test]

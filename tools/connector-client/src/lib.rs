@@ -35,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod call;
 mod connector;
 mod datagram;
 mod deadline;

@@ -3,8 +3,6 @@
 //! Event notification: being told when ids are registered and unregistered. The service behind it
 //! is the module `cn_notify`.
 
-use std::io;
-
 use connector_wire::{
     CbId, Group,
     notify::{ControlHeader, Range},
@@ -98,16 +96,10 @@ impl Connector {
 
     /// Sends a request to `cn_notify`; its answer is 0 or a negative error number.
     fn control(&self, ids: &Ids, group: u32, deadline: Deadline) -> Result<()> {
-        let reply = self.request(&self.header(CbId::NOTIFY), &ids.control(group), deadline)?;
-        let answer: [u8; 4] = reply.data[..].try_into().map_err(|_| {
-            Error::Unexpected("the answer to a request for notifications is not one number")
-        })?;
-        match i32::from_ne_bytes(answer) {
-            0 => Ok(()),
-            error => Err(Error::Service(io::Error::from_raw_os_error(
-                error.wrapping_neg(),
-            ))),
-        }
+        let more = self.call(CbId::NOTIFY, &ids.control(group), deadline)?;
+        more.is_empty().then_some(()).ok_or(Error::Unexpected(
+            "the answer to a request for notifications is not one number",
+        ))
     }
 }
 

@@ -277,7 +277,10 @@ mod none {
 
     use kernel::prelude::*;
 
-    use crate::cores::Sink;
+    use crate::cores::{
+        called_by_us,
+        Sink, //
+    };
 
     pub(crate) struct Probes<S> {
         never: Infallible,
@@ -286,6 +289,8 @@ mod none {
 
     impl<S: Sink> Probes<S> {
         pub(crate) fn register() -> Result<Self> {
+            // What only probes would call.
+            let _ = (S::note, S::wake, called_by_us);
             Err(ENOTSUPP)
         }
 

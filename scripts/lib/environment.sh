@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The shell and the folders that this is called in, whosever they are: what is not
+# honoured is put out of sight, and what cannot work is said at once. Sourced first,
+# and checked before anything is installed, downloaded or compiled.
+
+# Of files that others than the caller have to read, in the VM and where they are installed.
+umask 022
+
+# Without it, the shell asks the list of users: sudo and cron may leave it out.
+export HOME=${HOME:-~}
+
+# Some of what is read here are other programs' messages.
+export LC_ALL=C.UTF-8
+
+# The kernel's Rust quick start has people export LLVM=1. Which compiler a kernel takes is known
+# here, and kbuild would take LLVM's linker for it even beside CC=gcc.
+asked_llvm=${LLVM:-} asked_arch=${ARCH:-}
+unset LLVM LLVM_IAS ARCH CROSS_COMPILE
+
+# Another meaning than kbuild's here: see scripts/lib/own.sh.
+asked_m=${M:-}
+
+# What make passes to its children is meant for the Makefile, not for the kernel's and cargo's.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES MAKEFILES GNUMAKEFLAGS KBUILD_OUTPUT O M MO W C CF
+
+# Flags for somebody's own programs: kernel tools, build scripts and cargo would take them.
+unset CFLAGS CXXFLAGS CPPFLAGS LDFLAGS RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET \
+	CARGO_BUILD_RUSTFLAGS CARGO_BUILD_TARGET_DIR KCFLAGS KAFLAGS KCPPFLAGS KRUSTFLAGS HOSTCFLAGS \
+	HOSTLDFLAGS HOSTRUSTFLAGS KBUILD_EXTRA_SYMBOLS KBUILD_EXTRA_WARN KBUILD_EXTMOD
+
+# What make or the shell takes for something else in a name, as tried. An umlaut is none of it.
+unfit='[[:space:][:cntrl:]:%#$\'"'"'"`&;|<>()*?]|\[|\]'
+
+# check_folder WHAT FOLDER
+check_folder() {
+	[[ ! $2 =~ $unfit ]] ||
+		die "the kernel's makefiles take no folder with '${BASH_REMATCH[0]}' in its name; $1 is in '$2'" \
+			"move it, or give it another name"
+}
+
+# check_own FOLDER: what `sudo make` left there would stop the next build in its middle.
+check_own() {
+	local file
+	((EUID)) || return 0
+	file=$(find "$1" -maxdepth 2 ! -user "$EUID" -print -quit 2>/dev/null)
+	[[ ! $file ]] || die "$file is not yours: it belongs to $(stat -c %U "$file")" \
+		"sudo make builds as root, and only make modules_install has to be: sudo rm -r $1"
+}
+
+check_environment() {
+	check_folder "this clone" "$top"
+	check_folder "the cache (XDG_CACHE_HOME)" "$cache"
+	check_folder "KDIR" "${KDIR:-}"
+	check_folder "KSRC" "${KSRC:-}"
+	[[ $goal = modules_*install ]] || check_own "$build"
+	[[ $(uname -m) = x86_64 ]] || die "this runs on x86_64 only for now, and this is $(uname -m)"
+	case $asked_arch in
+	'' | x86 | x86_64) ;;
+	*) die "ARCH=$asked_arch: this builds for x86_64 only for now" ;;
+	esac
+	[[ ${JOBS:-1} =~ ^[1-9][0-9]*$ ]] || die "JOBS=$JOBS: expected a number as in JOBS=4"
+}

@@ -1,0 +1,119 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What somebody brings: a tree of their own whose module builds on the crate (M=), and files and a
+# script for the VM (FILES=, SCRIPT=). Sourced.
+#
+# M= names a folder with a Kbuild, as kbuild has it. If it is a Cargo package as well, its programs
+# are built, and its integration tests are the suites that `make test M=` runs and judges as it does
+# this project's own: samples/standalone is one. Nothing is written to it but a Cargo.lock.
+
+own=
+own_suites=()
+files=()
+script=
+
+# Sets own, and what is wrong with it is told before minutes of building.
+own_check() {
+	[[ $asked_m ]] || return 0
+	own=$(realpath -e -- "$asked_m" 2>/dev/null) || true
+	[[ -d $own ]] ||
+		die "M=$asked_m: there is no such folder" "the path is one from $top, or begins with a slash"
+	[[ $own != *[[:space:]:]* ]] || die "M=$asked_m: kbuild takes no folder with a space or a colon in its name"
+	[[ $own != "$top" ]] || die "M=$asked_m is this clone, which needs no M="
+	[[ -e $own/Kbuild || -e $own/Makefile ]] ||
+		die "M=$asked_m has no Kbuild" "a module that one can copy: samples/standalone"
+}
+
+# Sets files and script.
+shell_check() {
+	local file name
+	local -A taken=()
+	vm_check
+	for file in ${FILES:-}; do
+		name=$(basename "$file")
+		[[ -r $file ]] || die "FILES=: cannot read $file" "paths are from $top, or begin with a slash"
+		[[ ! ${taken[$name]:-} ]] || die "FILES=: both $file and ${taken[$name]} are called $name in /files"
+		taken[$name]=$file
+		files+=("$file")
+	done
+	if [[ ${SCRIPT:-} ]]; then
+		[[ -f $SCRIPT && -r $SCRIPT ]] || die "SCRIPT=: cannot read $SCRIPT" "the path is one from $top, or begins with a slash"
+		script=$SCRIPT
+	elif [[ ! -t 0 ]]; then
+		# Now, while nobody else can read it.
+		progress "reading what to run from the standard input, to its end"
+		mkdir -p "$build"
+		script=$build/script
+		cat >"$script"
+	fi
+}
+
+# The module and the programs of $own, to build/own/.
+build_own() {
+	local log=$build/log/own.log
+	rm -rf "$build/own"
+	mkdir -p "$build"/own/{modules,bin,selftests}
+	: >"$log"
+	own_modules
+	[[ ! -e $own/Cargo.toml ]] || own_programs
+	own_scripts
+	step_done "$(cd "$build/own" && find modules bin selftests -type f | LC_ALL=C sort | tr '\n' ' ')"
+}
+
+# In a copy, one for each kernel: what its own Makefile has built there stays as it is, and is not ours.
+own_modules() {
+	local ko objects
+	objects=$build/own-kbuild/$kernel_id-$(short_hash <<<"$own")
+	mkdir -p "$objects"
+	tar -C "$own" --exclude-vcs --exclude=./target --exclude='*.o' --exclude='*.ko' --exclude='*.mod' --exclude='*.mod.c' \
+		--exclude='.*.cmd' --exclude=modules.order --exclude=Module.symvers --exclude=.tmp_versions -c . |
+		tar -C "$objects" -x || die "cannot copy $own to $objects"
+	run_logged "building for ${kernel_id%-*}" "$log" "every line that kbuild runs: make V=1" \
+		"${inside[@]}" make -C "$kdir" "M=$objects" "CONNECTOR=$build/connector" \
+		"${cc_args[@]}" "${rust_args[@]}" "-j$jobs" ${V:+"V=$V"} modules
+	while read -r ko; do
+		ko=${ko%.o}.ko
+		[[ $ko = /* ]] || ko=$objects/$ko
+		cp -p "$ko" "$build/own/modules/"
+	done <"$objects/modules.order"
+}
+
+own_programs() {
+	local line program name
+	# The versions that are compiled already.
+	[[ -e $own/Cargo.lock ]] || cp "$top/Cargo.lock" "$own/"
+	run_logged "building its programs" "$log" \
+		"paths in its Cargo.toml to this clone, if it is those: they have to lead to $top" own_cargo
+	while read -r line; do
+		program=${line##*\"executable\":\"}
+		program=${program%%\"*}
+		case $line in
+		*'"kind":["test"]'*)
+			# The file's own name ends in a hash.
+			name=${line#*\"target\":}
+			name=${name#*\"name\":\"}
+			cp -p "$program" "$build/own/selftests/${name%%\"*}"
+			;;
+		*) cp -p "$program" "$build/own/bin/" ;;
+		esac
+	done < <(grep '"executable":"' "$build/own.json")
+	rm -f "$build/own.json"
+}
+
+own_cargo() {
+	local tests=()
+	[[ ! $(find "$own/tests" -maxdepth 1 -name '*.rs' 2>/dev/null) ]] || tests=(--test '*')
+	cargo_static --manifest-path "$own/Cargo.toml" --bins "${tests[@]}" >"$build/own.json"
+}
+
+# Shell scripts that print TAP are tests, too. Sets own_suites.
+own_scripts() {
+	local file
+	for file in "$own"/tests/*.sh; do
+		[[ ! -e $file ]] || cp -p "$file" "$build/own/selftests/"
+	done
+	for file in "$build"/own/selftests/*; do
+		[[ ! -e $file ]] || own_suites+=("$(basename "$file")")
+	done
+}

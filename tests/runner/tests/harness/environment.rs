@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Other people's shells: what they export, and what their folders are called.
+
+use std::{fs, path::Path};
+
+use crate::machine::{
+    assert_says, command, failure, folder, functions, harness, program, success, top,
+};
+
+#[test]
+fn a_folder_that_make_cannot_name_is_refused() {
+    for (name, what) in [
+        ("my code", " "),
+        ("a:b", ":"),
+        ("100%", "%"),
+        ("a$b", "$"),
+        ("it's", "'"),
+        ("a[1]", "["),
+        ("#1", "#"),
+    ] {
+        let clone = folder(name);
+        success(
+            command("cp")
+                .arg("-r")
+                .arg(top().join("scripts"))
+                .arg(&clone),
+        );
+        let said = failure(
+            command("bash")
+                .arg(clone.join("scripts/harness"))
+                .arg("modules"),
+        );
+        assert_says(
+            &said,
+            &format!("no folder with '{what}' in its name; this clone is in '"),
+        );
+    }
+    for (variable, what) in [
+        ("KDIR", "KDIR"),
+        ("KSRC", "KSRC"),
+        ("XDG_CACHE_HOME", "the cache"),
+    ] {
+        let said = failure(harness("modules").env(variable, "/my kernels/linux"));
+        assert_says(&said, &format!("in its name; {what}"));
+        assert_says(&said, "is in '/my kernels/linux");
+    }
+}
+
+#[test]
+fn other_folders_are_taken() {
+    // As tried with kbuild.
+    for name in ["été", "a+b~c@d", "a,b=c", "-x", "{a}^!"] {
+        let said = success(&mut functions(
+            "check_folder 'this clone' \"$1\"",
+            &[Path::new(name)],
+        ));
+        assert_eq!(said, "");
+    }
+}
+
+#[test]
+fn what_was_asked_for_in_vain_is_said_before_the_first_step() {
+    for (variable, value, part) in [
+        ("ARCH", "arm64", "ARCH=arm64: this builds for x86_64 only"),
+        ("JOBS", "many", "JOBS=many: expected a number"),
+        (
+            "FLAVOR",
+            "nonsense",
+            "FLAVOR=nonsense: there is no tests/config.nonsense",
+        ),
+        ("TOOLCHAIN", "tcc", "TOOLCHAIN=tcc: expected llvm or gcc"),
+        ("KSRC", "/no/such/linux", "is not a kernel source tree"),
+    ] {
+        let said = failure(harness("modules").env(variable, value));
+        assert_says(&said, part);
+        assert!(!said.contains("[1/"), "{said}");
+    }
+}
+
+#[test]
+fn a_bare_environment_is_enough() {
+    let said = failure(
+        harness("no-such-goal")
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+    );
+    assert_says(&said, "unknown goal 'no-such-goal'");
+    let said = failure(harness("no-such-goal").env("CDPATH", "/usr:/"));
+    assert_says(&said, "unknown goal 'no-such-goal'");
+}
+
+#[test]
+fn what_is_exported_for_other_programs_stays_outside() {
+    let said = success(
+        functions(
+            "echo ${LLVM-} ${ARCH-} ${W-} ${LDFLAGS-} ${CARGO_BUILD_TARGET-} ${KCFLAGS-} ok; umask",
+            &[],
+        )
+        .envs([
+            ("LLVM", "1"),
+            ("ARCH", "x86"),
+            ("W", "1"),
+            ("LDFLAGS", "-flto"),
+            ("CARGO_BUILD_TARGET", "wasm32-unknown-unknown"),
+            ("KCFLAGS", "-Werror"),
+        ]),
+    );
+    assert_eq!(said, "ok\n0022\n");
+}
+
+/// What `kdir_compiler` says and chooses for a kernel that was built with this machine's gcc.
+fn compiler_for_gcc_kernel(variables: &[(&str, &str)]) -> String {
+    let kdir = folder(&format!("gcc-kernel-{}", variables.len()));
+    let script = "
+        mkdir -p $1/include/config
+        kdir=$1
+        echo CONFIG_GCC_VERSION=$(gcc -dumpversion | cut -d. -f1)0200 >$kdir/include/config/auto.conf
+        kdir_compiler
+        printf '%s\\n' \"${cc_args[@]}\"";
+    success(functions(script, &[&kdir]).envs(variables.iter().copied()))
+}
+
+#[test]
+fn a_compiler_of_several_words_is_passed_on() {
+    let said = compiler_for_gcc_kernel(&[("CC", "env gcc")]);
+    assert_eq!(said, "CC=env gcc\n");
+    // To the project's own kernel, which is the same that it is without.
+    let script =
+        "kernel_compiler; echo \"${cc_args[*]}\"; [[ $cc_id = \"$(gcc --version | sed -n 1p)\" ]]";
+    let said = success(functions(script, &[]).envs([("CC", "env gcc"), ("TOOLCHAIN", "gcc")]));
+    assert_eq!(said, "CC=env gcc\n");
+}
+
+#[test]
+fn a_compiler_that_does_not_fit_the_kernel_is_named() {
+    let said = compiler_for_gcc_kernel(&[("CC", "no-such-gcc"), ("LLVM", "1")]);
+    assert_says(&said, "LLVM=1 is not taken: ");
+    assert_says(&said, "CC=no-such-gcc is not taken: ");
+    assert!(said.ends_with("CC=gcc\n"), "{said}");
+    // A clang that calls itself as the kernel's compiler is called.
+    let bin = folder("clang").join("bin");
+    program(
+        bin.join("clang-19"),
+        "case $1 in -dumpversion) echo 19.1.7 ;; *) echo clang version 19.1.7 ;; esac",
+    );
+    let said = success(
+        functions(
+            "PATH=$1:$PATH llvm=-19; kernel_compiler; echo \"${cc_args[*]}\"",
+            &[&bin],
+        )
+        .env("CC", "gcc"),
+    );
+    assert_says(&said, "CC=gcc is not taken: it is not clang 19");
+    assert!(said.ends_with("\nLLVM=-19\n"), "{said}");
+}
+
+#[test]
+fn dkms_asks_for_the_same_kernels() {
+    let conf = fs::read_to_string(top().join("dkms.conf")).unwrap();
+    let source = fs::read_to_string(top().join("scripts/lib/source.sh")).unwrap();
+    let oldest = source
+        .lines()
+        .find_map(|line| line.strip_prefix("oldest_kernel="))
+        .and_then(|value| value.split(' ').next())
+        .unwrap();
+    assert_says(&conf, &format!("\nBUILD_EXCLUSIVE_KERNEL_MIN=\"{oldest}\""));
+}
+
+#[test]
+fn every_target_is_made_by_something() {
+    let read = |file: &str| fs::read_to_string(top().join(file)).unwrap();
+    let makefile = read("Makefile").replace("\\\n", " ");
+    let goals = makefile
+        .lines()
+        .find_map(|line| line.strip_prefix("goals := "))
+        .unwrap();
+    let help = read("scripts/help.txt");
+    let ci = read(".ci/run");
+    let all = read("scripts/lib/test-all.sh");
+    let list = read("scripts/lib/goals.sh");
+    let list = list
+        .split_once("test_goals=(")
+        .unwrap()
+        .1
+        .split_once("\n)")
+        .unwrap()
+        .0;
+    for goal in goals.split_whitespace() {
+        assert!(
+            help.contains(goal) || ["fmt-check", "modules"].contains(&goal),
+            "make help does not have {goal}"
+        );
+        let made = ci.contains(&format!(" make {goal}"))
+            || list.split_whitespace().any(|word| word == goal)
+            || all.contains(&format!("goals={goal}\n"))
+            // By hand: hours, or the whole of it.
+            || ["test-all", "test-readme", "test-verdict", "mutants"].contains(&goal);
+        assert!(made, "nothing makes {goal}");
+    }
+}

@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Folders that look like a kernel that was built, and what is said of each.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use crate::machine::{assert_says, failure, folder, functions, harness, program, success, write};
+
+const RUSTC: &str = "rustc 1.95.0 (59807616e 2026-04-14)";
+
+/// All that is looked for in one.
+struct Kernel {
+    name: &'static str,
+    arch: &'static str,
+    release: &'static str,
+    options: Vec<(&'static str, &'static str)>,
+    symbols: Vec<&'static str>,
+    rustc: &'static str,
+}
+
+impl Kernel {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            arch: "x86",
+            release: "7.3.4",
+            options: [
+                "X86_64",
+                "MODULES",
+                "MODULE_UNLOAD",
+                "RUST",
+                "NET",
+                "CONNECTOR",
+                "PREEMPTION",
+                "TASKS_RCU",
+                "BLK_DEV_INITRD",
+                "BINFMT_ELF",
+                "BINFMT_SCRIPT",
+                "DEVTMPFS",
+                "PROC_FS",
+                "SYSFS",
+                "TTY",
+                "SERIAL_8250_CONSOLE",
+                "PRINTK",
+                "FUTEX",
+            ]
+            .map(|name| (name, "y"))
+            .into_iter()
+            .chain([
+                ("SERIAL_8250_RUNTIME_UARTS", "4"),
+                (
+                    "RUSTC_VERSION_TEXT",
+                    "\"rustc 1.95.0 (59807616e 2026-04-14)\"",
+                ),
+            ])
+            .collect(),
+            symbols: vec![
+                "cn_add_callback",
+                "cn_del_callback",
+                "cn_netlink_send_mult",
+                "netlink_unicast",
+                "netlink_register_notifier",
+                "_RNvNtCs1peUGmbrgHn_6kernel5printk9call_printk",
+            ],
+            rustc: RUSTC,
+        }
+    }
+
+    fn with(mut self, option: &'static str, value: &'static str) -> Self {
+        self.options.push((option, value));
+        self
+    }
+
+    fn without(mut self, option: &str) -> Self {
+        self.options.retain(|(name, _)| *name != option);
+        self
+    }
+
+    fn make(&self) -> PathBuf {
+        let kdir = folder(&format!("kdir-{}", self.name));
+        let options: String = self
+            .options
+            .iter()
+            .map(|(name, value)| format!("CONFIG_{name}={value}\n"))
+            .collect();
+        let head = format!(
+            "#\n# Linux/{} {} Kernel Configuration\n#\n",
+            self.arch, self.release
+        );
+        for file in [".config", "include/config/auto.conf"] {
+            write(kdir.join(file), format!("{head}{options}"));
+        }
+        write(
+            kdir.join("include/config/kernel.release"),
+            format!("{}\n", self.release),
+        );
+        write(kdir.join("Makefile"), "");
+        write(kdir.join("arch/x86/boot/bzImage"), "");
+        program(kdir.join("scripts/mod/modpost"), "");
+        let symbols: String = self
+            .symbols
+            .iter()
+            .map(|name| format!("0x00000000\t{name}\tvmlinux\tEXPORT_SYMBOL_GPL\t\n"))
+            .collect();
+        write(kdir.join("Module.symvers"), symbols);
+        let mut metadata = b"rust\0\0\0\x0a\x46\xe5\x6e\0\0\0\0\0".to_vec();
+        metadata.push(self.rustc.len() as u8);
+        metadata.extend_from_slice(self.rustc.as_bytes());
+        metadata.extend_from_slice(b"\xc1\x02\xfb(\x04)");
+        write(kdir.join("rust/libkernel.rmeta"), metadata);
+        kdir
+    }
+}
+
+/// What is said of it when modules are built, and when it is booted as well.
+fn refused(kdir: &Path, goal: &str) -> String {
+    let said = failure(harness(goal).env("KDIR", kdir));
+    // Before the first step.
+    assert!(!said.contains("[1/"), "{said}");
+    said
+}
+
+fn accepted(kdir: &Path) -> String {
+    success(&mut functions(
+        "kdir=$1 KDIR=$1
+        check_kdir
+        check_kdir_boots
+        kdir_rustc",
+        &[kdir],
+    ))
+}
+
+#[test]
+fn a_tree_that_has_all_is_taken_whatever_its_release_is_called() {
+    for release in [
+        "7.3.4",
+        "7.3.0-rc1",
+        "7.3.4+deb13-amd64",
+        "7.2.9_1",
+        "7.4.0-next-20261101",
+        "8.0.0arch1-1",
+    ] {
+        let mut kernel = Kernel::new("whole");
+        kernel.release = release;
+        assert_eq!(accepted(&kernel.make()), format!("{RUSTC}\n"));
+    }
+}
+
+#[test]
+fn a_kernel_that_is_too_old_is_refused() {
+    let mut kernel = Kernel::new("old");
+    for release in ["6.17.3-generic", "7.1.12", "garbage"] {
+        kernel.release = release;
+        let said = refused(&kernel.make(), "modules");
+        assert_says(
+            &said,
+            &format!("is Linux {release}; the oldest that this can be built for is 7.2"),
+        );
+    }
+}
+
+#[test]
+fn a_kernel_of_another_architecture_is_refused() {
+    let mut kernel = Kernel::new("arm64").without("X86_64");
+    kernel.arch = "arm64";
+    assert_says(
+        &refused(&kernel.make(), "modules"),
+        "is a kernel for arm64; ",
+    );
+    // x86 with another machine around it, and of 32 bits.
+    let mut kernel = Kernel::new("um").with("UML", "y");
+    kernel.arch = "um";
+    assert_says(&refused(&kernel.make(), "modules"), "is a kernel for um; ");
+    let kernel = Kernel::new("i386").without("X86_64");
+    assert_says(
+        &refused(&kernel.make(), "modules"),
+        "is a kernel for i386; ",
+    );
+}
+
+#[test]
+fn what_a_kernel_lacks_is_named() {
+    let kdir = Kernel::new("no-rust").without("RUST").without("NET").make();
+    assert_says(&refused(&kdir, "modules"), "lacks CONFIG_RUST CONFIG_NET");
+    let kdir = Kernel::new("no-rcu").without("TASKS_RCU").make();
+    assert_says(
+        &refused(&kdir, "modules"),
+        "is preemptible and lacks CONFIG_TASKS_RCU",
+    );
+    let kdir = Kernel::new("no-initrd").without("BLK_DEV_INITRD").make();
+    assert_says(&refused(&kdir, "run"), "lacks CONFIG_BLK_DEV_INITRD");
+    let kdir = Kernel::new("no-uarts")
+        .without("SERIAL_8250_RUNTIME_UARTS")
+        .make();
+    assert_says(&refused(&kdir, "run"), "fewer than two serial ports");
+}
+
+#[test]
+fn what_was_configured_since_it_was_built_does_not_count() {
+    let kernel = Kernel::new("configured").without("NET");
+    let kdir = kernel.make();
+    let config = kdir.join(".config");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{text}CONFIG_NET=y\n")).unwrap();
+    assert_says(&refused(&kdir, "modules"), "lacks CONFIG_NET");
+}
+
+#[test]
+fn symbols_that_were_trimmed_are_named() {
+    let mut kernel = Kernel::new("trimmed").with("TRIM_UNUSED_KSYMS", "y");
+    kernel
+        .symbols
+        .retain(|name| *name != "cn_netlink_send_mult");
+    let said = refused(&kernel.make(), "modules");
+    assert_says(
+        &said,
+        "does not export what modules take: cn_netlink_send_mult\n",
+    );
+    assert_says(&said, "CONFIG_TRIM_UNUSED_KSYMS leaves out");
+    kernel.symbols.retain(|name| !name.starts_with("_R"));
+    assert_says(
+        &refused(&kernel.make(), "modules"),
+        "cn_netlink_send_mult those of Rust\n",
+    );
+    // One that has kept them is as good as any other.
+    accepted(
+        &Kernel::new("trimmed-list")
+            .with("TRIM_UNUSED_KSYMS", "y")
+            .make(),
+    );
+}
+
+#[test]
+fn a_kernel_that_loads_signed_modules_only_needs_its_key() {
+    let kernel = Kernel::new("signed")
+        .with("MODULE_SIG_FORCE", "y")
+        .with("MODULE_SIG_KEY", "\"certs/signing_key.pem\"");
+    let kdir = kernel.make();
+    assert_says(
+        &refused(&kdir, "run"),
+        "loads signed modules only, and its key (certs/signing_key.pem) is not here",
+    );
+    // For building them it is enough to say so.
+    let said = success(&mut functions("kdir=$1 KDIR=$1; check_kdir", &[&kdir]));
+    assert_says(&said, "sign them yourself");
+    program(kdir.join("scripts/sign-file"), "");
+    write(kdir.join("certs/signing_key.x509"), "");
+    assert_says(&refused(&kdir, "run"), "is not here");
+    write(kdir.join("certs/signing_key.pem"), "");
+    assert_eq!(accepted(&kdir), format!("{RUSTC}\n"));
+}
+
+#[test]
+fn a_tree_that_is_not_whole_says_what_to_make() {
+    let kdir = Kernel::new("no-symvers").make();
+    fs::remove_file(kdir.join("Module.symvers")).unwrap();
+    assert_says(
+        &refused(&kdir, "modules"),
+        "is not built completely (no Module.symvers)",
+    );
+
+    let kdir = Kernel::new("no-release").make();
+    fs::remove_file(kdir.join("include/config/kernel.release")).unwrap();
+    assert_says(&refused(&kdir, "modules"), "is configured but not built");
+
+    let kdir = Kernel::new("no-modpost").make();
+    fs::remove_file(kdir.join("scripts/mod/modpost")).unwrap();
+    assert_says(&refused(&kdir, "modules"), "make modules_prepare");
+
+    let kdir = Kernel::new("no-source").make();
+    symlink("/no/such/linux", kdir.join("source")).unwrap();
+    assert_says(
+        &refused(&kdir, "modules"),
+        "has lost its source, /no/such/linux",
+    );
+
+    assert_says(
+        &refused(Path::new("/no/such/kdir"), "modules"),
+        "no such directory",
+    );
+    assert_says(
+        &refused(&folder("kdir-empty"), "modules"),
+        "is not configured (no .config)",
+    );
+}
+
+#[test]
+fn headers_without_metadata_name_what_makes_it() {
+    let kdir = Kernel::new("headers").make();
+    fs::remove_file(kdir.join("rust/libkernel.rmeta")).unwrap();
+    assert_says(&refused(&kdir, "modules"), "has no rust/libkernel.rmeta");
+    write(kdir.join(".kernelvariables"), "");
+    assert_says(&refused(&kdir, "modules"), "make KERNEL=7.3.4");
+}
+
+#[test]
+fn what_goes_with_no_kdir_is_said() {
+    let kdir = Kernel::new("flavor").make();
+    let said = failure(harness("modules").env("KDIR", &kdir).env("FLAVOR", "debug"));
+    assert_says(
+        &said,
+        "is built already: FLAVOR=, TOOLCHAIN= and KSRC= do not go with it",
+    );
+}
+
+/// A rustc that says this of itself.
+fn rustc(name: &str, version: &str) -> PathBuf {
+    let bin = folder(name).join("bin");
+    program(
+        bin.join("rustc"),
+        &format!(
+            "case $1 in --version) echo '{version}' ;; --print) dirname '{}' ;; esac",
+            bin.display()
+        ),
+    );
+    bin
+}
+
+#[test]
+fn the_rustc_that_built_the_kernel_is_found_by_all_that_it_says() {
+    let other = rustc(
+        "rustc-other",
+        "rustc 1.95.0 (59807616e 2026-04-14) (Arch Linux rust 1:1.95.0-1)",
+    );
+    let same = rustc("rustc-same", RUSTC);
+    let script = "
+        kdir=$1 KDIR=$1
+        PATH=$2:$3:$PATH RUSTUP_HOME=$4
+        rustc_wanted=$(kdir_rustc)
+        find_rustc
+        echo \"$rustc\"";
+    let kdir = Kernel::new("rustc").make();
+    let none = folder("rustup-none");
+    let said = success(&mut functions(script, &[&kdir, &other, &same, &none]));
+    assert_eq!(said, format!("{}/rustc\n", same.display()));
+
+    // The number is the same, the build is not. What is here is told.
+    let mut kernel = Kernel::new("rustc-elsewhere");
+    kernel.rustc = "rustc 1.95.0 (59807616e 2026-04-14) (built by somebody else)";
+    let kdir = kernel.make();
+    let said = failure(&mut functions(script, &[&kdir, &other, &same, &none]));
+    assert_says(&said, "(built by somebody else) is not here, which KDIR=");
+    assert_says(&said, "(Arch Linux rust 1:1.95.0-1): ");
+
+    // In a toolchain that is not the default one.
+    let toolchain = folder("rustup").join("toolchains/old/bin");
+    program(
+        toolchain.join("rustc"),
+        &format!(
+            "case $1 in --version) echo '{}' ;; --print) dirname '{}' ;; esac",
+            kernel.rustc,
+            toolchain.display()
+        ),
+    );
+    let rustup = toolchain.ancestors().nth(3).unwrap();
+    let said = success(&mut functions(script, &[&kdir, &other, &same, rustup]));
+    assert_eq!(said, format!("{}/rustc\n", toolchain.display()));
+}
+
+#[test]
+fn a_release_is_told_from_a_series() {
+    for (kernel, release) in [
+        ("", ""),
+        ("7.3", ""),
+        ("debian", "newest"),
+        ("7.3.4", "7.3.4"),
+        ("7.3.0-rc2", "7.3.0-rc2"),
+        ("7.3.4+deb13-amd64", "7.3.4+deb13-amd64"),
+        ("7.3.4_1", "7.3.4_1"),
+    ] {
+        let said = success(functions("stock_wanted", &[]).env("KERNEL", kernel));
+        assert_eq!(said.trim_end(), release, "{kernel}");
+    }
+    for (kernel, part) in [
+        (
+            "nonsense",
+            "expected a series such as 7.3, debian, running, or a release",
+        ),
+        ("6.17", "is Linux 6.17; the oldest"),
+        (
+            "6.12.48+deb13-amd64",
+            "is Linux 6.12.48+deb13-amd64; the oldest",
+        ),
+    ] {
+        let said = failure(harness("modules").env("KERNEL", kernel));
+        assert_says(&said, part);
+        assert!(!said.contains("[1/"), "{said}");
+    }
+}

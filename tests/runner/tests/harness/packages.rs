@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Machines that lack something, with apt and without.
+
+use crate::machine::{assert_says, failure, folder, functions, only, program, success};
+
+#[test]
+fn nothing_is_installed_where_that_is_not_wanted() {
+    let bin = folder("apt");
+    program(bin.join("apt-get"), "exit 1");
+    let said = failure(&mut functions(
+        "PATH=$1:$PATH; need 'no-such-program no-such-package tests'",
+        &[&bin],
+    ));
+    assert_says(&said, "these packages are missing: no-such-package");
+    assert_says(
+        &said,
+        "apt-get install --no-install-recommends no-such-package",
+    );
+}
+
+#[test]
+fn without_apt_all_that_is_missing_is_named_by_what_it_is() {
+    let bin = only("no-apt", &["bash", "cat", "dirname", "sed"]);
+    let said = failure(&mut functions(
+        "PATH=$1; needs=(\"${base_needs[@]}\" \"${vm_needs[@]}\"); want_llvm; want_rust; need \"${needs[@]}\"",
+        &[&bin],
+    ));
+    for thing in [
+        "make",
+        "cc",
+        "gelf.h",
+        "flex",
+        "busybox",
+        "libc.a",
+        "qemu-system-x86_64",
+        "ld.lld-19",
+        "rustc",
+    ] {
+        assert_says(&said, &format!("\n         {thing} "));
+    }
+    for package in ["libelf-dev", "libc6-dev", "busybox-static"] {
+        assert!(
+            !said.contains(package),
+            "{package} is Debian's name\n{said}"
+        );
+    }
+    assert_says(&said, "README.md has a table");
+}
+
+#[test]
+fn headers_and_libraries_are_where_the_compiler_finds_them() {
+    let said = success(&mut functions(
+        "have header:stdlib.h && have library:libc.a && ! have header:no-such.h && ! have library:no-such.a",
+        &[],
+    ));
+    assert_eq!(said, "");
+}
+
+#[test]
+fn a_libclang_is_what_bindgen_loads() {
+    let bin = folder("bindgen");
+    // It finds an old one by itself, and what LIBCLANG_PATH= names.
+    program(
+        bin.join("bindgen"),
+        "echo bindgen 0.72.1; echo \"Clang: Some clang version ${LIBCLANG_PATH:-14}.0.6 (1)\"",
+    );
+    program(
+        bin.join("none"),
+        "echo bindgen 0.72.1; echo Unable to find libclang >&2; exit 101",
+    );
+    let script = "bindgen=$1; have libclang && echo yes || echo no";
+    for (program, path, answer) in [("bindgen", "19", "yes"), ("none", "", "no")] {
+        let said = success(functions(script, &[&bin.join(program)]).env("LIBCLANG_PATH", path));
+        assert_eq!(said, format!("{answer}\n"), "{program} {path}");
+    }
+    // Too old, wherever it looks.
+    program(
+        bin.join("old"),
+        "echo bindgen 0.72.1; echo 'Clang: Debian clang version 14.0.6'",
+    );
+    let said = success(&mut functions(script, &[&bin.join("old")]));
+    assert_eq!(said, "no\n");
+}
