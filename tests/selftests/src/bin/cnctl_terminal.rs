@@ -144,6 +144,7 @@ fn interrupted_bench() -> Result<()> {
 }
 
 fn interrupted_send() -> Result<()> {
+    let _core = Module::load_core()?;
     let words = ["cnctl", "send", "77:77", "data", "--wait", "-W", "3600"];
     let mut send = Running::start_on_terminal(&words, &[])?;
     wait_for("it to wait for the signal", || {

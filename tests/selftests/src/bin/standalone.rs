@@ -18,7 +18,7 @@ fn whoami() -> Result<()> {
     let client = Client::open()?;
     let reply = client.ask(&Client::header(WHOAMI, 7, 3), b"")?;
     let expected = format!(
-        "portid={} pid={} uid={} gid={} net_admin=yes",
+        "portid={} pid={} uid={} gid={} net_admin=yes asked=1",
         client.portid(),
         getpid(),
         getuid(),
