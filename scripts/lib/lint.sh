@@ -66,8 +66,8 @@ step_lint_userspace() {
 
 # The packages as a registry would get them: complete, and each builds by itself, on the others as
 # they are packed. Older cargos cannot do that with packages that no registry has yet.
-pack() {
-	"$cargo" package --allow-dirty --target-dir "$CARGO_TARGET_DIR/packages" ${CI:+--locked} \
+pack_crates() {
+	RUSTC=$rustc "$cargo" package --allow-dirty --target-dir "$CARGO_TARGET_DIR/packages" ${CI:+--locked} \
 		-p connector-wire -p connector-client -p cnctl
 }
 
@@ -79,7 +79,7 @@ step_lint_packages() {
 		step_done "not looked at: cargo $version packs no packages that depend on each other"
 		return
 	fi
-	LOG_LINES=40 run_logged "packing and building" "$build/log/packages-cargo.log" "see above" pack
+	LOG_LINES=40 run_logged "packing and building" "$build/log/packages-cargo.log" "see above" pack_crates
 	step_done "connector-wire, connector-client and cnctl build from what is packed"
 }
 
