@@ -7,13 +7,13 @@
 # What the others are run by: CI, `make test-all` and hand (`make help` says what they take).
 test_goals=(
 	setup modules selftests docs rust-analyzer modules_install size run fmt fmt-check modules_uninstall
-	kernel shell "test T=echo"
+	tools install deb kernel shell "test T=echo"
 )
 
 test_goals() {
 	local round words since log=$build/log/goals.log
 	unset T
-	export INSTALL_MOD_PATH=$build/goals
+	export INSTALL_MOD_PATH=$build/goals DESTDIR=$build/goals
 	mkdir -p "$build/log"
 	: >"$log"
 	step_total=$((2 * ${#test_goals[@]}))

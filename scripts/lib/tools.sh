@@ -60,9 +60,6 @@ step_install_tools() {
 	step_done "$to/bin/cnctl, its man pages and completions in $to/share"
 }
 
-# What both packages say of themselves.
-deb_version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$top/Cargo.toml" | head -n 1)
-
 # deb_documents PACKAGE FOLDER
 deb_documents() {
 	local doc=$2/usr/share/doc/$1
@@ -155,6 +152,8 @@ deb_dkms() {
 }
 
 build_debs() {
+	local deb_version
+	deb_version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$top/Cargo.toml" | head -n 1)
 	rm -rf "$build/deb"
 	mkdir -p "$build/deb"
 	deb_tool && deb_dkms
