@@ -22,10 +22,13 @@ impl Change {
     }
 
     /// Whether it is a figure of Rust that grew by more than `limit` percent. Code grows with what
-    /// it does, so its size does not count.
+    /// it does, so its size does not count; nor do process events, of which some come together, now
+    /// more and now fewer: for these it is the promise that counts.
     pub fn is_worse_than(&self, limit: f64) -> bool {
-        let is_code = self.row.bench.starts_with("text.") || self.row.bench.starts_with("data.");
-        self.row.by == "rust" && !is_code && self.percent() > limit
+        let bench = self.row.bench.as_str();
+        let is_code = bench.starts_with("text.") || bench.starts_with("data.");
+        let varies = ["proc", "named"].contains(&bench);
+        self.row.by == "rust" && !is_code && !varies && self.percent() > limit
     }
 }
 

@@ -4,12 +4,13 @@
 
 use std::os::fd::BorrowedFd;
 
-use connector_wire::{Header, netlink::NlHeader};
+use connector_wire::Header;
 use rustix::io::Errno;
 
 use crate::{
     deadline::Deadline,
     error::{Error, Result},
+    frame::HEADERS,
     message::{Message, Sender},
     overrun::{Cause, Overrun},
     payload::Payload,
@@ -88,12 +89,10 @@ impl Reader {
         }
     }
 
-    /// The message in the datagram, of which it is known to have exactly one.
+    /// The message in the datagram, of which it is known to have exactly one, with this header.
     #[inline]
-    pub(crate) fn sole_message(&self) -> Message {
-        let (_, message) = self.buffer.split_at(NlHeader::SIZE);
-        let header = Header::parse(message).unwrap_or_default();
-        let (_, data) = message.split_at(Header::SIZE);
+    pub(crate) fn sole_message(&self, header: Header) -> Message {
+        let (_, data) = self.buffer.split_at(HEADERS);
         let len = header.len.into();
         let Sender { portid, group } = self.sender;
         match Payload::inline(data, len) {

@@ -67,9 +67,11 @@ impl Connector {
         }
         // Does not wait, so the lock is kept, and nobody has to be woken to receive instead.
         let received = reader.receive_now(&self.socket, self.socket.fd());
-        if received.is_ok() && self.is_sole_reply(reader, answers, header) {
-            state.exchange.answer_first();
-            return Ok(reader.sole_message());
+        if received.is_ok() {
+            if let Some(reply) = self.sole_reply(reader, answers, header) {
+                state.exchange.answer_first();
+                return Ok(reader.sole_message(reply));
+            }
         }
         self.wait_for_reply(guard, ticket, Some(received), deadline)
     }
@@ -100,17 +102,19 @@ impl Connector {
         not_sent(errno)
     }
 
-    /// Whether what was received is nothing but the reply to the request of `header`.
+    /// The header of the reply to the request of `header`, if what was received is nothing else.
     #[inline]
-    fn is_sole_reply(&self, reader: &Reader, answers: Answers, header: &Header) -> bool {
+    fn sole_reply(&self, reader: &Reader, answers: Answers, header: &Header) -> Option<Header> {
         let datagram = reader.datagram();
-        self.accepts(datagram.sender)
-            && match answers {
-                Answers::ByGenealogy => frame::sole_header(datagram.buffer, datagram.len)
-                    .is_some_and(|reply| reply.answers(header)),
-                // Rare; what is received from here on finds its way, too.
-                Answers::By(_) => false,
-            }
+        if !self.accepts(datagram.sender) {
+            return None;
+        }
+        match answers {
+            Answers::ByGenealogy => frame::sole_header(datagram.buffer, datagram.len)
+                .filter(|reply| reply.answers(header)),
+            // Rare; what is received from here on finds its way, too.
+            Answers::By(_) => None,
+        }
     }
 
     /// Waits for the reply, since what was received at once, if anything, was something else.
