@@ -135,9 +135,9 @@ mod tests {
     #[test]
     fn programs_are_compared_with_those_in_c() {
         for (bench, most) in [
-            ("client", 1053),
+            ("client", 1063),
             ("listen", 1050),
-            ("proc", 750),
+            ("proc", 800),
             ("named", 900),
         ] {
             let at = |value| format!("row {bench} rust 0 1 {value}\nrow {bench} c 0 1 1000\n");

@@ -323,10 +323,18 @@ fn proc() -> Result<()> {
         lines.extend(watching.line_now()?);
         Ok((!lines.is_empty()).then_some(()))
     })?;
-    let pid = start()?;
-    let all = watching
-        .lines_until(|line| json(line).is_ok_and(|o| o["pid"] == pid && o["what"] == "exit"))?;
-    lines.extend(all);
+    // This one lives until cnctl has looked what it is called.
+    let mut child = Command::new("/bin/busybox")
+        .args(["sh", "-c", "read line; exit 7", "an argument"])
+        .stdin(Stdio::piped())
+        .spawn()?;
+    let pid = child.id();
+    let is =
+        |line: &str, what: &str| json(line).is_ok_and(|o| o["pid"] == pid && o["what"] == what);
+    lines.extend(watching.lines_until(|line| is(line, "exec"))?);
+    drop(child.stdin.take());
+    child.wait()?;
+    lines.extend(watching.lines_until(|line| is(line, "exit"))?);
     watching.signal(Signal::SIGINT)?;
     watching.wait()?.expect(0)?;
 
@@ -342,7 +350,7 @@ fn proc() -> Result<()> {
     expect(
         own[1],
         value!({"event": "proc", "what": "exec",
-                "argv": ["/bin/busybox", "sh", "-c", "exit 7", "an argument"]}),
+                "argv": ["/bin/busybox", "sh", "-c", "read line; exit 7", "an argument"]}),
     )?;
     expect(
         own[2],
