@@ -129,6 +129,7 @@ fn send_to_w1() -> Result<()> {
 }
 
 fn sockets() -> Result<()> {
+    let _core = Module::load_core()?;
     let listening = Running::start(&mut cnctl(&["listen", "5", "9"]))?;
     listening.wait_until_in(9)?;
     let pid = listening.pid();
