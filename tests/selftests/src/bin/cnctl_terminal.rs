@@ -184,6 +184,7 @@ fn interrupted_proc() -> Result<()> {
 
 /// What was ignored at the start stays ignored, as `nohup` means it.
 fn ignored() -> Result<()> {
+    let _core = Module::load_core()?;
     let script = "trap '' HUP INT; exec cnctl listen 5 --json";
     let mut command = Command::new("/bin/busybox");
     let listening = Running::start(command.args(["sh", "-c", script]))?;
@@ -202,6 +203,7 @@ fn ignored() -> Result<()> {
 }
 
 fn quit() -> Result<()> {
+    let _core = Module::load_core()?;
     let mut listening = Running::start_on_terminal(&["cnctl", "listen", "5"], &[])?;
     listening.wait_until_in(5)?;
     listening.press("\x1c")?;
