@@ -41,6 +41,7 @@ pub use self::{
         ParseError,
         RawMessage, //
     },
+    number::parse_number,
     outcome::outcome, //
 };
 

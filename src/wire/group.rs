@@ -4,9 +4,10 @@
 
 use core::{fmt, str::FromStr};
 
-use crate::number;
-
-use crate::CbId;
+use crate::{
+    number::parse_number,
+    CbId, //
+};
 
 /// A multicast group of the connector: 1 to 32.
 ///
@@ -87,7 +88,7 @@ impl FromStr for Group {
 
     /// Reads a group's number, decimal or hexadecimal with `0x`.
     fn from_str(text: &str) -> Result<Self, NotAGroup> {
-        number::parse(text).and_then(Self::new).ok_or(NotAGroup)
+        parse_number(text).and_then(Self::new).ok_or(NotAGroup)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use core::{fmt, str::FromStr};
 
-use crate::number;
+use crate::number::parse_number;
 
 /// The address of a service on the connector: `struct cb_id`.
 ///
@@ -57,7 +57,7 @@ impl FromStr for CbId {
     /// Reads `IDX:VAL`, each decimal or hexadecimal with `0x`.
     fn from_str(text: &str) -> Result<Self, NotAnId> {
         let (idx, val) = text.split_once(':').ok_or(NotAnId)?;
-        match (number::parse(idx), number::parse(val)) {
+        match (parse_number(idx), parse_number(val)) {
             (Some(idx), Some(val)) => Ok(Self { idx, val }),
             _ => Err(NotAnId),
         }

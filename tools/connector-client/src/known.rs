@@ -6,6 +6,8 @@ use std::{error, fmt};
 
 use connector_wire::CbId;
 
+pub use connector_wire::parse_number;
+
 use crate::procfs::{self, Registered};
 
 /// An id that has a name.
@@ -127,19 +129,6 @@ impl error::Error for NotAnId {}
 /// ```
 pub fn parse_id(text: &str) -> Result<CbId, NotAnId> {
     text.parse().or_else(|_| named(text))
-}
-
-/// Reads a number, decimal or hexadecimal with `0x`.
-pub fn parse_number(text: &str) -> Option<u32> {
-    let (digits, radix) = match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
-        Some(digits) => (digits, 16),
-        None => (text, 10),
-    };
-    // from_str_radix() would take a sign.
-    if digits.starts_with(['+', '-']) {
-        return None;
-    }
-    u32::from_str_radix(digits, radix).ok()
 }
 
 #[cfg(test)]
