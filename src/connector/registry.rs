@@ -136,14 +136,20 @@ pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc
 /// May sleep, for as long as handlers do. May be called more than once for a service, and by
 /// several tasks: all of them wait.
 pub(crate) fn unregister(service: &Arc<Service>) {
-    let mut registry = REGISTRY.lock();
-    if withdraw(service, &mut registry) {
+    give_back(service, &mut REGISTRY.lock());
+    wait_for(service);
+}
+
+/// Withdraws a service and gives its id back, if that was not done yet. Returns whether this did
+/// it.
+fn give_back(service: &Arc<Service>, registry: &mut Registry) -> bool {
+    let withdrawn = withdraw(service, registry);
+    if withdrawn {
         // Now, while nobody else can register the id.
         changes::note(service.id(), Change::Unregistered);
         cores::del(service.id());
     }
-    drop(registry);
-    wait_for(service);
+    withdrawn
 }
 
 /// Takes a service from the table and closes it, if that was not done yet. Returns whether this did
@@ -204,9 +210,7 @@ pub(crate) fn unregister_of_c(id: CbId, is_inside: impl FnOnce(&Service) -> bool
         return unregister(&service);
     }
     let mut registry = REGISTRY.lock();
-    if withdraw(&service, &mut registry) {
-        changes::note(service.id(), Change::Unregistered);
-        cores::del(service.id());
+    if give_back(&service, &mut registry) {
         service.abandon();
         ABANDONED.add(1, Relaxed);
     }
