@@ -181,12 +181,11 @@ pub(super) fn start(source: &Arc<Source>) -> Result {
 ///
 /// May sleep.
 pub(super) fn stop(source: &Arc<Source>) -> bool {
-    source.will_stop();
     let was_linked = {
         let mut hub = HUB.lock();
         let was_linked = hub.unlink(source);
         if was_linked {
-            source.end(hub.look());
+            source.will_stop(hub.look());
         }
         if FIRST.load(Relaxed).is_null() {
             // Here, so that there are never two sets of them, which would note everything twice.

@@ -231,16 +231,11 @@ impl Source {
         unsafe { bindings::flush_work(self.raw_work()) };
     }
 
-    /// Says that the watch is over and [`Self::stop`] follows. From now on it is of no concern how
-    /// well changes are seen: the end of a watch may be that of the probes.
-    pub(super) fn will_stop(&self) {
-        self.stopping.store(true, Relaxed);
-    }
-
-    /// Takes what is known now as the last that the observer has to know. After
-    /// [`Self::will_stop`], and before the probes may go.
-    pub(super) fn end(&self, sight: Sight) {
+    /// Says that the watch is over and [`Self::stop`] follows: what is known now is the last that
+    /// the observer has to know. To be called before the probes may go.
+    pub(super) fn will_stop(&self, sight: Sight) {
         self.missed_at_end.store(sight.missed, Relaxed);
+        self.stopping.store(true, Relaxed);
     }
 
     /// Has the observer told what was noted, lets it go, and returns `true` when it is not called
