@@ -4,17 +4,25 @@
 # The VM's file system: busybox, scripts/guest/, tests/guest, the modules, the tools, and for `make
 # test` and `make bench` the test programs, packed as an initramfs in build/. Sourced.
 
-# kmod's depmod: busybox's does not know that updates/ goes first. Its libraries come along.
+# linked_to_initramfs ROOT FOLDER PROGRAM: a program of this system, and the libraries that it is
+# linked with.
+linked_to_initramfs() {
+	local path
+	local -a libraries
+	mkdir -p "$1$2"
+	cp -L "$3" "$1$2/"
+	mapfile -t libraries < <(ldd "$3" | grep -o '/[^ ]*')
+	for path in "${libraries[@]}"; do
+		mkdir -p "$1${path%/*}"
+		cp -L "$path" "$1$path"
+	done
+}
+
+# kmod's depmod: busybox's does not know that updates/ goes first.
 kmod_to_initramfs() {
-	local file
-	mkdir -p "$1/usr/sbin"
-	cp -L "$(command -v kmod)" "$1/usr/sbin/kmod"
+	linked_to_initramfs "$1" /usr/sbin "$(command -v kmod)"
 	ln -s kmod "$1/usr/sbin/depmod"
 	ln -s kmod "$1/usr/sbin/modprobe"
-	while read -r file; do
-		mkdir -p "$1$(dirname "$file")"
-		cp -L "$file" "$1$file"
-	done < <(ldd "$(command -v kmod)" | grep -oE '/[^ ]+')
 }
 
 build_initramfs() {
@@ -80,17 +88,10 @@ fill_whole() {
 	bench_to_initramfs "$root"
 }
 
-# What the VM gets of this system to compare with, and the libraries that it is linked with.
+# What the VM gets of this system to compare with.
 compared_to_initramfs() {
-	local need program path
-	local -a libraries
+	local need
 	for need in "${test_needs[@]}"; do
-		program=$(command -v "${need%% *}")
-		cp -L "$program" "$1/bin/"
-		mapfile -t libraries < <(ldd "$program" | grep -o '/[^ ]*')
-		for path in "${libraries[@]}"; do
-			mkdir -p "$1${path%/*}"
-			cp -L "$path" "$1$path"
-		done
+		linked_to_initramfs "$1" /bin "$(command -v "${need%% *}")"
 	done
 }

@@ -19,7 +19,7 @@ own_check() {
 	own=$(realpath -e -- "$asked_m" 2>/dev/null) || true
 	[[ -d $own ]] ||
 		die "M=$asked_m: there is no such folder" "the path is one from $top, or begins with a slash"
-	[[ $own != *[[:space:]:]* ]] || die "M=$asked_m: kbuild takes no folder with a space or a colon in its name"
+	check_folder M "$own"
 	[[ $own != "$top" ]] || die "M=$asked_m is this clone, which needs no M="
 	[[ -e $own/Kbuild || -e $own/Makefile ]] ||
 		die "M=$asked_m has no Kbuild" "a module that one can copy: samples/standalone"
