@@ -225,6 +225,19 @@ impl Client {
         Ok(reply)
     }
 
+    /// Receives the reply to `request`, which has to be there, and be this.
+    pub fn expect_reply(&self, request: &Header, data: &[u8]) -> Result<()> {
+        let reply = self.recv_now()?;
+        let header = request.reply(data.len().try_into()?);
+        ensure!(
+            reply.header == header && reply.data == data,
+            "{:?} with {} bytes came, and should {header:?}",
+            reply.header,
+            reply.data.len()
+        );
+        Ok(())
+    }
+
     /// Sends a message to an echo service and checks that it comes back.
     pub fn expect_echo(&self, header: &Header, data: &[u8]) -> Result<()> {
         let reply = self.ask(header, data)?;

@@ -120,6 +120,14 @@ fn flood() -> Result<()> {
     Ok(())
 }
 
+/// Waits until a program has so many threads.
+fn wait_for_threads(program: &Running, count: usize) -> Result<()> {
+    wait_for("threads", || {
+        let threads = fs::read_dir(format!("/proc/{}/task", program.pid()))?.count();
+        Ok((threads == count).then_some(()))
+    })
+}
+
 fn interrupted_bench() -> Result<()> {
     let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
     let words = [
@@ -130,10 +138,7 @@ fn interrupted_bench() -> Result<()> {
     let mut bench = Running::start_on_terminal(&words, &[])?;
     bench.lines_until(|line| line.contains("begins"))?;
     // Before it waits for the signal, that ends it.
-    wait_for("two threads that measure", || {
-        let threads = fs::read_dir(format!("/proc/{}/task", bench.pid()))?.count();
-        Ok((threads == 4).then_some(()))
-    })?;
+    wait_for_threads(&bench, 4).context("two threads that measure")?;
     bench.press("\x03")?;
     let ended = bench.wait()?.expect(0)?;
     ensure!(
@@ -147,10 +152,7 @@ fn interrupted_send() -> Result<()> {
     let _core = Module::load_core()?;
     let words = ["cnctl", "send", "77:77", "data", "--wait", "-W", "3600"];
     let mut send = Running::start_on_terminal(&words, &[])?;
-    wait_for("it to wait for the signal", || {
-        let threads = fs::read_dir(format!("/proc/{}/task", send.pid()))?.count();
-        Ok((threads == 2).then_some(()))
-    })?;
+    wait_for_threads(&send, 2).context("one that waits for the signal")?;
     send.press("\x03")?;
     let ended = send.wait()?.expect(1)?;
     ensure!(

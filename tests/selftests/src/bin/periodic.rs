@@ -131,15 +131,9 @@ fn pieces() -> Result<()> {
         let error = (-2i32).to_ne_bytes();
         let expected: [&[&[u8]]; 4] = [&[&data, b"end"], &[], &[&ok, &data], &[&error]];
         for parts in expected {
-            let expected = parts.concat();
-            let reply = client.recv_now().context("a reply in pieces")?;
-            let header = request.reply(u16::try_from(expected.len())?);
-            ensure!(
-                reply.header == header && reply.data == expected,
-                "of {len} bytes: {:?} with {} bytes",
-                reply.header,
-                reply.data.len()
-            );
+            client
+                .expect_reply(&request, &parts.concat())
+                .with_context(|| format!("a reply in pieces, of {len} bytes"))?;
         }
         client.expect_nothing()?;
     }

@@ -227,15 +227,9 @@ fn replies() -> Result<()> {
         let request = Client::header(DIRECTOR, len as u32, 41);
         client.send(&request, &data)?;
         for expected in [&data, &data, &data[..len / 2], b"same"] {
-            let reply = client.recv_now()?;
-            // CAST: Small.
-            let header = request.reply(expected.len() as u16);
-            ensure!(
-                reply.header == header && reply.data == expected,
-                "of {len} bytes: {:?} with {} bytes",
-                reply.header,
-                reply.data.len()
-            );
+            client
+                .expect_reply(&request, expected)
+                .with_context(|| format!("of {len} bytes"))?;
         }
         client.expect_nothing()?;
     }
