@@ -65,10 +65,21 @@ step_lint_userspace() {
 }
 
 # The packages as a registry would get them: complete, and each builds by itself, on the others as
-# they are packed. Older cargos cannot do that with packages that no registry has yet.
+# they are packed. Older cargos cannot do that with packages that no registry has yet. Whatever cargo
+# once had of a version it takes to be the same forever, but ours change: so it gets folders that do not
+# outlast this, with what was downloaded of others in them.
 pack_crates() {
-	RUSTC=$rustc "$cargo" package --allow-dirty --target-dir "$CARGO_TARGET_DIR/packages" ${CI:+--locked} \
-		-p connector-wire -p connector-client -p cnctl
+	local home=${CARGO_HOME:-$HOME/.cargo} own=$build/packages status=0 file
+	rm -rf "$own"
+	mkdir -p "$home"/registry/{index,cache} "$own/home/registry"
+	ln -s "$home"/registry/{index,cache} "$own/home/registry/"
+	for file in "$home"/config*; do
+		[[ ! -e $file ]] || ln -s "$file" "$own/home/"
+	done
+	CARGO_HOME=$own/home RUSTC=$rustc "$cargo" package --allow-dirty --target-dir "$own/target" ${CI:+--locked} \
+		-p connector-wire -p connector-client -p cnctl || status=$?
+	rm -rf "$own"
+	return "$status"
 }
 
 step_lint_packages() {
