@@ -282,8 +282,8 @@ Its names of events are understood. Without --event it shows -e fork,exec,exit.
 JSON: {\"event\":\"proc\",\"time\",\"cpu\",\"what\",\"pid\",\"tid\"} with time in seconds since boot, and \
 \"wall\" with --clock wall. As far as they are known: \"comm\", \"argv\", and \"kernel_thread\":true. By what: \
 fork and clone \"parent_pid\", \"parent_tid\", \"parent_comm\"; exec \"parent_pid\", \"parent_comm\"; uid and gid \
-\"real\", \"effective\"; ptrace \"tracer_pid\" if one came; comm \"old_comm\"; coredump and exit \
-\"parent_pid\" unless the parent was quicker than the event; exit \"status\", or \"signal\", \"signal_name\" and \
+\"real\", \"effective\"; ptrace \"tracer_pid\" if one came; comm \"old_comm\"; coredump \"parent_pid\"; exit \
+\"parent_pid\" unless it was a thread's, or the parent has ended, too; exit \"status\", or \"signal\", \"signal_name\" and \
 \"core_dumped\" if it died of one, and \"duration\" in seconds. With --extra also \"uid\", \"euid\", \"pgrp\" and \
 \"tty\". With --stats at the end {\"event\":\"stats\",\"program\",\"total\"} and the counts by the names of the \
 events. {\"event\":\"overrun\",\"lost\",\"text\"}; {\"event\":\"gap\",\"cpu\",\"missing\"}; \

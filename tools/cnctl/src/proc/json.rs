@@ -56,7 +56,10 @@ pub(super) fn event(
         What::Comm { comm, .. } => object.comm = Some(Bytes(comm.as_bytes())),
         What::Coredump { parent, .. } => object.parent_pid = parent.map(|parent| parent.pid),
         What::Exit { status, parent, .. } => {
-            object.parent_pid = parent.map(|parent| parent.pid);
+            let known = subject.map_or(0, |subject| subject.process.parent);
+            object.parent_pid = parent
+                .map(|parent| parent.pid)
+                .or(Some(known).filter(|_| task.pid == task.tid && known != 0));
             if object.kernel_thread.is_some() {
                 // What its function returned; nobody waits for it.
                 object.status = Some(status.into_raw());

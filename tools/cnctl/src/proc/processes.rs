@@ -342,6 +342,7 @@ impl Processes {
         self.about(pid)
     }
 
+    /// Forgets it; its parent is the one it had at its end, or 0.
     fn exited(&mut self, pid: i32, parent: Option<Task>) -> Subject {
         let known = self.by_pid.remove(&pid);
         let mut process = known
@@ -350,7 +351,16 @@ impl Processes {
                 let chosen = self.chosen.contains(&pid) || self.descends(read.parent);
                 Some(Process { chosen, ..read })
             })
-            .unwrap_or_else(|| self.stranger(pid, parent.map_or(0, |parent| parent.pid)));
+            .unwrap_or_else(|| self.stranger(pid, 0));
+        process.parent = match parent {
+            Some(parent) => parent.pid,
+            // It has been waited for already: by the parent that is known, if there still is one.
+            None => {
+                let known = self.by_pid.get(&process.parent);
+                let known = known.filter(|parent| parent.is_older_than(&process));
+                known.map_or(0, |_| process.parent)
+            }
+        };
         // Until its parent has waited for it, the comm is still there, and the process group.
         if !process.name.is_known() || process.name.is_kernel() || self.wanted.facts {
             if let Some(stat) = procfs::stat(pid) {
@@ -457,10 +467,29 @@ mod tests {
 
         let exited = follow(&mut processes, 0x8000_0000, 3 << 40, &[NOBODY, NOBODY]);
         assert_eq!(exited.process.name.shown(), "?");
+        // The event does not say whose child it was, but the parent is still there.
+        assert_eq!(exited.process.parent, own());
         assert_eq!(exited.process.started, Some(Duration::from_millis(1 << 40)));
         // Its id may be used again.
         let other = follow(&mut processes, 2, 4 << 40, &[NOBODY, NOBODY]);
         assert_eq!(other.process.started, None);
+    }
+
+    #[test]
+    fn the_parent_at_an_exit_is_the_one_of_the_event_or_one_that_is_still_there() {
+        // Status, signal to the parent, and the parent.
+        for (by, told, expected) in [
+            (own(), Some(1), 1),
+            (own(), None, own()),
+            (NOBODY - 1, None, 0),
+        ] {
+            let mut processes = processes(&[]);
+            fork(&mut processes, by);
+            let told = told.unwrap_or(0);
+            let words = [NOBODY, NOBODY, 0, 17, told, told];
+            let exited = follow(&mut processes, 0x8000_0000, 2 << 40, &words);
+            assert_eq!(exited.process.parent, expected, "{by}, told {told}");
+        }
     }
 
     #[test]
