@@ -77,7 +77,7 @@ pack_crates() {
 		[[ ! -e $file ]] || ln -s "$file" "$own/home/"
 	done
 	CARGO_HOME=$own/home RUSTC=$rustc "$cargo" package --allow-dirty --target-dir "$own/target" ${CI:+--locked} \
-		-p connector-wire -p connector-client -p cnctl || status=$?
+		-p connector-wire -p netlink-connector -p cnctl || status=$?
 	rm -rf "$own"
 	return "$status"
 }
@@ -91,7 +91,7 @@ step_lint_packages() {
 		return
 	fi
 	LOG_LINES=40 run_logged "packing and building" "$build/log/packages-cargo.log" "see above" pack_crates
-	step_done "connector-wire, connector-client and cnctl build from what is packed"
+	step_done "connector-wire, netlink-connector and cnctl build from what is packed"
 }
 
 # Kept apart from the ordinary objects: those were compiled without clippy.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The programs, built by cargo as static binaries (the VM has no libc): tools and
-# samples to build/bin/, the examples of connector-client to build/bin/examples/,
+# samples to build/bin/, the examples of netlink-connector to build/bin/examples/,
 # test programs to build/selftests/, with modules and tools beside them, those of tests/bench to build/bench.bin/, the VM
 # runner and its other half in the VM, which are the harness's own, to build/host/. Sourced.
 
@@ -84,7 +84,7 @@ cargo_build() {
 		cargo_static --bins -p runner -p guest -p cnctl -p ucon -p kv >"$build/cargo.json"
 	else
 		cargo_static --workspace >"$build/cargo.json" &&
-			cargo_static -p connector-client --examples --features tokio >>"$build/cargo.json"
+			cargo_static -p netlink-connector --examples --features tokio >>"$build/cargo.json"
 	fi
 }
 
@@ -118,7 +118,7 @@ build_userspace() {
 		"$top"/tests/runner/* | "$top"/tests/guest/*) dir=host.new ;;
 		"$top"/tests/bench/*) dir=bench.bin.new ;;
 		"$top"/tests/selftests/*) dir=selftests.new ;;
-		"$top"/tools/connector-client/*) dir=bin.new/examples ;;
+		"$top"/tools/netlink-connector/*) dir=bin.new/examples ;;
 		*) dir=bin.new ;;
 		esac
 		cp -p "$program" "$build/$dir/"

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use connector_client::{CbId, Connector, Deadline, Event, Group};
+use netlink_connector::{CbId, Connector, Deadline, Event, Group};
 
 const KV: CbId = CbId { idx: 20, val: 1 };
 

@@ -4,7 +4,7 @@
 
 use std::{env, process::ExitCode, time::Duration};
 
-use connector_client::{CbId, Connector, Deadline, Error, Group};
+use netlink_connector::{CbId, Connector, Deadline, Error, Group};
 
 const WHOAMI: CbId = CbId { idx: 30, val: 1 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The shortest program that shows the crate `connector-client`: it prints what the connector's
+//! The shortest program that shows the crate `netlink-connector`: it prints what the connector's
 //! test module broadcasts, or sends 10,000 messages to it.
 //!
 //! The kernel has the same program in C, `samples/connector/ucon.c`, and its other half,
@@ -16,7 +16,7 @@ use std::{
     process::ExitCode,
 };
 
-use connector_client::{CbId, Connector, Deadline, Event, Group, Header};
+use netlink_connector::{CbId, Connector, Deadline, Event, Group, Header};
 
 /// The id of the test module.
 const CN_TEST: CbId = CbId {

@@ -54,7 +54,7 @@ pub fn check(report: &Report) -> Vec<Promise> {
     for (bench, what, most) in [
         // As many instructions as 1.05 was of the service that it was measured with before, and 0.01
         // for replies by either reading of the rule, and messages that know their sender.
-        ("client", "round trip of connector-client", 1.063),
+        ("client", "round trip of netlink-connector", 1.063),
         ("listen", "line of cnctl listen", 1.05),
         ("proc", "line of cnctl proc --no-command", 0.8),
         ("named", "line of cnctl proc, with names,", 0.9),

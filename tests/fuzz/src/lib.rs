@@ -7,12 +7,12 @@
 
 #![forbid(unsafe_code)]
 
-use connector_client::{Batch, ProcEvent, known, parse_datagram};
 use connector_wire::{
     CbId, Header, Messages,
     netlink::{self, NlHeader},
     notify::{Control, ControlHeader},
 };
+use netlink_connector::{Batch, ProcEvent, known, parse_datagram};
 
 /// A datagram: what it is taken apart to makes up the datagram again.
 pub fn datagram(bytes: &[u8]) {

@@ -5,12 +5,12 @@
 //! Random bytes hardly ever get past the first check of a parser. So most inputs are made honestly
 //! and then spoilt in a few places.
 
-use connector_client::Batch;
 use connector_wire::{
     CbId, Header,
     notify::{ControlHeader, Range},
 };
 use fuzz_properties as properties;
+use netlink_connector::Batch;
 use proptest::{
     collection::vec,
     prelude::*,

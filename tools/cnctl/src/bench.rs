@@ -12,8 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use connector_client::{Connector, Error, Header};
 use hdrhistogram::Histogram;
+use netlink_connector::{Connector, Error, Header};
 
 use crate::{
     Failure, Outcome,

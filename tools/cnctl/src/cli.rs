@@ -8,7 +8,7 @@ use clap::{
     Arg, Args, Parser, Subcommand, ValueEnum,
     builder::{PossibleValue, TypedValueParser},
 };
-use connector_client::{CbId, Group, MAX_DATA_SIZE, Range, known};
+use netlink_connector::{CbId, Group, MAX_DATA_SIZE, Range, known};
 
 /// Talk to services on the Linux kernel connector (NETLINK_CONNECTOR).
 ///

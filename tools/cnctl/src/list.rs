@@ -2,7 +2,7 @@
 
 //! `cnctl list`: what is registered.
 
-use connector_client::{CbId, known, registered};
+use netlink_connector::{CbId, known, registered};
 
 use crate::{
     Failure, Outcome,

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use connector_client::{Connector, Deadline, Event, Gaps, Message, RecvBatch};
+use netlink_connector::{Connector, Deadline, Event, Gaps, Message, RecvBatch};
 
 use crate::{
     Failure, Outcome,

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use connector_client::{CbId, Connector, Deadline, Error, Event, Header, Message, registered};
+use netlink_connector::{CbId, Connector, Deadline, Error, Event, Header, Message, registered};
 
 use crate::{
     Failure, Outcome,

@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use connector_client::{Builder, Connector, Error, Overrun};
+use netlink_connector::{Builder, Connector, Error, Overrun};
 
 use crate::{
     Failure, Outcome,

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use connector_client::{Connector, Error, Header, MAX_DATA_SIZE};
+use netlink_connector::{Connector, Error, Header, MAX_DATA_SIZE};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},

@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, fs, os::unix::ffi::OsStrExt, path::Path};
 
-use connector_client::{Group, SocketInfo, registered, sockets};
+use netlink_connector::{Group, SocketInfo, registered, sockets};
 use serde::Serialize;
 
 use crate::{

@@ -10,7 +10,7 @@
 
 use std::{collections::BTreeMap, process, sync::Arc, time::Duration};
 
-use connector_client::{
+use netlink_connector::{
     CbId, Connector, Deadline, Error, Event, Group, Message, Overrun,
     notify::{Change, Ids},
     registered,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The Rust client that is measured: an echo round trip of 32 bytes, through `connector-client`.
+//! The Rust client that is measured: an echo round trip of 32 bytes, through `netlink-connector`.
 //! Prints a row as `peers/client.c` does, which says how the figures come about.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use connector_client::{CbId, Connector, Result};
+use netlink_connector::{CbId, Connector, Result};
 
 /// `cn_echo`'s id.
 const ECHO: CbId = CbId { idx: 16, val: 1 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The examples of `connector-client`, and `ucon`, do what they say.
+//! The examples of `netlink-connector`, and `ucon`, do what they say.
 
 use std::{
     fs,

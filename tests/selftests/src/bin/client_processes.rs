@@ -16,7 +16,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use connector_client::{
+use netlink_connector::{
     Connector, Deadline, Event, Gaps, ProcEvent, ProcEvents,
     proc::{Events, GROUP, ID, What},
 };
@@ -132,7 +132,7 @@ fn expected(node: i32, leaves: &[i32]) -> Vec<(i32, String)> {
 fn subscribe(events: Events) -> Result<Connector> {
     let connector = Connector::open()?;
     match connector.subscribe_proc(events, PATIENCE) {
-        Err(connector_client::Error::NoProcEvents { .. }) => {
+        Err(netlink_connector::Error::NoProcEvents { .. }) => {
             skip("the kernel has no CONFIG_PROC_EVENTS")
         }
         result => {
@@ -420,7 +420,7 @@ fn none_is_not_all() -> Result<()> {
     drop(subscribe(Events::ALL)?);
     let result = Connector::open()?.subscribe_proc(Events::NONE, PATIENCE);
     ensure!(
-        matches!(result, Err(connector_client::Error::NoEvents)),
+        matches!(result, Err(netlink_connector::Error::NoEvents)),
         "{result:?}"
     );
     Ok(())
@@ -453,7 +453,7 @@ fn typed() -> Result<()> {
     interrupter.interrupt();
     let error = iterating.join().map_err(|_| anyhow!("a panic"))?;
     ensure!(
-        matches!(error, connector_client::Error::Interrupted),
+        matches!(error, netlink_connector::Error::Interrupted),
         "{error}"
     );
     Ok(())
@@ -466,7 +466,7 @@ fn lost_confirmation() -> Result<()> {
     connector.join(GROUP)?;
     grow()?;
     match connector.subscribe_proc(Events::ALL, Deadline::NOW) {
-        Err(connector_client::Error::TimedOut { overrun: true, .. }) => {}
+        Err(netlink_connector::Error::TimedOut { overrun: true, .. }) => {}
         other => bail!("the confirmation was lost: {other:?}"),
     }
     while connector.recv(Deadline::NOW).is_ok() {}

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use connector_client::{
+use netlink_connector::{
     Batch, Builder, Cause, Connector, Deadline, Error, Event, Gaps, Group, Message, RecvBatch,
 };
 use netlink_sys::{Socket, SocketAddr};

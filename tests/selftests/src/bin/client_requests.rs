@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use connector_client::{Cause, Connector, Deadline, Error, Event, Message};
+use netlink_connector::{Cause, Connector, Deadline, Error, Event, Message};
 use selftests::{
     CbId, ECHO, Header, Module, PATIENCE, Stats, Suite,
     puppet::{PUPPET, Puppet, STRINGS, To, order},

@@ -4,7 +4,7 @@
 
 use std::{os::unix::process::ExitStatusExt, time::Duration};
 
-use connector_client::{
+use netlink_connector::{
     ProcEvent,
     proc::{Task, What},
 };

@@ -3,7 +3,7 @@
 //! Kinds of events, and which of them are shown. The kernel has one event for a process and for a
 //! thread that is started; here they are `fork` and `clone`.
 
-use connector_client::{
+use netlink_connector::{
     ProcEvent,
     proc::{Events, Task, What},
 };

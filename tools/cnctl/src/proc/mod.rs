@@ -27,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use connector_client::{
+use netlink_connector::{
     Connector, Deadline, Event, Gaps, Message, Overrun, ProcEvent, RecvBatch,
     proc::{Events, ID},
 };

@@ -8,7 +8,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use connector_client::{
+use netlink_connector::{
     ProcEvent,
     proc::{Comm, Task, What},
 };

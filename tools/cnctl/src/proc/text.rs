@@ -4,7 +4,7 @@
 
 use std::{fmt::Write, os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
-use connector_client::{
+use netlink_connector::{
     ProcEvent,
     proc::{Task, What},
 };

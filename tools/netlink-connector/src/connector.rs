@@ -223,7 +223,7 @@ impl Connector {
     /// ```no_run
     /// use std::thread;
     ///
-    /// use connector_client::{Connector, Deadline, Error};
+    /// use netlink_connector::{Connector, Deadline, Error};
     ///
     /// let connector = Connector::open()?;
     /// let interrupter = connector.interrupter()?;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use connector_client::{CbId, Connector, Result};
+use netlink_connector::{CbId, Connector, Result};
 
 fn main() -> Result<()> {
     let connector = Connector::open()?;

@@ -20,13 +20,13 @@ use crate::{
 /// # Examples
 ///
 /// ```
-/// use connector_client::{Batch, Header};
+/// use netlink_connector::{Batch, Header};
 ///
 /// let mut batch = Batch::new();
 /// batch.push(&Header::default(), b"first")?;
 /// batch.push(&Header::default(), b"second")?;
 /// assert_eq!(batch.payload_size(), 2 * Header::SIZE + 11);
-/// # Ok::<(), connector_client::Error>(())
+/// # Ok::<(), netlink_connector::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Batch {

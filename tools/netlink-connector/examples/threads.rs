@@ -5,7 +5,7 @@
 
 use std::{env, thread, time::Duration};
 
-use connector_client::{CbId, Connector, Result};
+use netlink_connector::{CbId, Connector, Result};
 
 const ECHO: CbId = CbId { idx: 16, val: 1 };
 

@@ -5,7 +5,7 @@
 
 use std::{env, sync::Arc, time::Duration};
 
-use connector_client::{AsyncConnector, CbId, Connector, Result};
+use netlink_connector::{AsyncConnector, CbId, Connector, Result};
 
 const ECHO: CbId = CbId { idx: 16, val: 1 };
 

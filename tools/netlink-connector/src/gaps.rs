@@ -30,7 +30,7 @@ pub struct Gap {
 /// # Examples
 ///
 /// ```no_run
-/// use connector_client::{Connector, Deadline, Event, Gaps, Group};
+/// use netlink_connector::{Connector, Deadline, Event, Gaps, Group};
 ///
 /// let group = Group::new(14).unwrap();
 /// let connector = Connector::builder().group(group).open()?;
@@ -41,7 +41,7 @@ pub struct Gap {
 ///         eprintln!("{} messages of {} are missing", gap.missing, gap.id);
 ///     }
 /// }
-/// # Ok::<(), connector_client::Error>(())
+/// # Ok::<(), netlink_connector::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Gaps {

@@ -198,7 +198,7 @@ pub(crate) fn wanted(events: Events, event: Result<Event>) -> Option<Result<Proc
 /// # Examples
 ///
 /// ```no_run
-/// use connector_client::{
+/// use netlink_connector::{
 ///     ProcEvents,
 ///     proc::{Events, What},
 /// };
@@ -210,7 +210,7 @@ pub(crate) fn wanted(events: Events, event: Result<Event>) -> Option<Result<Proc
 ///         _ => {}
 ///     }
 /// }
-/// # Ok::<(), connector_client::Error>(())
+/// # Ok::<(), netlink_connector::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct ProcEvents {

@@ -3,7 +3,7 @@
 //! Prints what the connector's test module broadcasts, and what of it was lost. Load `cn_test`
 //! first, the kernel's or this project's; run it as root, since the group's number is even.
 
-use connector_client::{Connector, Deadline, Event, Gaps, Group, Result};
+use netlink_connector::{Connector, Deadline, Event, Gaps, Group, Result};
 
 fn main() -> Result<()> {
     let group = Group::new(14).expect("14 is a group");

@@ -18,7 +18,7 @@ const INLINE: usize = 62;
 /// # Examples
 ///
 /// ```
-/// use connector_client::Payload;
+/// use netlink_connector::Payload;
 ///
 /// let payload = Payload::from(&b"hello"[..]);
 /// assert_eq!(payload, b"hello");

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use connector_client::{AsyncConnector, CbId, Connector, Group, Result};
+use netlink_connector::{AsyncConnector, CbId, Connector, Group, Result};
 
 const ECHO: CbId = CbId { idx: 16, val: 1 };
 

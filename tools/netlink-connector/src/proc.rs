@@ -169,7 +169,7 @@ impl fmt::Debug for Comm {
 /// # Examples
 ///
 /// ```
-/// use connector_client::proc::Events;
+/// use netlink_connector::proc::Events;
 ///
 /// let events = Events::FORK | Events::EXIT;
 /// assert!(events.contains(Events::EXIT));

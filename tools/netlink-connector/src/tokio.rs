@@ -37,10 +37,10 @@ use crate::{
 /// # Examples
 ///
 /// ```no_run
-/// # async fn example() -> connector_client::Result<()> {
+/// # async fn example() -> netlink_connector::Result<()> {
 /// use std::time::Duration;
 ///
-/// use connector_client::{AsyncConnector, CbId, Connector};
+/// use netlink_connector::{AsyncConnector, CbId, Connector};
 ///
 /// let connector = AsyncConnector::new(Connector::open()?)?;
 /// let request = connector.header(CbId { idx: 16, val: 1 });
@@ -382,10 +382,10 @@ impl Stream for EventStream {
 /// # Examples
 ///
 /// ```no_run
-/// # async fn example() -> connector_client::Result<()> {
+/// # async fn example() -> netlink_connector::Result<()> {
 /// use std::{future::poll_fn, pin::Pin};
 ///
-/// use connector_client::{ProcEventStream, proc::Events};
+/// use netlink_connector::{ProcEventStream, proc::Events};
 /// use futures_core::Stream;
 ///
 /// let mut events = ProcEventStream::subscribe(Events::EXEC).await?;

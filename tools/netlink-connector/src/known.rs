@@ -120,7 +120,7 @@ impl error::Error for NotAnId {}
 /// # Examples
 ///
 /// ```
-/// use connector_client::{CbId, known};
+/// use netlink_connector::{CbId, known};
 ///
 /// let id = CbId { idx: 14, val: 0x456 };
 /// assert_eq!(known::parse_id("14:0x456"), Ok(id));

@@ -10,13 +10,13 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use connector_client::{CbId, Connector};
+//! use netlink_connector::{CbId, Connector};
 //!
 //! let connector = Connector::open()?;
 //! let request = connector.header(CbId { idx: 16, val: 1 });
 //! let reply = connector.request(&request, b"hello", Duration::from_secs(1))?;
 //! assert!(reply.header.is_reply_to(&request));
-//! # Ok::<(), connector_client::Error>(())
+//! # Ok::<(), netlink_connector::Error>(())
 //! ```
 //!
 //! # What the connector does not do

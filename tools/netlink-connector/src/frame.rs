@@ -85,14 +85,14 @@ impl error::Error for Malformed {}
 /// # Examples
 ///
 /// ```
-/// use connector_client::{Batch, Header, parse_datagram};
+/// use netlink_connector::{Batch, Header, parse_datagram};
 ///
 /// let mut batch = Batch::new();
 /// batch.push(&Header::default(), b"data")?;
 /// let mut messages = parse_datagram(batch.as_bytes());
 /// assert_eq!(messages.next().unwrap()?.data, b"data");
 /// assert!(messages.next().is_none());
-/// # Ok::<(), connector_client::Error>(())
+/// # Ok::<(), netlink_connector::Error>(())
 /// ```
 pub fn parse_datagram(datagram: &[u8]) -> impl Iterator<Item = Result<RawMessage<'_>, Malformed>> {
     messages(datagram, datagram.len())

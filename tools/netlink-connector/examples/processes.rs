@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use connector_client::{
+use netlink_connector::{
     Error, ProcEvents, Result,
     proc::{Events, What},
 };

@@ -5,7 +5,7 @@
 
 use std::{error::Error, fmt::Debug, io, os::fd::OwnedFd};
 
-use connector_client as client;
+use netlink_connector as client;
 
 /// Can be sent to another thread, shared with it, and moved.
 fn free<T: Send + Sync + Unpin + Debug>() {}

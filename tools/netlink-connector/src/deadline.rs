@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 ///
 /// ```
 /// use std::time::Duration;
-/// use connector_client::Deadline;
+/// use netlink_connector::Deadline;
 ///
 /// let soon: Deadline = Duration::from_millis(200).into();
 /// assert_ne!(soon, Deadline::NEVER);

@@ -5,11 +5,11 @@
 
 use std::{env, future::poll_fn, pin::Pin, time::Duration};
 
-use connector_client::{
+use futures_core::Stream;
+use netlink_connector::{
     ProcEventStream, Result,
     proc::{Events, What},
 };
-use futures_core::Stream;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
