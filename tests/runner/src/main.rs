@@ -477,10 +477,9 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
         screen: &screen,
     };
     if all {
-        let others = |part: &mut Results| -> Result<()> {
+        let host = |part: &mut Results| -> Result<()> {
             host::run(&common.keep, part, &screen)?;
-            host::read(&asked.examples, part, &screen)?;
-            self_check::run(&usual, how, 1, part)
+            host::read(&asked.examples, part, &screen)
         };
         let good = match verbose {
             // Nobody could tell whose lines are whose.
@@ -491,15 +490,7 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
             vms: asked.vms.unwrap_or(good),
             later: asked.vms.is_none() && good > 1,
         };
-        split::run(
-            &usual,
-            &names,
-            (lanes, &times),
-            how,
-            leave,
-            others,
-            &results,
-        )?;
+        split::run(&usual, &names, (lanes, &times), how, leave, host, &results)?;
     } else {
         if host {
             host::run(&common.keep, &mut results, &screen)?;
@@ -521,7 +512,7 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
     let summary = results.finish()?;
     // Of a part of the suites, alone in a VM, they are others.
     if let Some(file) = asked.times.as_ref().filter(|_| all) {
-        times.learn(&summary, &names);
+        times.learn(&summary);
         let written = times.write(file);
         written.with_context(|| format!("cannot write {}", file.display()))?;
     }

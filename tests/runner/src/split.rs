@@ -4,8 +4,8 @@
 //! gets about the same share by the times of the runs before.
 //!
 //! Suites wait, too, for time-outs and grace periods, and a VM is idle meanwhile. So the host has one
-//! thing more to do than it has CPUs for: first the tests that need no VM or one of their own, and then
-//! one more VM, with what is left for it.
+//! thing more to do than it has CPUs for: first the check of the runner, which boots VMs of its own, and
+//! then one more VM, with what is left for it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,6 +17,7 @@ use anyhow::{Context, Result};
 
 use crate::accel::Accel;
 use crate::results::Results;
+use crate::self_check;
 use crate::suites::{self, How, Vm};
 use crate::summary::Summary;
 
@@ -26,8 +27,6 @@ const EVERYWHERE: &str = "kmemleak";
 const UNKNOWN: f64 = 3.0;
 /// What a boot takes, about.
 const BOOT: f64 = 6.0;
-/// What the times call all that runs beside the suites.
-const OTHERS: &str = "(beside the suites)";
 /// More VMs than this have too few suites each to be worth a boot and 1 GB.
 const MOST: usize = 4;
 
@@ -57,21 +56,11 @@ impl Times {
         Self(parse(&text).or_else(|| parse(USUAL)).unwrap_or_default())
     }
 
-    /// By one run more, of these suites and all that is beside them.
-    pub fn learn(&mut self, summary: &Summary, names: &[String]) {
-        let timed = summary.suites.iter().filter_map(|suite| {
-            let seconds = suite.seconds?;
-            let is_one = suite.place == "vm" && names.contains(&suite.name);
-            Some((is_one.then(|| suite.name.clone()), seconds))
-        });
-        let mut others = 0.0;
-        for (name, seconds) in timed {
-            match name {
-                Some(name) => drop(self.0.insert(name, seconds)),
-                None => others += seconds,
-            }
-        }
-        self.0.insert(OTHERS.to_owned(), others);
+    /// By one run more.
+    pub fn learn(&mut self, summary: &Summary) {
+        let suites = summary.suites.iter().filter(|suite| suite.place == "vm");
+        let timed = suites.filter_map(|suite| Some((suite.name.clone(), suite.seconds?)));
+        self.0.extend(timed);
     }
 
     /// For [`Self::read`].
@@ -85,13 +74,13 @@ impl Times {
 
     /// Divides suites into so many groups that take about as long: the longest first, each to the
     /// group that has the least to do. In a group they keep their order. With a group `later`, which is the
-    /// last, for one who has something else to do first; it may be empty.
+    /// last, for who checks the runner first; it may be empty.
     fn divide(&self, names: &[String], groups: usize, later: bool) -> Vec<Vec<String>> {
         let mut longest: Vec<&String> = names.iter().filter(|&name| name != EVERYWHERE).collect();
         longest.sort_by(|a, b| self.of_suite(b).total_cmp(&self.of_suite(a)));
         let mut divided = vec![(0.0_f64, Vec::new()); groups.clamp(1, longest.len().max(1))];
         if later {
-            divided.push((self.of_suite(OTHERS) + BOOT, Vec::new()));
+            divided.push((self.of_suite(self_check::NAME) + BOOT, Vec::new()));
         }
         for name in longest {
             let least = divided.iter_mut().min_by(|(a, _), (b, _)| a.total_cmp(b));
@@ -118,19 +107,19 @@ impl Times {
 pub struct Lanes {
     /// So many VMs at a time.
     pub vms: usize,
-    /// And one more, when all else is done.
+    /// And one more, when the runner was checked.
     pub later: bool,
 }
 
-/// Runs these suites, in so many VMs at a time, and beside them `others`. What VMs leave is in a folder
-/// for each, of which `leave` is told.
+/// Runs these suites, in so many VMs at a time, and beside them the tests on the host and the check of
+/// the runner. What VMs leave is in a folder for each, of which `leave` is told.
 pub fn run(
     vm: &Vm<'_>,
     names: &[String],
     (lanes, times): (Lanes, &Times),
     how: &How,
     leave: impl Fn(&Path) -> Result<()>,
-    others: impl FnOnce(&mut Results) -> Result<()> + Send,
+    host: impl FnOnce(&mut Results) -> Result<()> + Send,
     results: &Results,
 ) -> Result<()> {
     let mut groups = times.divide(names, lanes.vms, lanes.later);
@@ -158,9 +147,11 @@ pub fn run(
         }
         let last = last.map(|group| anyhow::Ok((folder(groups.len() + 1)?, group)));
         let last = last.transpose()?;
+        let mut part = results.part();
+        running.push(scope.spawn(move || host(&mut part)));
         let mut results = results.part();
         running.push(scope.spawn(move || {
-            others(&mut results)?;
+            self_check::run(vm, how, 1, &mut results)?;
             last.map_or(Ok(()), |(keep, group)| one(&keep, &group, &mut results))
         }));
         for one in running {
@@ -194,12 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn who_has_something_else_to_do_first_gets_less() {
-        let times = [("a", 40.0), ("b", 30.0), ("c", 9.0), (OTHERS, 50.0 - BOOT)];
+    fn who_checks_the_runner_first_gets_less() {
+        let check = self_check::NAME;
+        let times = [("a", 40.0), ("b", 30.0), ("c", 9.0), (check, 50.0 - BOOT)];
         let names = ["a", "b", "c", "kmemleak"];
         let expected = ["a kmemleak", "b c kmemleak", ""];
         assert_eq!(divided_with(&times, &names, 2, true), expected);
-        let times = [("a", 40.0), ("b", 30.0), ("c", 9.0), (OTHERS, 20.0 - BOOT)];
+        let times = [("a", 40.0), ("b", 30.0), ("c", 9.0), (check, 20.0 - BOOT)];
         let expected = ["a kmemleak", "b kmemleak", "c kmemleak"];
         assert_eq!(divided_with(&times, &names, 2, true), expected);
     }
@@ -207,7 +199,7 @@ mod tests {
     #[test]
     fn some_times_came_with_the_source() {
         let times = Times::read(Path::new("/nonexistent"));
-        for name in ["storm", "hostile", OTHERS] {
+        for name in ["storm", "hostile", self_check::NAME] {
             assert!(times.of_suite(name) > UNKNOWN, "{name}");
         }
     }
@@ -221,29 +213,27 @@ mod tests {
 
     #[test]
     fn times_are_kept_until_there_are_others() {
-        let suite = |place: &str, name: &str, seconds| summary::Suite {
-            place: place.to_owned(),
+        let suite = |name: &str, seconds| summary::Suite {
+            place: "vm".to_owned(),
             name: name.to_owned(),
             seconds: Some(seconds),
             ..summary::Suite::default()
         };
         let file = std::env::temp_dir().join(format!("runner-{}-times", std::process::id()));
         let mut times = Times::default();
-        let names = ["a", "b", "c"].map(str::to_owned);
         for suites in [
-            [suite("vm", "a", 5.0), suite("vm", "b", 1.0)],
-            [suite("vm", "b", 9.0), suite("vm", "c", 2.0)],
-            [suite("host", "a", 20.0), suite("vm", "bad guests", 7.0)],
+            [suite("a", 5.0), suite("b", 1.0)],
+            [suite("b", 9.0), suite("c", 2.0)],
         ] {
             let mut summary = Summary::default();
             suites.into_iter().for_each(|suite| summary.add(suite));
-            times.learn(&summary, &names);
+            times.learn(&summary);
             times.write(&file).expect("there is room for a file");
             times = Times::read(&file);
         }
         let _ = fs::remove_file(&file);
-        let known = ["a", "b", "c", "bad guests", OTHERS].map(|name| times.of_suite(name));
-        assert_eq!(known, [5.0, 9.0, 2.0, UNKNOWN, 27.0]);
+        let known = ["a", "b", "c", "d"].map(|name| times.of_suite(name));
+        assert_eq!(known, [5.0, 9.0, 2.0, UNKNOWN]);
     }
 
     #[test]
