@@ -49,7 +49,7 @@ test_only() {
 	only=()
 	for file in "$top"/tests/selftests/src/bin/*.rs "$top"/tests/selftests/*.sh; do
 		name=$(basename "$file" .rs)
-		[[ $name = run.sh ]] || known+=("$name")
+		[[ $name = @(run|tap).sh ]] || known+=("$name")
 	done
 	local -a words
 	read -ra words <<<"${T:-}"

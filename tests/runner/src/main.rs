@@ -31,7 +31,6 @@ mod verdict;
 mod vm;
 
 use std::fs;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -47,7 +46,7 @@ use pick::Picks;
 use results::{Plan, Results};
 use screen::Screen;
 use skips::{Given, Skips};
-use split::Times;
+use split::{Lanes, Times};
 use suites::How;
 use summary::Summary;
 use total::Step;
@@ -478,24 +477,20 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
         screen: &screen,
     };
     if all {
-        // Beside the suites, which leave a CPU idle now and then.
-        let mut part = results.part();
-        let others = || -> Result<()> {
-            host::run(&common.keep, &mut part, &screen)?;
-            host::read(&asked.examples, &mut part, &screen)?;
-            self_check::run(&usual, how, 1, &mut part)
+        let host = |part: &mut Results| -> Result<()> {
+            host::run(&common.keep, part, &screen)?;
+            host::read(&asked.examples, part, &screen)
         };
-        let good = || match verbose {
+        let good = match verbose {
             // Nobody could tell whose lines are whose.
             true => 1,
             false => split::vms(accel, cpus_of_host(), common.machine.cpus() as usize),
         };
-        let vms = (asked.vms.unwrap_or_else(good), &times);
-        thread::scope(|scope| -> Result<()> {
-            let others = scope.spawn(others);
-            split::run(&usual, &names, vms, how, leave, &results)?;
-            others.join().unwrap_or_else(|panic| resume_unwind(panic))
-        })?;
+        let lanes = Lanes {
+            vms: asked.vms.unwrap_or(good),
+            later: asked.vms.is_none() && good > 1,
+        };
+        split::run(&usual, &names, (lanes, &times), how, leave, host, &results)?;
     } else {
         if host {
             host::run(&common.keep, &mut results, &screen)?;
@@ -515,7 +510,8 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
         }
     }
     let summary = results.finish()?;
-    if let Some(file) = &asked.times {
+    // Of a part of the suites, alone in a VM, they are others.
+    if let Some(file) = asked.times.as_ref().filter(|_| all) {
         times.learn(&summary);
         let written = times.write(file);
         written.with_context(|| format!("cannot write {}", file.display()))?;

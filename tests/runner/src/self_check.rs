@@ -16,12 +16,15 @@ use crate::tap::{Outcome, Report, Test};
 use crate::verdict::{self, Judged, tail};
 use crate::vm::{Boot, Event, Over};
 
+/// What the results call it.
+pub const NAME: &str = "the runner notices bad guests";
+
 /// A guest that should hang is given up after this long; it is known to be up by then.
 const HANG: Duration = Duration::from_secs(4);
 
 /// Boots them all. `rounds` is how often each trouble is made up.
 pub fn run(vm: &Vm<'_>, how: &How, rounds: usize, results: &mut Results) -> Result<()> {
-    check(vm, results, "the runner notices bad guests", |report| {
+    check(vm, results, NAME, |report| {
         hang_and_crash(vm, how, report)?;
         inject(vm, how, rounds, report)
     })
