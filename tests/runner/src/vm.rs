@@ -309,6 +309,7 @@ impl Boot<'_> {
                         }
                     }
                     Item::Line(line) | Item::Fault(line) => see(Event::Line(&line)),
+                    Item::Exited => {}
                 }
             }
             if let Some(status) = ended {
