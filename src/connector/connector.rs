@@ -71,11 +71,13 @@ pub mod changes;
 mod closed;
 mod cores;
 mod debugfs;
+mod dispatch;
 mod error;
 mod in_place;
 mod message;
 mod name;
 mod notifier;
+mod parms;
 mod periodic;
 mod registration;
 mod registry;
@@ -91,6 +93,7 @@ mod suites;
 mod table;
 mod text;
 mod unload;
+mod usage;
 
 use kernel::prelude::*;
 

@@ -9,7 +9,7 @@
 //!
 //! The skb goes into the receive queue of the socket that it came from, which another task may read
 //! at once; that only reads, and so may the handler go on. Nobody writes to it from then on: what
-//! [`Message`] and [`Sender`] tell was kept before, and a second reply is a copy. The core and
+//! [`Message`] and [`Parms`] tell was kept before, and a second reply is a copy. The core and
 //! netlink still hold their references, and the last of them to go gives the room in the socket's
 //! buffer back: that is before `sendmsg(2)` returns, so that the socket is open.
 //!
@@ -29,9 +29,9 @@ use core::{
 use crate::{
     bindings,
     cores,
+    parms::Parms,
     Message,
-    SendError,
-    Sender, //
+    SendError, //
 };
 
 /// The size of a netlink header.
@@ -45,12 +45,15 @@ const NLMSG_ALIGNTO: usize = 4;
 /// Returns `None` if it cannot; then nothing has happened. Does not sleep.
 // Not inlined into users' modules, for which the helpers are not there.
 #[inline(never)]
-pub(crate) fn reply(message: &Message<'_>, sender: &Sender<'_>) -> Option<Result<(), SendError>> {
-    let parms = sender.unkept_parms()?;
+pub(crate) fn reply(message: &Message<'_>, parms: &Parms<'_>) -> Option<Result<(), SendError>> {
+    if parms.are_kept() {
+        return None;
+    }
+    let in_skb = parms.as_ptr();
     // SAFETY: The core passed the control block `cb` of the skb that the message is in, and holds
     // that. Who else has it, or its data, is looked at below.
     let skb =
-        unsafe { parms.byte_sub(offset_of!(bindings::sk_buff, cb)) }.cast::<bindings::sk_buff>();
+        unsafe { in_skb.byte_sub(offset_of!(bindings::sk_buff, cb)) }.cast::<bindings::sk_buff>();
     // SAFETY: As above, for the fields of the skb.
     let (data, len, netlink, shared) = unsafe {
         let skb = &*skb;
@@ -78,8 +81,8 @@ pub(crate) fn reply(message: &Message<'_>, sender: &Sender<'_>) -> Option<Result
         return None;
     }
 
-    let portid = sender.portid();
-    sender.keep_parms();
+    let portid = parms.get().portid;
+    parms.keep();
     message.keep_header();
     // SAFETY: Nobody else reads or writes the skb: it is not shared, and the core and netlink only
     // free it once the handler has returned. It has room for `padded` bytes, of which the first are
@@ -103,7 +106,7 @@ pub(crate) fn reply(message: &Message<'_>, sender: &Sender<'_>) -> Option<Result
         });
         (*message.as_ptr()).ack = header.ack.wrapping_add(1);
         // As in an skb of the kernel's.
-        parms.write_bytes(0, 1);
+        in_skb.write_bytes(0, 1);
         bindings::connector_helper_skb_get(skb);
         bindings::connector_helper_skb_orphan(skb);
         bindings::netlink_unicast(netlink, skb, portid, bindings::MSG_DONTWAIT as i32)

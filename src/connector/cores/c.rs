@@ -6,28 +6,19 @@
 //! The core calls one function of ours for every id and passes no context, so that the service is
 //! looked up here.
 
+mod caller;
 mod probe;
 
 use core::{
     ffi::c_void,
-    ptr::{
-        self,
-        NonNull, //
-    }, //
+    ptr::NonNull, //
 };
 
 use kernel::{
     error::to_result,
     prelude::*,
     str::CStr,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        rcu, //
-    },
-    task::Task, //
+    sync::rcu, //
 };
 
 #[cfg(connector_kunit)]
@@ -36,13 +27,14 @@ pub(crate) use bindings::{
     cn_del_callback, //
 };
 
+use self::caller::as_caller;
 pub(crate) use self::probe::{
     Probes,
     AVAILABLE, //
 };
-use super::deliver;
 use crate::{
     bindings,
+    dispatch::deliver,
     table::Table,
     CbId,
     Group, //
@@ -55,9 +47,6 @@ use crate::{
 compile_error!(
     "rust_connector on a preemptible kernel needs CONFIG_TASKS_RCU (enable CONFIG_KPROBES)"
 );
-
-/// The task that is in one of the core's two functions for us, or null.
-static CALLER: Atomic<*const bindings::task_struct> = Atomic::new(ptr::null());
 
 /// Has the core call [`dispatch`] with the messages to `id`.
 ///
@@ -87,19 +76,6 @@ pub(crate) fn del(id: CbId) {
 /// Whether there is a group of this number.
 pub(crate) fn has_group(number: u32) -> bool {
     Group::new(number).is_some()
-}
-
-/// Whether the current task is in one of the core's two functions for [`add`] or [`del`]: so that a
-/// probe in there can tell our ids from those of C modules.
-pub(crate) fn called_by_us() -> bool {
-    ptr::eq(CALLER.load(Relaxed), Task::current_raw())
-}
-
-fn as_caller<R>(f: impl FnOnce() -> R) -> R {
-    CALLER.store(Task::current_raw(), Relaxed);
-    let result = f();
-    CALLER.store(ptr::null(), Relaxed);
-    result
 }
 
 /// Sends messages: the C function itself.

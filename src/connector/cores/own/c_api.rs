@@ -92,7 +92,9 @@ pub(crate) unsafe extern "C" fn connector_add_callback(
 #[no_mangle]
 pub(crate) unsafe extern "C" fn connector_del_callback(id: *const bindings::cb_id) {
     // SAFETY: By this function's contract.
-    registry::unregister_of_c(unsafe { id_of(id) }, calls::is_inside);
+    registry::unregister_of_c(unsafe { id_of(id) }, |service| {
+        calls::is_inside(service.usage())
+    });
 }
 
 /// `cn_netlink_send_mult()`, see [`send::send_mult`].
@@ -122,10 +124,10 @@ unsafe extern "C" fn connector_send_mult(
 unsafe fn handle(callback: NonNull<()>, message: &Message<'_>, sender: &Sender<'_>) {
     // SAFETY: By this function's contract.
     let callback = unsafe { core::mem::transmute::<NonNull<()>, Callback>(callback) };
-    calls::during(sender.service(), || {
+    calls::during(sender.in_use().usage(), || {
         // SAFETY: By this function's contract, and that of `deliver`: nobody else uses the message and
         // the parameters, and nobody looks at them after this. C may write to them.
-        unsafe { callback(message.as_ptr(), sender.as_ptr()) }
+        unsafe { callback(message.as_ptr(), sender.parms().as_ptr()) }
     });
 }
 

@@ -16,7 +16,7 @@ use kernel::{
 
 use crate::{
     bindings,
-    service::Service, //
+    usage::Usage, //
 };
 
 global_lock! {
@@ -38,7 +38,7 @@ unsafe impl Send for Calls {}
 
 struct Call {
     task: *const bindings::task_struct,
-    service: *const Service,
+    usage: *const Usage,
     next: *mut Call,
     previous: *mut Call,
 }
@@ -53,11 +53,11 @@ pub(super) unsafe fn init() {
     unsafe { CALLS.init() };
 }
 
-/// Calls `f`, which is a call of the callback of `service`.
-pub(super) fn during(service: &Service, f: impl FnOnce()) {
+/// Calls `f`, which is a call of the callback of the service that is in use.
+pub(super) fn during(usage: &Usage, f: impl FnOnce()) {
     let mut call = Call {
         task: Task::current_raw(),
-        service,
+        usage,
         next: ptr::null_mut(),
         previous: ptr::null_mut(),
     };
@@ -91,14 +91,14 @@ pub(super) fn during(service: &Service, f: impl FnOnce()) {
     }
 }
 
-/// Whether the current task is in the callback of `service`.
-pub(super) fn is_inside(service: &Service) -> bool {
+/// Whether the current task is in the callback of the service that is used.
+pub(super) fn is_inside(usage: &Usage) -> bool {
     let task = Task::current_raw();
     let calls = CALLS.lock();
     let mut next = calls.first;
     // SAFETY: By the invariants; the lock is held.
     while let Some(call) = unsafe { next.as_ref() } {
-        if ptr::eq(call.task, task) && ptr::eq(call.service, service) {
+        if ptr::eq(call.task, task) && ptr::eq(call.usage, usage) {
             return true;
         }
         next = call.next;

@@ -17,9 +17,9 @@ use kernel::{
     str::CStr, //
 };
 
-use super::super::deliver;
 use crate::{
     bindings,
+    dispatch::deliver,
     registry,
     wire::{
         self,

@@ -13,17 +13,20 @@ use core::{
 
 use kernel::{
     prelude::*,
-    sync::atomic::Relaxed, //
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
 };
 
-use super::{
-    super::TABLE,
-    SOCKET, //
-};
 use crate::{
     bindings,
+    dispatch::TABLE,
     CbId, //
 };
+
+/// The connector's socket, as long as the core exists.
+pub(super) static SOCKET: Atomic<*mut bindings::sock> = Atomic::new(ptr::null_mut());
 
 /// Sends messages, of which the first announces its own data, to a group, to all but `portid` if that is
 /// not 0; to the port, if `group` is 0; or to the group of the first message's id, if both are.
