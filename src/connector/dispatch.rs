@@ -11,10 +11,8 @@ use kernel::sync::atomic::{
 
 use crate::{
     bindings,
-    parms::Parms,
-    table::Table,
-    Message,
-    Sender, //
+    layout,
+    table::Table, //
 };
 
 /// The services that messages are for.
@@ -44,13 +42,12 @@ pub(crate) unsafe fn deliver(
     parms: NonNull<bindings::netlink_skb_parms>,
 ) -> bool {
     // SAFETY: By this function's contract.
-    let message = unsafe { Message::from_raw(message) };
-    let Some(running) = TABLE.enter(message.id()) else {
+    let id = layout::id_of(unsafe { &message.as_ref().id });
+    let Some(running) = TABLE.enter(id) else {
         UNCLAIMED.add(1, Relaxed);
         return false;
     };
-    // SAFETY: As above.
-    let sender = Sender::new(unsafe { Parms::from_raw(parms) }, running.in_use());
-    running.handle(&message, &sender);
+    // SAFETY: By this function's contract.
+    unsafe { running.handle(message, parms) };
     true
 }

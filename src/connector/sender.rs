@@ -84,18 +84,6 @@ impl<'a> Sender<'a> {
         Self { parms, in_use }
     }
 
-    /// What netlink says of the request.
-    #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
-    pub(crate) fn parms(&self) -> &Parms<'a> {
-        &self.parms
-    }
-
-    /// What keeps the service from going that the message is for.
-    #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
-    pub(crate) fn in_use(&self) -> &InUse {
-        self.in_use
-    }
-
     /// The port id of the socket that sent the message: the address of a reply.
     #[inline]
     pub fn portid(&self) -> u32 {
@@ -144,8 +132,8 @@ impl<'a> Sender<'a> {
     ///
     /// May sleep. C counterpart: `netlink_net_capable()`.
     pub fn capable(&self, capability: Capability) -> bool {
-        // SAFETY: `parms` is that of a message which is being handled, so that the socket it
-        // points to is open; the initial user namespace lives forever.
+        // SAFETY: By the invariants of `Parms` the socket that it points to is open; the initial user
+        // namespace lives forever.
         unsafe {
             bindings::__netlink_ns_capable(
                 self.parms.get(),
@@ -169,7 +157,8 @@ impl<'a> Sender<'a> {
     /// - [`SendError::NoSuchPort`]: the client closed its socket meanwhile.
     /// - [`SendError::NoMemory`]: no memory for the reply.
     /// - [`SendError::TooLarge`]: `data` has more than 65535 bytes.
-    #[inline]
+    // Not inlined into users' modules: they would become larger, and the helpers are not there.
+    #[inline(never)]
     pub fn reply(&self, message: &Message<'_>, data: &[u8]) -> Result<(), SendError> {
         let own = message.data();
         let in_place = if data.as_ptr() == own.as_ptr() && data.len() == own.len() {
@@ -212,6 +201,7 @@ impl<'a> Sender<'a> {
         self.reply_slices(message, &[&status.to_ne_bytes(), data])
     }
 
+    #[inline(never)]
     fn reply_with_copy(&self, message: &Message<'_>, data: &[&[u8]]) -> Result<(), SendError> {
         send::reply(&message.header(), data, self.portid())
     }

@@ -22,26 +22,31 @@ use kernel::{
 };
 
 use crate::{
+    bindings,
     name::Name,
     usage::{
         InUse,
         Usage, //
     },
     CbId,
-    Group,
-    Message,
-    Sender, //
+    Group, //
 };
+
+/// What is called with `data`, a message as a core delivers it, see [`deliver`](crate::dispatch::deliver),
+/// and what keeps the service from going meanwhile.
+type Handle =
+    unsafe fn(NonNull<()>, NonNull<bindings::cn_msg>, NonNull<bindings::netlink_skb_parms>, &InUse);
 
 /// A handler whose type is known to its functions alone.
 ///
 /// # Invariants
 ///
-/// The functions may be called with `data` from any task, until the service was drained.
+/// The functions may be called with `data` from any task, until the service was drained; `handle` with
+/// what a core delivers.
 #[derive(Clone, Copy)]
 pub(crate) struct RawHandler {
     data: NonNull<()>,
-    handle: unsafe fn(NonNull<()>, &Message<'_>, &Sender<'_>),
+    handle: Handle,
     show: unsafe fn(NonNull<()>, &mut fmt::Formatter<'_>) -> fmt::Result,
     closed: Option<unsafe fn(NonNull<()>, u32)>,
     open_groups: &'static [Group],
@@ -53,10 +58,10 @@ impl RawHandler {
     /// # Safety
     ///
     /// The functions may be called with `data` from any task, until the service that is made of
-    /// this was drained.
+    /// this was drained; `handle` with what a core delivers.
     pub(crate) unsafe fn new(
         data: NonNull<()>,
-        handle: unsafe fn(NonNull<()>, &Message<'_>, &Sender<'_>),
+        handle: Handle,
         show: unsafe fn(NonNull<()>, &mut fmt::Formatter<'_>) -> fmt::Result,
         closed: Option<unsafe fn(NonNull<()>, u32)>,
         open_groups: &'static [Group],
@@ -217,18 +222,23 @@ impl Running {
         unsafe { self.service.as_ref() }
     }
 
-    /// What keeps the service from going.
+    /// Calls the handler, and ends the use.
+    ///
+    /// # Safety
+    ///
+    /// That of [`deliver`](crate::dispatch::deliver).
     #[inline(always)]
-    pub(crate) fn in_use(&self) -> &InUse {
-        &self.in_use
-    }
-
-    /// Calls the handler.
-    #[inline(always)]
-    pub(crate) fn handle(&self, message: &Message<'_>, sender: &Sender<'_>) {
-        let handler = &self.service().handler;
-        // SAFETY: By the handler's invariants: the service is in use, so that it is not drained.
-        unsafe { (handler.handle)(handler.data, message, sender) }
+    pub(crate) unsafe fn handle(
+        self,
+        message: NonNull<bindings::cn_msg>,
+        parms: NonNull<bindings::netlink_skb_parms>,
+    ) {
+        let Self { service, in_use } = self;
+        // SAFETY: By the type's invariants: while it is in use it is not drained.
+        let handler = unsafe { &service.as_ref().handler };
+        // SAFETY: By the handler's invariants: the service is in use, so that it is not drained. The
+        // rest is this function's contract.
+        unsafe { (handler.handle)(handler.data, message, parms, &in_use) }
     }
 
     /// Has the service show itself. May sleep.

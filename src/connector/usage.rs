@@ -88,6 +88,12 @@ impl Usage {
         self.inside.is_drained()
     }
 
+    /// Whether somebody who handles a message is [noted](Lane::note).
+    #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
+    pub(crate) fn has_noted<T>(&self, who: *const T) -> bool {
+        self.inside.has_noted(who)
+    }
+
     /// What was counted by now, if this is not closed.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.snapshot_with(self.inside.received())
@@ -115,6 +121,14 @@ impl InUse {
     pub(crate) fn usage(&self) -> &Usage {
         // SAFETY: By the type's invariants: while we are inside it is not drained.
         unsafe { self.usage.as_ref() }
+    }
+
+    /// The lane.
+    #[inline(always)]
+    #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
+    pub(crate) fn lane(&self) -> &Lane {
+        // SAFETY: By the type's invariants, it is a lane of what is used.
+        unsafe { self.lane.as_ref() }
     }
 
     /// Counts what became of a reply, and returns it.

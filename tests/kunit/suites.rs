@@ -116,8 +116,8 @@ mod layout {
 mod bounds {
     use super::*;
     use crate::{
+        gfp::to_gfp,
         name::Name,
-        send::to_gfp,
         stats::Dropped,
         Batch,
         Capability,

@@ -11,10 +11,14 @@ mod probe;
 
 use core::{
     ffi::c_void,
-    ptr::NonNull, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 
 use kernel::{
+    alloc::Flags,
     error::to_result,
     prelude::*,
     str::CStr,
@@ -35,9 +39,13 @@ pub(crate) use self::probe::{
 use crate::{
     bindings,
     dispatch::deliver,
+    gfp,
+    layout,
     table::Table,
     CbId,
-    Group, //
+    Group,
+    Header,
+    SendError, //
 };
 
 // Without TASKS_RCU nothing tells when a task that was preempted between the core's look-up and our
@@ -76,6 +84,29 @@ pub(crate) fn del(id: CbId) {
 /// Whether there is a group of this number.
 pub(crate) fn has_group(number: u32) -> bool {
     Group::new(number).is_some()
+}
+
+/// Sends a message, where [`send_mult`] sends, but waits for no receiver. The C function takes it in one
+/// piece, for which memory may be allocated.
+///
+/// # Safety
+///
+/// There must be as many bytes of data as the header announces.
+#[inline(always)]
+pub(crate) unsafe fn send(
+    header: &Header,
+    data: &[&[u8]],
+    portid: u32,
+    group: u32,
+    flags: Flags,
+) -> Result<(), SendError> {
+    let gfp = gfp::to_gfp_for(flags, portid, group);
+    layout::with_cn_msg(header, data, flags, |raw| {
+        // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.
+        SendError::check(unsafe {
+            send_mult(raw, header.len, portid, group, gfp, None, ptr::null_mut())
+        })
+    })?
 }
 
 /// Sends messages: the C function itself.

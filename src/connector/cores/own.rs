@@ -44,7 +44,10 @@ pub(crate) use self::c_api::{
 use self::send::SOCKET;
 pub(crate) use self::{
     receive::may_be_overwritten,
-    send::send_mult, //
+    send::{
+        send,
+        send_mult, //
+    }, //
 };
 use super::sink::Sink;
 use crate::{
