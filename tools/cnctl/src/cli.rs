@@ -68,10 +68,14 @@ pub(crate) enum Command {
 
 /// List the ids that are registered, from /proc/net/connector.
 ///
-/// Ids that have a known name show it, and what is behind them.
+/// Ids that have a known name show it, and what is behind them. The title says whose connector it is:
+/// the kernel's own, or that of rust_connector in its place. The latter acknowledges a message without
+/// content, by which it is told. Where no netlink socket may be opened, the list is all that is shown.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"registered\",\"id\",\"name\"} and, for known ids, \"known\" and \"what\".")]
+JSON: {\"event\":\"connector\",\"core\"} with core \"kernel\" or \"rust_connector\"; then \
+{\"event\":\"registered\",\"id\",\"name\"} and, for known ids, \"known\" and \"what\". With --known the event \
+is \"known\".")]
 pub(crate) struct List {
     /// List the known names instead, registered or not
     #[arg(long)]
@@ -80,14 +84,18 @@ pub(crate) struct List {
 
 /// Send a message.
 ///
-/// The kernel does not tell whether anybody wanted it; with --wait, a reply shows that.
+/// The kernel's own connector does not tell whether anybody wanted it; with --wait, a reply shows that.
+/// That of rust_connector acknowledges what was handled, and says if nobody has registered the id.
+/// Which one it is ends the line of what was sent.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"sent\",\"id\",\"seq\",\"ack\",\"len\"}; with --wait then \
+JSON: {\"event\":\"sent\",\"id\",\"seq\",\"ack\",\"len\",\"core\"} with core \"kernel\" or \
+\"rust_connector\", and for the latter \"acknowledged\" without --wait; with --wait then \
 {\"event\":\"reply\",\"id\",\"seq\",\"ack\",\"len\",\"data\",\"time_ms\"} with data in hexadecimal.
 
-Exit status: 0 if it was sent (and answered), 1 if no reply came, 2 on an error.")]
+Exit status: 0 if it was sent (and answered), 1 if no reply came, or if the connector says that nobody has \
+registered the id, 2 on an error.")]
 pub(crate) struct Send {
     /// The service, as IDX:VAL or by its name
     #[arg(value_name = "ID", value_parser = Named(known::parse_id), hide_possible_values = true)]
@@ -150,16 +158,17 @@ pub(crate) enum Form {
 /// Send messages to a service that echoes them, and check and time the replies.
 ///
 /// A reply must have the request's seq, its ack plus one, and the same bytes; cn_echo answers like
-/// that. Ctrl-C ends it with a summary; SIGQUIT (Ctrl-\\) has it print a line of what came so far.
+/// that. The title says whose connector is between, the kernel's own or that of rust_connector, which
+/// tells at once if nobody has registered the id. Ctrl-C ends it with a summary; SIGQUIT (Ctrl-\\) has it print a line of what came so far.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 JSON: {\"event\":\"reply\",\"id\",\"seq\",\"ack\",\"len\",\"time_ms\"} a reply, \
 {\"event\":\"lost\",\"id\",\"seq\",\"ack\",\"len\",\"text\"} for one that did not come and \
 {\"event\":\"wrong\",…} with the same members for one that is not what was sent, \
-{\"event\":\"overrun\",\"text\"}, and in the end {\"event\":\"summary\",\"id\",\"sent\",\"received\",\
+{\"event\":\"overrun\",\"text\"}, and in the end {\"event\":\"summary\",\"id\",\"core\",\"sent\",\"received\",\
 \"lost\",\"wrong\",\"elapsed_ms\"} with \"rtt_min_ms\", \"rtt_avg_ms\", \"rtt_max_ms\" and \"rtt_mdev_ms\" \
-if any reply came; on SIGQUIT {\"event\":\"interim\",…} with the same members. With --timestamp, reply, lost and \
+if any reply came; on SIGQUIT {\"event\":\"interim\",…} with the same members. The core is \"kernel\" or \"rust_connector\". With --timestamp, reply, lost and \
 wrong also have \"unix\", in seconds.
 
 Exit status: 0 if every message was answered, 1 if replies were lost or wrong, or if --deadline came before \

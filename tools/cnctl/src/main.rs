@@ -9,6 +9,7 @@
 mod bench;
 mod cli;
 mod clock;
+mod core;
 mod digits;
 mod escape;
 #[cfg(test)]
