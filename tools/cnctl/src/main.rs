@@ -9,6 +9,8 @@
 mod bench;
 mod cli;
 mod clock;
+#[cfg(test)]
+mod completions;
 mod core;
 mod digits;
 mod escape;
