@@ -41,8 +41,8 @@ impl Connector {
     ///
     /// If nobody has registered the id, the connector of `rust_connector` says so, and this fails at
     /// once; the kernel's says nothing. An id that has answered this socket before is not asked about,
-    /// for that would cost half a round trip: if it is gone, the first request ends by the deadline,
-    /// and the next one at once.
+    /// for that would cost as much as another request: if it is gone, the first request ends by the
+    /// deadline, and the next one at once.
     ///
     /// # Errors
     ///
@@ -56,10 +56,21 @@ impl Connector {
         data: &[u8],
         deadline: impl Into<Deadline>,
     ) -> Result<Message> {
-        self.request_as(Answers::ByGenealogy, header, data, deadline.into())
+        self.request_by_genealogy(header, data, deadline.into())
     }
 
-    /// [`Self::request`], with another idea of what the reply is.
+    /// [`Self::request`], of which there is one for all kinds of deadlines.
+    fn request_by_genealogy(
+        &self,
+        header: &Header,
+        data: &[u8],
+        deadline: Deadline,
+    ) -> Result<Message> {
+        self.request_as(Answers::ByGenealogy, header, data, deadline)
+    }
+
+    /// [`Self::request`], with another idea of what the reply is. For each it is compiled anew.
+    #[inline(always)]
     pub(crate) fn request_as(
         &self,
         answers: Answers,
@@ -78,15 +89,15 @@ impl Connector {
         }
         // Does not wait, so the lock is kept, and nobody has to be woken to receive instead.
         let received = reader.receive_now(&self.socket, self.socket.fd());
-        if received.is_ok() {
+        // What asked for an acknowledgement has more to receive.
+        if received.is_ok() && !sent.asks {
             if let Some(reply) = self.sole_reply(reader, answers, header) {
                 state.exchange.answer_first();
-                let reply = reader.sole_message(reply);
-                if sent.asks {
-                    state.exchange.has_answered(header.id);
-                    self.pick_up_ack(state);
+                // Two ways out: a message that is made at one place is copied once less.
+                if let Some(message) = reader.small_message(reply) {
+                    return Ok(message);
                 }
-                return Ok(reply);
+                return Ok(reader.large_message(reply));
             }
         }
         self.wait_for_reply(guard, sent, Some(received), deadline)
