@@ -145,8 +145,8 @@ mod tests {
     #[test]
     fn terminals_are_named_by_their_device_number() {
         assert_eq!(terminal(0), None);
-        assert_eq!(terminal(136 << 8 | 3).as_deref(), Some("pts/3"));
-        assert_eq!(terminal(137 << 8 | 3).as_deref(), Some("pts/259"));
+        assert_eq!(terminal((136 << 8) | 3).as_deref(), Some("pts/3"));
+        assert_eq!(terminal((137 << 8) | 3).as_deref(), Some("pts/259"));
     }
 
     #[test]
