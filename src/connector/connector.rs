@@ -154,8 +154,8 @@ module! {
     license: "GPL",
     params: {
         groups: u32 {
-            default: 16384,
-            description: "how many groups there are, from 32 to 65536 (default: 16384)",
+            default: 32,
+            description: "how many groups there are, from 32 to 65536 (default: 32)",
         },
     },
 }

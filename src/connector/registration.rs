@@ -59,8 +59,9 @@ pub trait Handler: Send + Sync + 'static {
     /// Whether [`closed`](Self::closed) is called.
     const WANTS_CLOSED: bool = false;
 
-    /// The groups that everybody may listen to, as long as this is registered: others than group 1
-    /// take `CAP_NET_ADMIN`.
+    /// The groups that everybody may join as long as this is registered: others than group 1 take
+    /// `CAP_NET_ADMIN`. Who has joined stays a member, also when this is not registered any more: no other
+    /// service should send what is private to these.
     ///
     /// This is so where the connector is this project's own, `cn.ko`. The kernel's own opens all odd
     /// groups, and no even one: see [`Group`].
@@ -72,7 +73,9 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// Process context, in the sender's `sendmsg(2)`, which returns after this did. May sleep, but
     /// the sender then waits, and so does whoever unregisters. May run in any number of tasks at
-    /// once, and does so before [`Registration::new`] has returned. No lock of the crate is held.
+    /// once, and does so before [`Registration::new`] has returned. No lock of the crate is held. It
+    /// should not wait for a module to be loaded or unloaded: if this is unregistered because its own module
+    /// goes, that waits for the handler, and others wait for that.
     ///
     /// Anyone may send, so that the message can hold anything: see [`Sender::capable`].
     fn handle(&self, message: &Message<'_>, sender: &Sender<'_>);
