@@ -72,6 +72,7 @@ mod closed;
 mod cores;
 mod debugfs;
 mod error;
+mod going;
 mod in_place;
 mod job;
 mod message;
@@ -172,6 +173,7 @@ impl kernel::InPlaceModule for Connector {
         // SAFETY: A module is initialised once, and no other function of this crate can run
         // before that: a user of its symbols is loaded only after this returned.
         unsafe {
+            going::init();
             registry::init();
             changes::init();
             job::init();
