@@ -67,16 +67,18 @@ impl Broadcaster {
 
     /// Sends a message.
     ///
-    /// Process context or softirq; does not sleep.
+    /// Process context or softirq, with interrupts on; does not sleep.
     ///
     /// # Errors
     ///
-    /// The message is lost, and its number missing, with
+    /// [`SendError::InterruptsOff`]: nothing was done. The message is lost, and its number missing, with
     ///
     /// - [`SendError::NoMemory`]: no memory for it.
     /// - [`SendError::TooLarge`]: more than 65535 bytes.
     /// - [`SendError::Overrun`]: a listener that wants senders to know had no room; others got it.
     pub fn send(&self, data: &[u8]) -> Result<(), SendError> {
+        // Else softirqs would run here, under a lock of the caller's that keeps them off.
+        send::check_context()?;
         let _no_softirq = NoSoftirq::new();
         let mut seq = self.seq.lock();
         let message = OutMessage {

@@ -29,6 +29,7 @@ use core::{
 use crate::{
     bindings,
     cores,
+    send,
     Message,
     SendError,
     Sender, //
@@ -76,6 +77,10 @@ pub(crate) fn reply(message: &Message<'_>, sender: &Sender<'_>) -> Option<Result
     // SAFETY: `skb` is valid.
     if unsafe { bindings::connector_helper_skb_tailroom(skb) as usize } < padded - len {
         return None;
+    }
+
+    if let Err(error) = send::check_context() {
+        return Some(Err(error));
     }
 
     let portid = sender.portid();

@@ -2,8 +2,9 @@
 
 //! Messages to userspace.
 //!
-//! All of this may be called from process context and, with `GFP_ATOMIC`, from softirq. Of the
-//! allocation flags `GFP_KERNEL`, `GFP_KERNEL_ACCOUNT`, `GFP_ATOMIC` and `GFP_NOWAIT` mean what they
+//! All of this may be called from process context and, with `GFP_ATOMIC`, from softirq. With interrupts
+//! off it is [`SendError::InterruptsOff`]: netlink and the core have locks that are given back by
+//! running softirqs, with interrupts on. Of the allocation flags `GFP_KERNEL`, `GFP_KERNEL_ACCOUNT`, `GFP_ATOMIC` and `GFP_NOWAIT` mean what they
 //! say; others that are added make no difference. That there is no memory is an error, and no
 //! warning in the kernel log.
 //!
@@ -138,7 +139,7 @@ impl Batch {
     /// [`SendError::NoMemory`].
     pub fn reserve(&mut self, bytes: usize, flags: Flags) -> Result<(), SendError> {
         let bytes = bytes.min(Self::MAX_SIZE - self.0.len());
-        Ok(self.0.reserve(bytes, flags)?)
+        Ok(self.0.reserve(bytes, to_flags(flags))?)
     }
 
     /// Adds a message.
@@ -153,7 +154,7 @@ impl Batch {
         if self.0.len() + size > Self::MAX_SIZE {
             return Err(SendError::TooLarge);
         }
-        self.0.reserve(size, flags)?;
+        self.0.reserve(size, to_flags(flags))?;
         let room = self.0.spare_capacity_mut();
         let added = lay_out(&header, &[message.data], room).ok_or(SendError::NoMemory)?;
         let size = added.len();
@@ -235,6 +236,7 @@ impl Listener<'_> {
 /// | [`NoSuchPort`](SendError::NoSuchPort) (`ECONNREFUSED`) | to a port: nobody has it |
 /// | [`TooLarge`](SendError::TooLarge) (`EMSGSIZE`) | more than 65535 bytes of data |
 /// | [`NoMemory`](SendError::NoMemory) (`ENOMEM`) | no memory for the message |
+/// | [`InterruptsOff`](SendError::InterruptsOff) (`EDEADLK`) | interrupts are off |
 /// | [`Overrun`](SendError::Overrun) (`ENOBUFS`) | to a group: a listener that wants senders to know had no room |
 pub fn send(message: &OutMessage<'_>, to: Destination, flags: Flags) -> Result<(), SendError> {
     let header = message.header()?;
@@ -290,6 +292,7 @@ pub(crate) fn reply(request: &Header, data: &[&[u8]], portid: u32) -> Result<(),
 /// }
 /// ```
 pub fn send_multi(batch: &Batch, to: Destination, flags: Flags) -> Result<(), SendError> {
+    check_context()?;
     let bytes = &batch.0;
     let Some(behind_header) = bytes.len().checked_sub(Header::SIZE) else {
         return Ok(());
@@ -451,21 +454,45 @@ unsafe fn to_destination(
     }
 }
 
-/// The C form of `flags`, as far as it means something for sending: whether to sleep, which reserves
-/// to touch, and whom to account to. The kernel crate keeps the number to itself.
+/// Fails where netlink must not be used.
+///
+/// To give back a lock that is taken with softirqs off is to run those that came meanwhile, and that
+/// switches interrupts on: netlink's taps have such locks, and so has the core.
+// Not inlined into users' modules, for which the helper is not there.
+#[inline(never)]
+pub(crate) fn check_context() -> Result<(), SendError> {
+    // SAFETY: Can be called anywhere.
+    match unsafe { bindings::connector_helper_irqs_disabled() } {
+        true => Err(SendError::InterruptsOff),
+        false => Ok(()),
+    }
+}
+
+/// What of `flags` means something for sending: whether to sleep, which reserves to touch, and whom to
+/// account to. In the kernel crate's form and in C's, whose number that one keeps to itself.
 ///
 /// Never with the warning that a large allocation failed: the caller is told.
-pub(crate) fn to_gfp(flags: Flags) -> bindings::gfp_t {
-    let gfp = if flags.contains(GFP_KERNEL_ACCOUNT) {
-        bindings::GFP_KERNEL_ACCOUNT
+fn known(flags: Flags) -> (Flags, bindings::gfp_t) {
+    let (flags, gfp) = if flags.contains(GFP_KERNEL_ACCOUNT) {
+        (GFP_KERNEL_ACCOUNT, bindings::GFP_KERNEL_ACCOUNT)
     } else if flags.contains(GFP_KERNEL) {
-        bindings::GFP_KERNEL
+        (GFP_KERNEL, bindings::GFP_KERNEL)
     } else if flags.contains(GFP_ATOMIC) {
-        bindings::GFP_ATOMIC
+        (GFP_ATOMIC, bindings::GFP_ATOMIC)
     } else {
-        bindings::GFP_NOWAIT
+        (GFP_NOWAIT, bindings::GFP_NOWAIT)
     };
-    gfp | bindings::__GFP_NOWARN
+    (flags | __GFP_NOWARN, gfp | bindings::__GFP_NOWARN)
+}
+
+/// The flags for netlink's memory.
+pub(crate) fn to_gfp(flags: Flags) -> bindings::gfp_t {
+    known(flags).1
+}
+
+/// The flags for memory of our own.
+pub(crate) fn to_flags(flags: Flags) -> Flags {
+    known(flags).0
 }
 
 /// Lays a message out as C wants it, and calls `f` with it.
@@ -482,12 +509,13 @@ fn with_cn_msg<R>(
     #[repr(C, align(4))]
     struct OnStack([MaybeUninit<u8>; 128]);
 
+    check_context()?;
     let mut on_stack = OnStack([MaybeUninit::uninit(); 128]);
     if let Some(bytes) = lay_out(header, data, &mut on_stack.0) {
         return Ok(f(NonNull::from(bytes).cast()));
     }
     let mut allocated =
-        KVec::with_capacity(Header::SIZE + usize::from(header.len), flags | __GFP_NOWARN)?;
+        KVec::with_capacity(Header::SIZE + usize::from(header.len), to_flags(flags))?;
     let room = allocated.spare_capacity_mut();
     let bytes = lay_out(header, data, room).ok_or(SendError::NoMemory)?;
     Ok(f(NonNull::from(bytes).cast()))
