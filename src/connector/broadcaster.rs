@@ -10,6 +10,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    context,
     cores,
     send::{
         self,
@@ -78,7 +79,7 @@ impl Broadcaster {
     /// - [`SendError::Overrun`]: a listener that wants senders to know had no room; others got it.
     pub fn send(&self, data: &[u8]) -> Result<(), SendError> {
         // Else softirqs would run here, under a lock of the caller's that keeps them off.
-        send::check_context()?;
+        context::check()?;
         let _no_softirq = NoSoftirq::new();
         let mut seq = self.seq.lock();
         let message = OutMessage {

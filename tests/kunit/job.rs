@@ -126,8 +126,10 @@ mod job {
             fn drop(&mut self) {
                 if let Some(item) = self.0.item.lock().take() {
                     self.ask(&item);
-                    // Which would otherwise wait for this.
-                    item.end();
+                    if item.is_current() {
+                        // Which would wait for this otherwise.
+                        item.end();
+                    }
                 }
             }
         }

@@ -25,6 +25,7 @@ mod split;
 mod suites;
 mod summary;
 mod tap;
+mod ticks;
 mod total;
 mod transcript;
 mod verdict;
@@ -70,6 +71,9 @@ struct Common {
     /// Folder for the logs
     #[arg(long)]
     keep: PathBuf,
+    /// An inherited descriptor with the lock on what is built
+    #[arg(long)]
+    release: Option<i32>,
     /// Folder for the verdict on KVM
     #[arg(long)]
     verdicts: PathBuf,
@@ -78,8 +82,14 @@ struct Common {
 }
 
 impl Common {
+    /// What to boot. Whatever was built is taken now: others may build from here on, while we wait
+    /// or run.
     fn image(&self) -> Result<Image> {
-        self.image_on(self.machine.clone())
+        let image = self.image_on(self.machine.clone());
+        if let Some(fd) = self.release {
+            lock::release(fd)?;
+        }
+        image
     }
 
     fn image_on(&self, machine: Machine) -> Result<Image> {
@@ -146,15 +156,18 @@ struct Asked {
 struct Wanted {
     picks: Picks,
     host: bool,
+    /// The check of the runner itself.
+    check: bool,
     vm: bool,
 }
 
 impl Asked {
-    fn wanted(&self, screen: &Screen) -> Result<Wanted> {
+    fn wanted(&self, programs: &[String], screen: &Screen) -> Result<Wanted> {
         let Some(file) = &self.rerun else {
             let picks = Picks::of(&self.only)?;
             return Ok(Wanted {
                 host: picks.is_empty(),
+                check: picks.is_empty(),
                 vm: true,
                 picks,
             });
@@ -174,9 +187,12 @@ impl Asked {
         if !last.complete {
             screen.note("the last run was broken off; what it did not come to is left out");
         }
-        let picks = Picks::failed_in(&last, &suites::names(&self.selftests, &[])?);
+        let picks = Picks::failed_in(&last, programs);
         Ok(Wanted {
             host: last.failed().any(|(suite, _)| suite.place == "host"),
+            check: last
+                .failed()
+                .any(|(suite, _)| suite.name == self_check::NAME),
             vm: !picks.is_empty(),
             picks,
         })
@@ -432,17 +448,29 @@ fn went_well(screen: &Screen, boot: &Boot<'_>, over: &Over, name: &str) -> bool 
 
 fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool> {
     let screen = Screen::new(verbose);
-    // Whatever is built while we wait is another run's.
+    let programs = suites::programs(&asked.selftests)?;
+    let text = |path: &Path| {
+        fs::read(path)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .with_context(|| format!("cannot read {}", path.display()))
+    };
+    let examples = text(&asked.examples)?;
+    let config = text(&asked.config)?;
+    let skipped = text(&asked.skips)?;
     let mut image = common.image()?;
     let _lock = common.lock(&screen)?;
     // The folder of the last run, which this may read, may be that of this one.
-    let Wanted { picks, host, vm } = asked.wanted(&screen)?;
-    let names = suites::names(&asked.selftests, &picks.suites())?;
-    let config = fs::read_to_string(&asked.config)
-        .with_context(|| format!("cannot read {}", asked.config.display()))?;
-    let skips = Skips::read(&asked.skips, Given::new(&config, common.machine.cpus()))?;
-    if let Some(tests) = picks.environment() {
-        image.machine.append(&format!("TESTS=\"{tests}\""));
+    let Wanted {
+        picks,
+        host,
+        check,
+        vm,
+    } = asked.wanted(&programs, &screen)?;
+    let names = suites::chosen(&programs, &picks.suites())?;
+    let skips = Skips::of(&skipped, Given::new(&config, common.machine.cpus()))
+        .with_context(|| asked.skips.display().to_string())?;
+    if let Some(tests) = picks.to_command_line() {
+        image.machine.append(&tests);
     }
     let mut times = asked.times.as_deref().map_or(Times::default(), Times::read);
     let _ = fs::remove_dir_all(&common.keep);
@@ -450,7 +478,7 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
     if let Some(link) = &asked.link {
         link::make(&common.keep, link)?;
     }
-    let leave = |keep: &Path| parse::leave(keep, &asked.skips, &config);
+    let leave = |keep: &Path| parse::leave(keep, &skipped, &config);
     leave(&common.keep)?;
     let all = host && vm && picks.is_empty();
     let gone = skips
@@ -479,7 +507,8 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
     if all {
         let host = |part: &mut Results| -> Result<()> {
             host::run(&common.keep, part, &screen)?;
-            host::read(&asked.examples, part, &screen)
+            host::read(&examples, part, &screen);
+            Ok(())
         };
         let good = match verbose {
             // Nobody could tell whose lines are whose.
@@ -494,7 +523,10 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
     } else {
         if host {
             host::run(&common.keep, &mut results, &screen)?;
-            host::read(&asked.examples, &mut results, &screen)?;
+            host::read(&examples, &mut results, &screen);
+        }
+        if check {
+            self_check::run(&usual, how, 1, &mut results)?;
         }
         for iteration in (1..=asked.repeat).filter(|_| vm) {
             let mut keep = common.keep.clone();
@@ -541,7 +573,7 @@ fn check_verdict(common: &Common, how: &How, rounds: usize) -> Result<bool> {
 }
 
 fn list(selftests: &Path, sources: &Path) -> Result<bool> {
-    let names = suites::names(selftests, &[])?;
+    let names = suites::programs(selftests)?;
     list::show(selftests, &names, sources, &Screen::new(false))?;
     Ok(true)
 }

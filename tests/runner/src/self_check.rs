@@ -189,10 +189,13 @@ fn misjudged(rounds: usize, judged: &[Judged], rest: &[Test]) -> Vec<String> {
 /// What is said of a suite that left this.
 fn complaint(left: &str) -> &'static str {
     match left {
-        "process" => "it left a process behind: ",
+        "process" | "thread" | "helper" => "it left a process behind: ",
+        "result" => "a process that it left behind reported a test",
         "module" => "it left a module loaded: ",
         "mount" => "it left a mount behind: ",
-        "setting" => "it left /proc/sys/kernel/printk changed: ",
+        "setting" => "it left /proc/sys/kernel/hostname changed: ",
+        "file" => "it left a file behind: /tmp/left",
+        "program" => "it changed /selftests",
         "time" => "its time was up",
         _ => "no complaint is known",
     }
