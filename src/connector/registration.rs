@@ -2,7 +2,10 @@
 
 //! Registrations: what a module sees of its registered services.
 
-use core::ptr::NonNull;
+use core::{
+    mem::forget,
+    ptr::NonNull, //
+};
 
 use kernel::{
     fmt,
@@ -155,6 +158,8 @@ impl<T: Handler> Registration<T> {
     ///   watching ids needs for itself.
     /// - `ENOMEM`: no memory.
     /// - `EAGAIN`: the connector core is not up yet.
+    /// - `ENODEV`: the handler's module is going, its exit function has returned, and what calls this is
+    ///   something that it left behind. The handler is leaked as well: to drop it might be to try again.
     /// - What initialising `handler` returns.
     pub fn new<E>(id: CbId, name: &CStr, handler: impl PinInit<T, E>) -> Result<Self>
     where
@@ -181,11 +186,16 @@ impl<T: Handler> Registration<T> {
                 T::OPEN_GROUPS,
             )
         };
-        // INVARIANT: Registered with a pointer to what `handler` owns.
-        Ok(Self {
-            service: registry::register(id, name, raw)?,
-            handler,
-        })
+        match registry::register(id, name, raw) {
+            // INVARIANT: Registered with a pointer to what `handler` owns.
+            Ok(service) => Ok(Self { service, handler }),
+            Err(error) => {
+                if error == ENODEV {
+                    forget(handler);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// The id.

@@ -27,6 +27,7 @@ use crate::{
     changes,
     cores,
     dispatch::TABLE,
+    going,
     service::{
         RawHandler,
         Service, //
@@ -96,11 +97,14 @@ pub(crate) unsafe fn init() {
 ///
 /// # Errors
 ///
-/// `EINVAL` if the id is taken, `ENOMEM`, or `EAGAIN` if the core is not up yet. The
-/// handler may have been called meanwhile, but is not any more.
+/// `EINVAL` if the id is taken, `ENODEV` if the handler's module is [`going`], `ENOMEM`, or `EAGAIN` if the
+/// core is not up yet. The handler may have been called meanwhile, but is not any more.
 pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc<Service>> {
     let service = Arc::pin_init(Service::new(id, name, handler), GFP_KERNEL)?;
     let mut registry = REGISTRY.lock();
+    if going::is_any_of(service.code()) {
+        return Err(ENODEV);
+    }
     if TABLE.contains(id) {
         return Err(EINVAL);
     }
@@ -252,11 +256,11 @@ pub(crate) fn is_open(group: u32) -> bool {
     unsafe { TABLE.iter() }.any(|service| service.opens(group))
 }
 
-/// Unregisters whatever `module` left registered, and waits for what nobody else waits for. Returns
-/// whether there was something.
+/// Unregisters whatever `module` left registered, which is [`going`], and waits for what nobody else
+/// waits for. After that it has nothing here, for good.
 ///
 /// May sleep, see [`unregister`].
-pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
+pub(crate) fn unregister_all_of(module: &bindings::module) {
     let is_its = |service: &Service| service.code().any(|at| text::is_in(module, at));
     let left_behind = || {
         let _registry = REGISTRY.lock();
@@ -270,7 +274,6 @@ pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
         let (found, _) = draining.find(|(service, _)| is_its(service))?;
         Some(found.clone())
     };
-    let mut any = false;
     while let Some(service) = left_behind() {
         let how = match service.is_of_c() {
             true => "cn_del_callback() was never called",
@@ -282,13 +285,11 @@ pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
             service.id()
         );
         unregister(&service);
-        any = true;
     }
+    // What was withdrawn is all here: nothing can be that was not registered.
     while let Some(service) = left_running() {
         wait_for(&service);
-        any = true;
     }
-    any
 }
 
 /// What there is.
