@@ -110,14 +110,17 @@ pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc
     }
     let room = registry.registered + 1;
     registry.draining.reserve(room, GFP_KERNEL)?;
+    // Before the first message, whose sender may close its socket at once.
+    let wants_closed = usize::from(service.wants_closed());
+    WANT_CLOSED.add(wants_closed, Relaxed);
     // Before the core has the id, so that its first message finds the service.
     //
     // SAFETY: The lock is held. `unregister` has a reference while it waits.
-    unsafe { TABLE.add(service.clone()) }?;
+    unsafe { TABLE.add(service.clone()) }.inspect_err(|_| {
+        WANT_CLOSED.add(wants_closed.wrapping_neg(), Relaxed);
+    })?;
     // INVARIANT: Room for one more was just made.
     registry.registered += 1;
-    // Before the first message, whose sender may close its socket at once.
-    WANT_CLOSED.add(usize::from(service.wants_closed()), Relaxed);
     match cores::add(id, name) {
         Ok(()) => {
             changes::note(id, Change::Registered);
@@ -192,29 +195,46 @@ impl Registry {
     }
 }
 
-/// Unregisters the service of a module in C, if there is one of this id. Waits until its callback is
-/// not called any more; unless `is_inside` says that the current task is in it.
+/// Unregisters the service of a module in C, if there is one of this id. Waits until no callback of C's
+/// for this id is called any more, whoever has unregistered it; unless the current task is in one, by what
+/// `is_inside` says: it then waits only for what it unregisters and is not in.
 ///
 /// May sleep, see [`unregister`].
 #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
-pub(crate) fn unregister_of_c(id: CbId, is_inside: impl FnOnce(&Service) -> bool) {
-    let found = {
-        let _registry = REGISTRY.lock();
+pub(crate) fn unregister_of_c(id: CbId, is_inside: impl Fn(&Service) -> bool) {
+    let is_meant = |service: &Service| service.id() == id && service.is_of_c();
+    let (found, in_withdrawn) = {
+        let registry = REGISTRY.lock();
         // SAFETY: The lock is held.
-        unsafe { TABLE.iter() }
-            .find(|service| service.id() == id && service.is_of_c())
-            .cloned()
+        let mut services = unsafe { TABLE.iter() };
+        let mut withdrawn = registry.draining.iter();
+        (
+            services.find(|service| is_meant(service)).cloned(),
+            withdrawn.any(|(service, _)| is_meant(service) && is_inside(service)),
+        )
     };
-    let Some(service) = found else {
-        return;
-    };
-    if !is_inside(&service) {
-        return unregister(&service);
+    let in_found = found.as_ref().is_some_and(|service| is_inside(service));
+    match found {
+        Some(service) if in_found => {
+            let mut registry = REGISTRY.lock();
+            if give_back(&service, &mut registry) {
+                service.abandon();
+                ABANDONED.add(1, Relaxed);
+            }
+        }
+        Some(service) => unregister(&service),
+        None => {}
     }
-    let mut registry = REGISTRY.lock();
-    if give_back(&service, &mut registry) {
-        service.abandon();
-        ABANDONED.add(1, Relaxed);
+    // Tasks in callbacks would wait for each other.
+    while !in_found && !in_withdrawn {
+        let registry = REGISTRY.lock();
+        let mut withdrawn = registry.draining.iter();
+        let Some((service, _)) = withdrawn.find(|(service, _)| is_meant(service)) else {
+            return;
+        };
+        let service = service.clone();
+        drop(registry);
+        wait_for(&service);
     }
 }
 
