@@ -6,6 +6,7 @@
 
 #include <linux/bottom_half.h>
 #include <linux/irqflags.h>
+#include <linux/sched/signal.h>
 #include <linux/skbuff.h>
 #include <net/netlink.h>
 #include <net/sock.h>
@@ -20,6 +21,11 @@ void connector_helper_local_bh_disable(void)
 void connector_helper_local_bh_enable(void)
 {
 	local_bh_enable();
+}
+
+bool connector_helper_fatal_signal_pending(void)
+{
+	return fatal_signal_pending(current);
 }
 
 bool connector_helper_irqs_disabled(void)

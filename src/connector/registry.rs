@@ -44,7 +44,7 @@ global_lock! {
     /// of others runs under it.
     unsafe(uninit) static REGISTRY: Mutex<Registry> = Registry {
         registered: 0,
-        draining: KVec::new(),
+        draining: KVVec::new(),
         counted: Snapshot::ZERO,
     };
 }
@@ -59,7 +59,7 @@ struct Registry {
     registered: usize,
     /// The services that were withdrawn, and whose handlers may run yet; with how many messages
     /// each has received.
-    draining: KVec<(Arc<Service>, u64)>,
+    draining: KVVec<(Arc<Service>, u64)>,
     /// What those counted that are neither.
     counted: Snapshot,
 }
@@ -74,7 +74,7 @@ pub(crate) struct Memory;
 impl Drop for Memory {
     fn drop(&mut self) {
         // INVARIANT: Nothing is registered any more.
-        REGISTRY.lock().draining = KVec::new();
+        REGISTRY.lock().draining = KVVec::new();
     }
 }
 
@@ -316,7 +316,7 @@ pub(crate) fn unregister_all_of(module: &bindings::module) {
 pub(crate) struct List {
     /// The services that are registered, in the order in which they were, each with what it counted
     /// and how many of its handlers run.
-    pub(crate) registered: KVec<(Arc<Service>, Snapshot, i64)>,
+    pub(crate) registered: KVVec<(Arc<Service>, Snapshot, i64)>,
     /// What all others counted, ever.
     pub(crate) others: Snapshot,
     /// How many handlers of those run yet.
@@ -333,7 +333,7 @@ pub(crate) struct List {
 pub(crate) fn list() -> Result<List> {
     let registry = REGISTRY.lock();
     let mut list = List {
-        registered: KVec::with_capacity(registry.registered, GFP_KERNEL)?,
+        registered: KVVec::with_capacity(registry.registered, GFP_KERNEL)?,
         others: registry.counted,
         others_running: 0,
     };

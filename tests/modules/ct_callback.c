@@ -27,6 +27,10 @@ static bool leave;
 module_param(leave, bool, 0444);
 MODULE_PARM_DESC(leave, "do not unregister the id on exit");
 
+static bool nameless;
+module_param(nameless, bool, 0444);
+MODULE_PARM_DESC(nameless, "register without a name");
+
 /* How many tasks are in the callback. */
 static atomic_t inside = ATOMIC_INIT(0);
 
@@ -76,7 +80,7 @@ static int __init ct_callback_init(void)
 {
 	const struct cb_id id = { idx, val };
 
-	return cn_add_callback(&id, "ct_callback", ct_callback);
+	return cn_add_callback(&id, nameless ? NULL : "ct_callback", ct_callback);
 }
 
 static void __exit ct_callback_exit(void)

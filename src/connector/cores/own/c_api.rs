@@ -32,7 +32,7 @@ type Callback = unsafe extern "C" fn(*mut bindings::cn_msg, *mut bindings::netli
 ///
 /// # Safety
 ///
-/// `id` must be valid, and `name` a string, for the time of the call; `callback` must be a function that
+/// `id` must be valid, and `name` a string or null, for the time of the call; `callback` must be a function that
 /// may be called until it is unregistered, or its module has gone.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn connector_add_callback(
@@ -42,6 +42,12 @@ pub(crate) unsafe extern "C" fn connector_add_callback(
 ) -> c_int {
     let Some(callback) = callback else {
         return EINVAL.to_errno();
+    };
+    // As the kernel's own prints it.
+    let name = if name.is_null() {
+        c"(null)".as_char_ptr()
+    } else {
+        name
     };
     // SAFETY: By this function's contract.
     let (id, name) = unsafe { (layout::id_of(&*id), CStr::from_char_ptr(name)) };

@@ -107,7 +107,8 @@ pub(super) unsafe extern "C" fn input(skb: *mut bindings::sk_buff) {
             unsafe { acknowledge(skb, at, result) };
         }
         let step = nlmsg::padded(len);
-        if step >= left {
+        // Who is to be killed does not go on with what is left. SAFETY: Can be called anywhere.
+        if step >= left || unsafe { bindings::connector_helper_fatal_signal_pending() } {
             return;
         }
         at = at.wrapping_add(step);

@@ -286,6 +286,15 @@ fn registers_itself_again_in_a_crowd() -> Result<()> {
     module.unload()
 }
 
+/// The kernel's own core prints a name that is not there like that, too.
+fn nameless() -> Result<()> {
+    let _connector = Module::load("rust_connector", "")?;
+    let module = Module::load("ct_callback", "nameless=1")?;
+    ensure!(procfs::registered()?.contains(&"(null) 50:1".to_owned()));
+    ensure!(is_handled(CALLBACK)?);
+    module.unload()
+}
+
 fn forgets_to_unregister() -> Result<()> {
     let _connector = Module::load("rust_connector", "")?;
     for _ in 0..3 {
@@ -431,6 +440,7 @@ fn main() -> ExitCode {
             "a C module that goes without unregistering is cleaned up after",
             forgets_to_unregister,
         )
+        .test("a C module may register an id without a name", nameless)
         .test("messages to C modules are counted", counted)
         .test(
             "a client that asks for nothing new is answered by our connector as by the kernel's, to the byte",
