@@ -103,7 +103,7 @@ impl Sink for Everyone {
     }
 
     fn wake() {
-        for_each(Source::wake);
+        for_each(|source| source.wake());
     }
 }
 

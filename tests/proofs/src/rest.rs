@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the shipped files use of the rest of the crate: names, without what is behind them.
+
+use core::{cell::Cell, marker::PhantomData};
+
+use kernel::{prelude::*, str::CStr};
+
+use crate::{table::Table, CbId};
+
+/// A message. Which one, does not matter.
+pub(crate) struct Message<'a>(pub(crate) PhantomData<&'a ()>);
+
+/// How a handler replies; it does not.
+pub(crate) struct Sender<'a>(pub(crate) PhantomData<&'a ()>);
+
+#[derive(Clone, Copy)]
+pub(crate) enum SendError {
+    Full,
+    NoSuchPort,
+    NoMemory,
+    Other,
+}
+
+pub(crate) mod bindings {
+    //! C's side.
+
+    #![allow(non_camel_case_types)]
+
+    pub(crate) const CN_CBQ_NAMELEN: u32 = 32;
+
+    /// A module, by where its code lies.
+    pub(crate) struct module(pub(crate) core::ops::Range<usize>);
+
+    pub(crate) struct callback_head;
+
+    /// # Safety
+    ///
+    /// As the kernel's.
+    pub(crate) unsafe fn call_rcu(
+        head: *mut callback_head,
+        f: Option<unsafe extern "C" fn(*mut callback_head)>,
+    ) {
+        if let Some(f) = f {
+            // SAFETY: By this function's contract; this comes after a grace period.
+            kernel::sync::rcu::call(move || unsafe { f(head) });
+        }
+    }
+}
+
+pub(crate) mod text {
+    //! Whose code something is.
+
+    pub(crate) fn is_in(module: &super::bindings::module, address: usize) -> bool {
+        module.0.contains(&address)
+    }
+}
+
+pub(crate) mod cores {
+    //! The core.
+
+    use super::*;
+
+    pub(crate) static TABLE: Table = Table::new();
+
+    thread_local! {
+        /// Whether the core is not up yet. All tasks of a model are in one thread.
+        pub(crate) static REFUSES: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(crate) fn add(_id: CbId, _name: &CStr) -> Result {
+        match REFUSES.get() {
+            true => Err(EINVAL),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn del(_id: CbId) {}
+
+    pub(crate) const AVAILABLE: bool = false;
+
+    /// What probes report to.
+    pub(crate) trait Sink {
+        fn note(id: CbId, change: crate::wire::notify::Change);
+        fn wake();
+    }
+
+    /// There are none.
+    pub(crate) struct Probes<S>(PhantomData<S>);
+
+    impl<S: Sink> Probes<S> {
+        pub(crate) fn register() -> Result<Self> {
+            Err(EINVAL)
+        }
+
+        pub(crate) fn fire(&self) -> bool {
+            false
+        }
+
+        pub(crate) fn missed(&self) -> u64 {
+            0
+        }
+    }
+}
