@@ -59,3 +59,47 @@ herd_use() {
 	local root=${1%/} lib=$1/usr/lib/x86_64-linux-gnu
 	herd=("$lib/ld-linux-x86-64.so.2" --library-path "$lib" "$root/usr/bin/herd7" -set-libdir "$root/usr/share/herdtools7/herd")
 }
+
+step_herd() {
+	step "herd7"
+	find_herd
+	step_done "${herd_why:-$("${herd[@]}" -version)}"
+}
+
+step_memory_model() {
+	step "kernel source"
+	if ((${#herd[@]} == 0)); then
+		step_done "not needed without herd7"
+		return
+	fi
+	check_source
+	find_source
+	[[ -e $ksrc/tools/memory-model/linux-kernel.cat ]] || die "$ksrc has no tools/memory-model" "KSRC= names a complete source"
+}
+
+build_proofs() {
+	RUSTC=$rustc "$cargo" build --release ${CI:+--locked} -p proofs
+}
+
+step_proofs() {
+	local -a how=(--no-herd "$herd_why")
+	step "proofs"
+	mkdir -p "$build/log"
+	LOG_LINES=40 run_logged "building" "$build/log/proofs.log" "the compiler's messages are above" build_proofs
+	((${#herd[@]} == 0)) || how=(--memory-model "$ksrc/tools/memory-model" -- "${herd[@]}")
+	rm -rf "$build/proofs"
+	progress "checking"
+	"$CARGO_TARGET_DIR/release/proofs" check --top "$top" --keep "$build/proofs" "${how[@]}" ||
+		die "not everything is proved" "what is broken is said above, and in build/proofs/summary.json"
+	step_done "all of it"
+}
+
+step_weaken() {
+	local only=${WEAKEN#1}
+	step "weakening"
+	mkdir -p "$build/log"
+	LOG_LINES=40 run_logged "building" "$build/log/proofs.log" "the compiler's messages are above" build_proofs
+	"$CARGO_TARGET_DIR/release/proofs" weaken --top "$top" --keep "$build/weaken" --only "$only" --cargo "$cargo" ||
+		die "something survived without a reason" "write a test that needs it, weaken it, or give the reason in tests/proofs/README.md"
+	step_done "each survivor has its reason"
+}

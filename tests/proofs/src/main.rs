@@ -38,8 +38,8 @@ enum What {
         #[arg(long)]
         keep: PathBuf,
         /// tools/memory-model in the kernel's source.
-        #[arg(long)]
-        memory_model: PathBuf,
+        #[arg(long, required_unless_present = "no_herd")]
+        memory_model: Option<PathBuf>,
         /// Why there is no herd7.
         #[arg(long)]
         no_herd: Option<String>,
@@ -81,10 +81,10 @@ fn run() -> Result<bool> {
         } => {
             let mut report = Report::new();
             table::check(&top, &mut report)?;
-            match (&no_herd, herd.split_first()) {
-                (Some(why), _) => litmus::skip(&top, why, &mut report)?,
-                (None, Some(_)) => litmus::check(&top, &keep, &memory_model, &herd, &mut report)?,
-                (None, None) => bail!("neither a herd7 nor why there is none"),
+            match (no_herd, memory_model) {
+                (Some(why), _) => litmus::skip(&top, &why, &mut report)?,
+                (None, Some(model)) => litmus::check(&top, &keep, &model, &herd, &mut report)?,
+                (None, None) => bail!("neither a memory model nor why there is no herd7"),
             }
             loom::check(&mut report)?;
             wire::check(&mut report);
