@@ -10,7 +10,7 @@ herd_packages=(herdtools7 libc6 libgmp10)
 
 # Sets herd to the command; without one, herd_why says why there is none.
 find_herd() {
-	local root package version suite versions='' loader
+	local root package version suite versions=''
 	herd=() herd_why=
 	if command -v herd7 >/dev/null; then
 		herd=(herd7)
@@ -95,11 +95,11 @@ step_proofs() {
 }
 
 step_weaken() {
-	local only=${WEAKEN#1}
+	local file=${WEAKEN#1}
 	step "weakening"
 	mkdir -p "$build/log"
 	LOG_LINES=40 run_logged "building" "$build/log/proofs.log" "the compiler's messages are above" build_proofs
-	"$CARGO_TARGET_DIR/release/proofs" weaken --top "$top" --keep "$build/weaken" --only "$only" --cargo "$cargo" ||
+	"$CARGO_TARGET_DIR/release/proofs" weaken --top "$top" --keep "$build/weaken" --only "$file" --cargo "$cargo" ||
 		die "something survived without a reason" "write a test that needs it, weaken it, or give the reason in tests/proofs/README.md"
 	step_done "each survivor has its reason"
 }

@@ -24,7 +24,7 @@ pub fn run_here(name: &str) -> Result<bool> {
     let model = all()
         .find(|model| model.name == name)
         .with_context(|| format!("there is no model {name}"))?;
-    let count = kernel::model(model.preemptions, model.run);
+    let count = kernel::model(model.cpus, model.preemptions, model.run);
     println!("{count}");
     Ok(true)
 }

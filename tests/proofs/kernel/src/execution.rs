@@ -19,7 +19,7 @@ use loom::sync::atomic::AtomicU64;
 use loom::thread;
 
 /// How many atomics are used in one interleaving, at most.
-const WORDS: usize = 96;
+const WORDS: usize = 128;
 
 /// How many tasks there are, at most.
 pub(crate) const TASKS: usize = loom::MAX_THREADS;
@@ -53,6 +53,7 @@ thread_local! {
     // All tasks of a model run in one thread.
     static CURRENT: RefCell<Option<Rc<Execution>>> = const { RefCell::new(None) };
     static COUNT: Cell<u64> = const { Cell::new(0) };
+    static CPUS: Cell<u32> = const { Cell::new(1) };
 }
 
 pub(crate) fn current() -> Rc<Execution> {
@@ -76,6 +77,11 @@ pub(crate) fn task() -> usize {
             tasks.push(id);
             tasks.len() - 1
         })
+}
+
+/// The number of the CPU that it runs on.
+pub(crate) fn cpu() -> u32 {
+    task() as u32 % CPUS.get()
 }
 
 /// Notes what the task does that runs here.
@@ -195,11 +201,13 @@ impl Drop for Execution {
     }
 }
 
-/// Runs a model in all interleavings that take at most `preemptions` tasks away from what they do
-/// (that wait for nothing); in all there are without a number. Panics at the first one that fails.
+/// Runs a model on so many CPUs, in all interleavings that take at most `preemptions` tasks away from
+/// what they do (that wait for nothing); in all there are without a number. Panics at the first one
+/// that fails.
 ///
 /// Returns how many there were.
-pub fn model(preemptions: Option<usize>, run: impl Fn() + Sync + Send + 'static) -> u64 {
+pub fn model(cpus: u32, preemptions: Option<usize>, run: impl Fn() + Sync + Send + 'static) -> u64 {
+    CPUS.set(cpus);
     static TELLS: Once = Once::new();
     TELLS.call_once(tell_when_panicking);
     let before = COUNT.get();

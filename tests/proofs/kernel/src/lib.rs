@@ -32,12 +32,12 @@ pub mod sync {
 pub mod cpu {
     //! As the kernel's module of that name.
 
-    /// A CPU: each task has one of its own.
+    /// A CPU.
     pub struct CpuId(u32);
 
     impl CpuId {
         pub fn current() -> Self {
-            Self(crate::execution::task() as u32)
+            Self(crate::execution::cpu())
         }
 
         pub fn as_u32(&self) -> u32 {

@@ -10,7 +10,8 @@ use crate::{models::Model, wire::notify::Change, CbId};
 pub(crate) const MODELS: &[Model] = &[Model {
     name: "list-sources",
     property: "who notes a change finds sources that are complete, and none that was stopped",
-    preemptions: Some(2),
+    cpus: 4,
+    preemptions: Some(3),
     run: sources,
 }];
 

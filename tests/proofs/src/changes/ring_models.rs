@@ -2,7 +2,7 @@
 
 //! Two tasks that fill a ring, and one that empties it, round and round.
 
-use std::sync::Arc as Shared;
+use std::rc::Rc;
 
 use loom::thread;
 
@@ -12,6 +12,7 @@ use crate::{models::Model, wire::notify::Change, CbId};
 pub(crate) const MODELS: &[Model] = &[Model {
     name: "ring-changes",
     property: "each change is taken out once, as it was put in, and in order, or counted as lost",
+    cpus: 4,
     preemptions: Some(2),
     run: changes,
 }];
@@ -30,7 +31,7 @@ fn change(number: u32) -> (CbId, Change) {
 }
 
 fn changes() {
-    let ring = Shared::new(Ring::new().expect("there is memory"));
+    let ring = Rc::new(Ring::new().expect("there is memory"));
     let writers = [[1, 2], [3, 4]].map(|numbers: [u32; 2]| {
         let ring = ring.clone();
         thread::spawn(move || {

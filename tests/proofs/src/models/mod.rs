@@ -15,6 +15,8 @@ pub struct Model {
     pub name: &'static str,
     /// What holds.
     pub property: &'static str,
+    /// How many CPUs there are for the tasks.
+    pub cpus: u32,
     /// How many tasks are taken away from what they do, at most; without a number, all there are.
     pub preemptions: Option<usize>,
     /// One interleaving.

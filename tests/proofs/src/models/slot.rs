@@ -2,7 +2,7 @@
 
 //! Entering, leaving, closing and waiting, with a slot that is freed as soon as that is allowed.
 
-use std::sync::Arc as Shared;
+use std::rc::Rc;
 
 use kernel::{
     prelude::GFP_KERNEL,
@@ -20,26 +20,30 @@ pub(super) const MODELS: &[Model] = &[
     Model {
         name: "slot-messages",
         property: "nobody is inside a slot that was drained, with two messages at once",
-        preemptions: Some(2),
+        cpus: 1,
+        preemptions: Some(3),
         run: messages,
     },
     Model {
         name: "slot-lanes",
         property: "nobody is in any lane of a slot that was drained",
-        preemptions: Some(2),
+        cpus: 4,
+        preemptions: Some(3),
         run: lanes,
     },
     Model {
         name: "slot-waiters",
         property:
             "all who wait for a slot go on, once nobody is inside, and the last one may free it",
-        preemptions: Some(2),
+        cpus: 4,
+        preemptions: Some(3),
         run: waiters,
     },
     Model {
         name: "slot-count",
         property: "the number of those inside is one that there was",
-        preemptions: Some(2),
+        cpus: 4,
+        preemptions: Some(3),
         run: count,
     },
 ];
@@ -51,9 +55,9 @@ struct Service {
 }
 
 impl Service {
-    fn new() -> Shared<Self> {
+    fn new() -> Rc<Self> {
         let slot = Arc::pin_init(Slot::new(), GFP_KERNEL).expect("there is memory");
-        Shared::new(Self {
+        Rc::new(Self {
             found: Atomic::new(Arc::into_raw(slot)),
             used: Used::new(),
         })

@@ -20,7 +20,8 @@ use crate::{
 pub(super) const MODELS: &[Model] = &[Model {
     name: "table-walk",
     property: "who looks for an id finds it, complete, whatever comes and goes beside it",
-    preemptions: Some(2),
+    cpus: 4,
+    preemptions: Some(3),
     run: walk,
 }];
 
@@ -73,11 +74,8 @@ fn walk() {
     let writers: &Mutex<()> = leak(Mutex::new(()));
     let (first, second, third) = (id(), id(), id());
 
-    let goes = service(second);
-    let keeps = goes.clone();
-    // SAFETY: There is nobody else yet; what goes is kept.
-    unsafe { TABLE.add(goes.clone()) }.expect("there is memory");
-
+    let keeps = service(second);
+    let goes = keeps.clone();
     let adder = thread::spawn(move || {
         let new = service(third);
         let _lock = writers.lock();
@@ -86,6 +84,10 @@ fn walk() {
     });
     let remover = thread::spawn(move || {
         let _lock = writers.lock();
+        // SAFETY: The lock is held; what goes is kept.
+        unsafe { TABLE.add(goes.clone()) }.expect("there is memory");
+        // The link to it leads to the other one, if that is there, which somebody else has made.
+        //
         // SAFETY: The lock is held.
         assert!(unsafe { TABLE.remove(&goes) });
         goes.close();
