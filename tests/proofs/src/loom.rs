@@ -6,17 +6,20 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use models::{Model, MODELS};
+use kernel::Model;
+use models::MODELS;
 
 use crate::report::{Outcome, Report};
 
 fn all() -> impl Iterator<Item = &'static Model> {
-    MODELS.iter().copied().flatten()
+    let of_client = client_models::MODELS;
+    MODELS.iter().copied().flatten().chain(of_client)
 }
 
-/// What they are called.
+/// What those of the kernel side are called.
 pub fn names() -> impl Iterator<Item = String> {
-    all().map(|model| model.name.to_owned())
+    let models = MODELS.iter().copied().flatten();
+    models.map(|model| model.name.to_owned())
 }
 
 /// Checks one in this process, and says how many interleavings there were.

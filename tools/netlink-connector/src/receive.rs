@@ -7,7 +7,6 @@ use std::{
     fmt,
     sync::Arc,
     task::{Wake, Waker},
-    thread::{self, Thread},
 };
 
 use parking_lot::MutexGuard;
@@ -20,6 +19,7 @@ use crate::{
     exchange::{Exchange, Ticket},
     frame,
     reader::{Datagram, Read, Reader},
+    thread::{self, Thread},
 };
 
 /// Room for what several datagrams bring; see [`Connector::recv_many`].

@@ -86,7 +86,7 @@ pub(crate) fn cpu() -> u32 {
 
 /// Notes what the task does that runs here.
 #[track_caller]
-pub(crate) fn trace(what: impl FnOnce() -> String) {
+pub fn trace(what: impl FnOnce() -> String) {
     let step = (task(), Location::caller(), what());
     current().trace.borrow_mut().push(step);
 }
@@ -199,6 +199,20 @@ impl Drop for Execution {
             unsafe { std::alloc::dealloc(memory, layout) };
         }
     }
+}
+
+/// A property, and what shows it.
+pub struct Model {
+    /// What the README's table calls it.
+    pub name: &'static str,
+    /// What holds.
+    pub property: &'static str,
+    /// How many CPUs there are for the tasks.
+    pub cpus: u32,
+    /// How many tasks are taken away from what they do, at most; without a number, all there are.
+    pub preemptions: Option<usize>,
+    /// One interleaving.
+    pub run: fn(),
 }
 
 /// Runs a model on so many CPUs, in all interleavings that take at most `preemptions` tasks away from

@@ -90,7 +90,7 @@ pub mod prelude {
     pub use pinned_init::{PinInit, pin_data, pin_init};
 }
 
-pub use crate::execution::model;
+pub use crate::execution::{Model, model, trace};
 
 /// Nobody reads it here.
 #[macro_export]

@@ -9,19 +9,7 @@ mod used;
 
 use crate::changes::{list_models, ring_models};
 
-/// A property, and what shows it.
-pub struct Model {
-    /// What the README's table calls it.
-    pub name: &'static str,
-    /// What holds.
-    pub property: &'static str,
-    /// How many CPUs there are for the tasks.
-    pub cpus: u32,
-    /// How many tasks are taken away from what they do, at most; without a number, all there are.
-    pub preemptions: Option<usize>,
-    /// One interleaving.
-    pub run: fn(),
-}
+pub use kernel::Model;
 
 /// All of them.
 pub const MODELS: &[&[Model]] = &[
