@@ -29,7 +29,11 @@ struct Litmus {
 impl Litmus {
     fn read(path: PathBuf) -> Result<Self> {
         let text = fs::read_to_string(&path)?;
-        let name = path.file_stem().context("no name")?.display().to_string();
+        let name = path
+            .file_stem()
+            .context("no name")?
+            .to_string_lossy()
+            .into_owned();
         ensure!(
             text.starts_with(&format!("C {name}\n")),
             "{}: it begins with another name",
