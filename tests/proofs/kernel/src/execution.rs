@@ -15,7 +15,7 @@ use std::sync::Once;
 
 use loom::cell::UnsafeCell;
 use loom::sync::Mutex;
-use loom::sync::atomic::AtomicU64;
+use loom::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use loom::thread;
 
 /// How many atomics are used in one interleaving, at most.
@@ -27,6 +27,10 @@ pub(crate) const TASKS: usize = loom::MAX_THREADS;
 /// An atomic of loom's, and the memory that it lies in.
 pub(crate) struct Word {
     pub(crate) value: AtomicU64,
+    /// Whoever does something with the value first writes here, so that loom sees that the order of
+    /// any two such steps matters. By itself, it remembers the last one only, so that it misses a task
+    /// that has loaded if the one that stores has loaded, too.
+    turn: AtomicU64,
     pub(crate) memory: UnsafeCell<()>,
 }
 
@@ -125,13 +129,31 @@ impl Placed {
 
     /// The place, if there is one in this interleaving.
     fn get(&self, execution: &Execution) -> Option<usize> {
-        let place = self.0.load(std::sync::atomic::Ordering::Relaxed);
+        let place = self.0.load(Relaxed);
         (place >> 16 == execution.number).then_some((place & 0xffff) as usize)
     }
 
     fn set(&self, execution: &Execution, at: usize) {
         let place = execution.number << 16 | at as u64;
-        self.0.store(place, std::sync::atomic::Ordering::Relaxed);
+        self.0.store(place, Relaxed);
+    }
+}
+
+impl Word {
+    /// Loads, which has several outcomes.
+    pub(crate) fn load<R>(&self, f: impl FnOnce(&AtomicU64) -> R) -> R {
+        self.turn.swap(0, Relaxed);
+        f(&self.value)
+    }
+
+    /// Stores, or reads and modifies, which has one.
+    pub(crate) fn modify<R>(&self, f: impl FnOnce(&AtomicU64) -> R) -> R {
+        self.turn.swap(0, Relaxed);
+        // No other task need go on between the two.
+        loom::stop_exploring();
+        let result = f(&self.value);
+        loom::explore();
+        result
     }
 }
 
@@ -139,6 +161,7 @@ impl Execution {
     fn new(number: u64) -> Self {
         let word = || Word {
             value: AtomicU64::new(0),
+            turn: AtomicU64::new(0),
             memory: UnsafeCell::new(()),
         };
         Self {

@@ -162,13 +162,13 @@ impl<T: Value> Atomic<T> {
 
     #[track_caller]
     pub fn load<O: AcquireOrRelaxed>(&self, _: O) -> T {
-        let value = self.decode(self.with(|word| word.value.load(O::OF)));
+        let value = self.decode(self.with(|word| word.load(|value| value.load(O::OF))));
         self.trace("load", value)
     }
 
     #[track_caller]
     pub fn store<O: ReleaseOrRelaxed>(&self, value: T, _: O) {
-        self.with(|word| word.value.store(self.encode(value), O::OF));
+        self.with(|word| word.modify(|word| word.store(self.encode(value), O::OF)));
         self.trace("store", value);
     }
 
@@ -180,21 +180,21 @@ impl<T: Value> Atomic<T> {
     #[track_caller]
     pub fn fetch_add<O: Ordering>(&self, value: T, _: O) -> T {
         let value = value.to_bits();
-        let old = self.with_fences::<O, _>(|word| word.value.fetch_add(value, O::OF));
+        let old = self.with_fences::<O, _>(|word| word.modify(|word| word.fetch_add(value, O::OF)));
         self.trace("add to", self.decode(old))
     }
 
     #[track_caller]
     pub fn fetch_sub<O: Ordering>(&self, value: T, _: O) -> T {
         let value = value.to_bits();
-        let old = self.with_fences::<O, _>(|word| word.value.fetch_sub(value, O::OF));
+        let old = self.with_fences::<O, _>(|word| word.modify(|word| word.fetch_sub(value, O::OF)));
         self.trace("subtract from", self.decode(old))
     }
 
     #[track_caller]
     pub fn xchg<O: Ordering>(&self, value: T, _: O) -> T {
         let value = self.encode(value);
-        let old = self.with_fences::<O, _>(|word| word.value.swap(value, O::OF));
+        let old = self.with_fences::<O, _>(|word| word.modify(|word| word.swap(value, O::OF)));
         self.trace("exchange", self.decode(old))
     }
 
@@ -202,8 +202,9 @@ impl<T: Value> Atomic<T> {
     pub fn cmpxchg<O: Ordering>(&self, old: T, new: T, _: O) -> Result<T, T> {
         let (old, new) = (self.encode(old), self.encode(new));
         // The kernel's has no ordering where it fails.
-        let found = self
-            .with_fences::<O, _>(|word| word.value.compare_exchange(old, new, O::OF, Of::Relaxed));
+        let found = self.with_fences::<O, _>(|word| {
+            word.modify(|word| word.compare_exchange(old, new, O::OF, Of::Relaxed))
+        });
         match found {
             Ok(bits) => Ok(self.trace("compare, and exchange", self.decode(bits))),
             Err(bits) => Err(self.trace("compare, and leave", self.decode(bits))),
