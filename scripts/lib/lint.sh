@@ -28,7 +28,7 @@ step_fmt_check() {
 
 shell_scripts() {
 	shellcheck -x -a scripts/harness && shellcheck .ci/run dkms.conf &&
-		shellcheck -s dash scripts/guest/* tests/selftests/*.sh
+		shellcheck -x -P SCRIPTDIR -s dash scripts/guest/* tests/selftests/*.sh
 }
 
 step_lint_shell() {

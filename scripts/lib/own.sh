@@ -23,6 +23,12 @@ own_check() {
 	[[ $own != "$top" ]] || die "M=$asked_m is this clone, which needs no M="
 	[[ -e $own/Kbuild || -e $own/Makefile ]] ||
 		die "M=$asked_m has no Kbuild" "a module that one can copy: samples/standalone"
+	local file
+	for file in "$own"/tests/*.sh; do
+		# They become words of the kernel's command line.
+		[[ $file = *'*.sh' || ${file##*/} =~ ^[A-Za-z0-9._-]+$ ]] ||
+			die "M=$asked_m: a test is called '${file##*/}'" "letters, digits, dots, dashes and underscores make its name"
+	done
 }
 
 # Sets files and script.
@@ -114,6 +120,6 @@ own_scripts() {
 		[[ ! -e $file ]] || cp -p "$file" "$build/own/selftests/"
 	done
 	for file in "$build"/own/selftests/*; do
-		[[ ! -e $file ]] || own_suites+=("$(basename "$file")")
+		[[ ! -e $file ]] || own_suites+=("${file##*/}")
 	done
 }

@@ -88,6 +88,8 @@ step_proofs() {
 	LOG_LINES=40 run_logged "building" "$build/log/proofs.log" "the compiler's messages are above" build_proofs
 	((${#herd[@]} == 0)) || how=(--memory-model "$ksrc/tools/memory-model" -- "${herd[@]}")
 	rm -rf "$build/proofs"
+	# As a run of the tests leaves one.
+	[[ ! ${RESULTS:-} ]] || ln -sfnT "$build/proofs" "$RESULTS"
 	progress "checking"
 	"$CARGO_TARGET_DIR/release/proofs" check --top "$top" --keep "$build/proofs" "${how[@]}" ||
 		die "not everything is proved" "what is broken is said above, and in build/proofs/summary.json"

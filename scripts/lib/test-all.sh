@@ -28,14 +28,13 @@ test_all_one() {
 	local -a variables=()
 	[[ $settings = default ]] || IFS=, read -ra variables <<<"$settings"
 	mkdir -p "$keep"
-	# A link to the last run: what is there afterwards is of this one.
-	rm -rf "$build/test"
 	[[ " ${test_all_goals[*]} " != *" $settings "* ]] || goals=test-goals
 	for what in lint $goals test; do
-		env -u KERNEL -u FLAVOR -u CORE "${variables[@]}" "$top/scripts/harness" "$what" 2>&1 ||
+		# Whoever else runs tests in this clone meanwhile has another folder and another link.
+		env -u KERNEL -u FLAVOR -u CORE "${variables[@]}" KEEP=1 "RESULTS=$keep/run" "$top/scripts/harness" "$what" 2>&1 ||
 			return
 	done | tee "$keep/output.log" || status=$?
-	[[ ! -e $build/test ]] || cp -a "$build/test/." "$keep/"
+	[[ ! -e $keep/run ]] || cp -a "$keep/run/." "$keep/"
 	return "$status"
 }
 

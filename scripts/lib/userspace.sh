@@ -124,7 +124,7 @@ build_userspace() {
 		cp -p "$program" "$build/$dir/"
 	done < <(grep '"executable":"' "$build/cargo.json")
 	for script in "$top"/tests/selftests/*.sh; do
-		[[ $script = */run.sh || $lean ]] || cp -p "$script" "$build/selftests.new/"
+		[[ $script = */@(run|tap).sh || $lean ]] || cp -p "$script" "$build/selftests.new/"
 	done
 	for d in "${dirs[@]}"; do
 		rm -rf "${build:?}/$d"

@@ -7,6 +7,8 @@
 runner() {
 	local mode=$1 keep=$2
 	shift 2
+	# It has the lock on what was built until it has taken that.
+	[[ ! -e /proc/self/fd/8 ]] || set -- --release 8 "$@"
 	"$build/host/runner" "$mode" --kernel "$image" --initrd "$build/initramfs.cpio" \
 		--keep "$keep" --verdicts "$cache/accel" "$@"
 }
@@ -18,6 +20,11 @@ vm_check() {
 	[[ ${CPUS:-2} =~ ^[1-9][0-9]?$ ]] || die "CPUS=$CPUS: expected a number as in CPUS=4"
 	[[ ${GDB:-1} = 1 ]] || die "GDB=$GDB: expected GDB=1"
 	[[ ${APPEND:-} != *$'\n'* ]] || die "APPEND= has several lines: expected words as in APPEND=\"slub_debug=FZ loglevel=8\""
+	local word
+	for word in ${APPEND:-}; do
+		[[ ! $word =~ ^(quiet|loglevel=[0-6]|printk\.time=[0nN].*)$ ]] ||
+			die "APPEND=$word hides what the kernel says, and nobody could judge the run: leave it out"
+	done
 	[[ ! ${MEM:-} ]] || machine+=(--memory "$MEM")
 	[[ ! ${CPUS:-} ]] || machine+=(--cpus "$CPUS")
 	[[ ! ${APPEND:-} ]] || machine+=(--append "$APPEND")
@@ -49,7 +56,7 @@ test_only() {
 	only=()
 	for file in "$top"/tests/selftests/src/bin/*.rs "$top"/tests/selftests/*.sh; do
 		name=$(basename "$file" .rs)
-		[[ $name = run.sh ]] || known+=("$name")
+		[[ $name = @(run|tap).sh ]] || known+=("$name")
 	done
 	local -a words
 	read -ra words <<<"${T:-}"
@@ -153,10 +160,10 @@ step_vm_test() {
 	# One for each kernel; build/test is the last one.
 	keep=$build/runs/${kernel_id%-*}-$flavor-${kernel_id##*-}
 	times=$keep.times
-	[[ ! ${KEEP:-} ]] || keep+=-$(date -u +%Y%m%d-%H%M%S)
+	[[ ! ${KEEP:-} ]] || keep+=-$(date -u +%Y%m%d-%H%M%S)-$$
 	say "on the host and in the VM"
 	say_gdb
-	CARGO=$cargo RUSTC=$rustc runner test "$keep" --link "$build/test" --times "$times" --selftests "$build/selftests" \
+	CARGO=$cargo RUSTC=$rustc runner test "$keep" --link "$(realpath -m "${RESULTS:-$build/test}")" --times "$times" --selftests "$build/selftests" \
 		--examples "$build/log/examples.log" --patience "$patience" --slowness "$slowness" \
 		"${of_kernel[@]}" "${machine[@]}" "${only[@]}" "${rerun[@]}" ${REPEAT:+--repeat "$REPEAT"} \
 		${VMS:+--vms "$VMS"} \

@@ -34,23 +34,26 @@ mod hub;
 mod ring;
 mod source;
 
-use core::{
-    marker::PhantomData,
-    ptr::NonNull, //
-};
+use core::marker::PhantomData;
 
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::Arc,
+    time::Jiffies, //
 };
 
 use self::source::{
     Event,
+    Feed,
     Source, //
 };
 use crate::{
-    bindings,
     cores,
+    job::{
+        Item,
+        Kind,
+        Run, //
+    },
     wire::notify::Change,
     CbId, //
 };
@@ -128,16 +131,13 @@ impl<T: Observer> Watch<T> {
     ///
     /// `ENOMEM`: no memory.
     pub fn new(observer: Arc<T>) -> Result<Self> {
-        let raw = Arc::into_raw(observer).cast_mut().cast::<()>();
-        // SAFETY: A pointer into an `Arc` is not null.
-        let raw = unsafe { NonNull::new_unchecked(raw) };
-        // SAFETY: `call::<T>` takes a reference to a `T`, which is the source's until it hands it
-        // back. Its code stays until the module goes that it lies in, which stops the source.
-        let source = unsafe { Source::new(call::<T>, raw, hub::look) }.inspect_err(|_| {
-            // SAFETY: Nobody has taken it.
-            drop(unsafe { Arc::from_raw(raw.as_ptr().cast::<T>()) });
-        })?;
-        hub::start(&source)?;
+        let feed = Feed::new(hub::look)?;
+        let teller = Teller {
+            feed: feed.clone(),
+            observer,
+        };
+        let source = Source::new(feed, teller)?;
+        hub::start(source.clone())?;
         Ok(Self {
             source,
             observer: PhantomData,
@@ -155,13 +155,42 @@ impl<T: Observer> Watch<T> {
     /// Whether ids of C modules are seen, as far as the observer knows; see
     /// [`Observer::sees_c_modules`].
     pub fn sees_c_modules(&self) -> bool {
-        self.source.sees_c_modules()
+        self.source.feed.sees_c_modules()
     }
 }
 
 impl<T: Observer> Drop for Watch<T> {
     fn drop(&mut self) {
-        hub::stop(&self.source);
+        hub::stop(&self.source.feed);
+        // The last that there is to tell.
+        self.source.flush();
+    }
+}
+
+/// What a watch's job calls: tells an observer.
+struct Teller<T: Observer> {
+    feed: Arc<Feed>,
+    observer: Arc<T>,
+}
+
+impl<T: Observer> Run for Teller<T> {
+    const KIND: Kind = Kind::Watch;
+
+    fn run(&mut self, item: &Item) -> Option<Jiffies> {
+        let observer = &*self.observer;
+        self.feed.tell(item, &|event| match event {
+            Event::Changed(id, change) => observer.changed(id, change),
+            Event::Lost(count) => observer.lost(count),
+            Event::SeesCModules(seen) => observer.sees_c_modules(seen),
+        });
+        None
+    }
+}
+
+impl<T: Observer> Drop for Teller<T> {
+    fn drop(&mut self) {
+        // If its watch was never dropped.
+        hub::stop(&self.feed);
     }
 }
 
@@ -171,29 +200,6 @@ pub const CAN_SEE_C_MODULES: bool = cores::AVAILABLE;
 
 /// The id that nobody may register, on any kernel: watching unregisters it, see `Probes` in [`cores`].
 pub(crate) const RESERVED: CbId = cores::CANARY_ID;
-
-/// Tells an observer of type `T`, or drops the reference to it.
-///
-/// # Safety
-///
-/// `observer` must come from [`Arc::into_raw`], of an `Arc<T>` that belongs to whoever calls this;
-/// with [`Event::Over`] it does not any more.
-unsafe fn call<T: Observer>(observer: NonNull<()>, event: Event) {
-    let observer = observer.cast::<T>();
-    if let Event::Over = event {
-        // SAFETY: By this function's contract.
-        drop(unsafe { Arc::from_raw(observer.as_ptr()) });
-        return;
-    }
-    // SAFETY: As above; it stays until that event.
-    let observer = unsafe { observer.as_ref() };
-    match event {
-        Event::Changed(id, change) => observer.changed(id, change),
-        Event::Lost(count) => observer.lost(count),
-        Event::SeesCModules(seen) => observer.sees_c_modules(seen),
-        Event::Over => {}
-    }
-}
 
 /// Makes this file usable.
 ///
@@ -211,11 +217,4 @@ pub(crate) unsafe fn init() {
 /// before the core is told, that it is registered after it.
 pub(crate) fn note(id: CbId, change: Change) {
     hub::note(id, change);
-}
-
-/// Stops the watches that `module` left behind. Returns whether there were any.
-///
-/// May sleep.
-pub(crate) fn stop_all_of(module: &bindings::module) -> bool {
-    hub::stop_all_of(module)
 }

@@ -73,6 +73,7 @@ mod cores;
 mod debugfs;
 mod error;
 mod in_place;
+mod job;
 mod message;
 mod name;
 mod notifier;
@@ -173,7 +174,7 @@ impl kernel::InPlaceModule for Connector {
         unsafe {
             registry::init();
             changes::init();
-            periodic::init();
+            job::init();
         }
         try_pin_init!(Self {
             memory: registry::Memory,

@@ -12,9 +12,8 @@ use kernel::prelude::*;
 
 use crate::{
     bindings,
-    changes,
+    job,
     notifier::Notifier,
-    periodic,
     registry, //
 };
 
@@ -45,10 +44,7 @@ unsafe extern "C" fn notify(
         let module = unsafe { &*module.cast::<bindings::module>() };
         // Handlers, observers and closures run until they are taken away, and may leave something
         // else meanwhile: until none is found.
-        while registry::unregister_all_of(module)
-            | changes::stop_all_of(module)
-            | periodic::end_all_of(module)
-        {}
+        while registry::unregister_all_of(module) | job::end_all_of(module) {}
     }
     // `NOTIFY_DONE`: not our concern whether others are told.
     0

@@ -8,25 +8,9 @@
 
 cd "$(dirname "$0")" || exit 1
 here=$PWD
+. ./tap.sh
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-number=0
-result=0
-
-# check NAME COMMAND...
-check() {
-	name=$1
-	shift
-	number=$((number + 1))
-	if "$@" >"$copy.log" 2>&1; then
-		echo "ok $number $name"
-	else
-		sed 's/^/# /' "$copy.log"
-		echo "not ok $number $name"
-		result=1
-	fi
-	rm -f "$copy.log"
-}
 
 is_complete() {
 	for file in config settings run.sh modules/cn_notify.ko modules/cn_echo.ko bin/cnctl echo; do
@@ -65,12 +49,11 @@ refuses() {
 	grep -q 'there is no program no_such' "$copy/out"
 }
 
-echo "TAP version 13"
-echo "1..4"
+plan 4
 check "the directory is complete" is_complete
 # Elsewhere, with nothing but what belongs to this one program.
 cp -r run.sh settings modules echo "$copy/"
 check "run.sh runs a program from a directory that was copied" runs_one
 check "run.sh tells of failures and skips" tells
 check "run.sh refuses a program that is not there" refuses
-exit $result
+finish

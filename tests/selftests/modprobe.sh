@@ -3,35 +3,27 @@
 #
 # What `make modules_install` installed loads by name: modprobe finds the module
 # that another one needs. The harness puts it into the VM's /lib/modules.
+#
+# shellcheck disable=SC2317 # `check` calls them by their names
 
-echo "TAP version 13"
-if ! grep -qs cn_echo "/lib/modules/$(uname -r)/modules.dep"; then
-	echo "1..0 # SKIP cn_echo is not installed: make modules_install"
-	exit 4
-fi
-echo "1..2"
-failed=0
+. "$(dirname "$0")/tap.sh"
 
-# result NUMBER NAME: of the command before it.
-result() {
-	if [ "$status" = 0 ]; then
-		echo "ok $1 - $2"
-	else
-		echo "not ok $1 - $2"
-		failed=1
-	fi
-}
+modules=/lib/modules/$(uname -r)
+grep -qs cn_echo "$modules/modules.dep" || skip_all "cn_echo is not installed: make modules_install"
 
 # Where it is the core itself, it has another name.
 connector=rust_connector
-[ ! -e /lib/modules/"$(uname -r)"/updates/cn.ko ] || connector=cn
+[ ! -e "$modules/updates/cn.ko" ] || connector=cn
 
-modprobe cn_echo && grep -q cn_echo /proc/net/connector && [ -e /sys/module/$connector ]
-status=$?
-result 1 "modprobe cn_echo loads the connector first"
+loads() {
+	modprobe cn_echo && grep -q cn_echo /proc/net/connector && [ -e "/sys/module/$connector" ]
+}
 
-modprobe -r cn_echo && ! grep -qs cn_echo /proc/net/connector && [ ! -e /sys/module/$connector ]
-status=$?
-result 2 "modprobe -r cn_echo leaves neither behind"
+leaves_nothing() {
+	modprobe -r cn_echo && ! grep -qs cn_echo /proc/net/connector && [ ! -e "/sys/module/$connector" ]
+}
 
-exit "$failed"
+plan 2
+check "modprobe cn_echo loads the connector first" loads
+check "modprobe -r cn_echo leaves neither behind" leaves_nothing
+finish

@@ -4,33 +4,21 @@
 # Our cn.ko in the place of the kernel's: what depmod and modprobe take, whoever asks for the connector,
 # and that the kernel's is back when ours is taken away. With kmod's depmod, since busybox's knows nothing
 # of updates/. The harness puts both connectors, and the kernel's users of it, into /lib/modules.
+#
+# shellcheck disable=SC2317 # `check` calls them by their names
 
-echo "TAP version 13"
+. "$(dirname "$0")/tap.sh"
+
 modules=/lib/modules/$(uname -r)
-if [ ! -e "$modules/updates/cn.ko" ] || [ ! -e "$modules/kernel/drivers/connector/cn.ko" ]; then
-	echo "1..0 # SKIP there are no two connectors here"
-	exit 4
-fi
-echo "1..5"
-failed=0
-
-# result NUMBER NAME: of the command before it.
-result() {
-	if [ "$status" = 0 ]; then
-		echo "ok $1 - $2"
-	else
-		echo "not ok $1 - $2"
-		failed=1
-	fi
-}
+for module in updates/cn.ko kernel/drivers/connector/cn.ko; do
+	[ -e "$modules/$module" ] || skip_all "there are no two connectors here"
+done
 
 # Ours has counters there.
-# shellcheck disable=SC2317 # called by its name
 is_ours() {
 	[ -d /sys/module/cn ] && [ -d /sys/kernel/debug/rust_connector ]
 }
 
-# shellcheck disable=SC2317 # called by its name
 is_kernels() {
 	[ -d /sys/module/cn ] && [ ! -d /sys/kernel/debug/rust_connector ]
 }
@@ -65,27 +53,26 @@ socket_loads() {
 	"$1" && /usr/sbin/modprobe -r cn && nothing_loaded
 }
 
-users_on is_ours
-status=$?
-result 1 "the kernel's users of the connector, loaded by name, get ours"
+other_name() {
+	/usr/sbin/modprobe rust_connector && is_ours && /usr/sbin/modprobe -r rust_connector && nothing_loaded
+}
 
-socket_loads is_ours
-status=$?
-result 2 "a socket that is opened loads ours"
+without_ours() {
+	mv "$modules/updates/cn.ko" /tmp/ && /usr/sbin/depmod
+	users_on is_kernels && socket_loads is_kernels
+}
 
-/usr/sbin/modprobe rust_connector && is_ours && /usr/sbin/modprobe -r rust_connector && nothing_loaded
-status=$?
-result 3 "so does its other name, rust_connector"
+with_ours() {
+	mv /tmp/cn.ko "$modules/updates/" && /usr/sbin/depmod
+	users_on is_ours && socket_loads is_ours
+}
 
-mv "$modules/updates/cn.ko" /tmp/ && /usr/sbin/depmod
-users_on is_kernels && socket_loads is_kernels
-status=$?
-result 4 "without ours they get the kernel's again, as before"
-
-mv /tmp/cn.ko "$modules/updates/" && /usr/sbin/depmod
-users_on is_ours && socket_loads is_ours
-status=$?
-result 5 "and ours when it is there again"
+plan 5
+check "the kernel's users of the connector, loaded by name, get ours" users_on is_ours
+check "a socket that is opened loads ours" socket_loads is_ours
+check "so does its other name, rust_connector" other_name
+check "without ours they get the kernel's again, as before" without_ours
+check "and ours when it is there again" with_ours
 
 # What modprobe -r leaves that is still on its way out when it comes to it.
 for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -93,4 +80,4 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
 	sleep 1
 done
 
-exit "$failed"
+finish

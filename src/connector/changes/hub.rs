@@ -3,10 +3,10 @@
 //! All sources: whoever notes a change passes it to each of them.
 //!
 //! Those who note changes are probes, which may take no lock, and the registry, which holds its
-//! own. So they go through a list that RCU protects: a source is taken off it and a grace period
-//! waited for, before it is stopped.
+//! own. So they go through a list that RCU protects: it lets a source go when that was taken off it and
+//! a grace period is over.
 //!
-//! The hub's lock is held while a source starts or stops being on the list, together with the
+//! The hub's lock is held while a source is put on the list or taken off it, together with the
 //! probes, which are there as long as the list is not empty; and while somebody looks how well
 //! changes are seen. No observer is called, made or dropped meanwhile.
 
@@ -25,41 +25,46 @@ use kernel::{
         rcu,
         Arc, //
     },
+    time::Delta,
 };
 
 use super::source::{
+    Feed,
     Sight,
     Source, //
 };
 use crate::{
-    bindings,
     cores::{
         self,
         Probes,
         Sink, //
     },
-    text,
     wire::notify::Change,
-    CbId, //
+    CbId,
+    Periodic, //
 };
 
+/// How often it is checked whether anything gets lost. Nobody waits for it: it is also checked whenever
+/// there is something to tell.
+const CHECK_PERIOD: Delta = Delta::from_secs(1);
+
 global_lock! {
-    unsafe(uninit) static HUB: Mutex<Hub> = Hub { sources: KVec::new(), probes: None };
+    unsafe(uninit) static HUB: Mutex<Hub> = Hub { probes: None, check: None };
 }
 
 struct Hub {
-    /// Every source whose observer may be called: from before it is on the list until it was
-    /// stopped.
-    sources: KVec<Arc<Source>>,
     /// `None` without sources, and where there can be no probes.
     probes: Option<Probes<Everyone>>,
+    /// Has all observers told what was lost. `None` without sources.
+    check: Option<Periodic>,
 }
 
 /// The list of sources that changes are noted in; null at its end.
 ///
 /// # Invariants
 ///
-/// Who finds a source here in an RCU read-side critical section can use it until the end of that.
+/// The list has a reference to each source on it, and keeps that for an RCU grace period after it took
+/// the source off: who finds one here in a read-side critical section can use it until the end of that.
 static FIRST: Atomic<*const Source> = Atomic::new(ptr::null());
 
 /// Makes this file usable.
@@ -73,15 +78,13 @@ pub(super) unsafe fn init() {
 }
 
 /// Calls `f` with every source on the list.
-fn for_each(f: impl Fn(&Arc<Source>)) {
+fn for_each(f: impl Fn(&Source)) {
     let _rcu = rcu::read_lock();
     // Changes are rare: unlike in a look-up for a message, this may cost a call.
     let mut next = FIRST.load(Acquire);
-    while !next.is_null() {
-        // SAFETY: By the invariants of `FIRST` the source exists; it is in an `Arc`, whose count is
-        // left alone.
-        let source = core::mem::ManuallyDrop::new(unsafe { Arc::from_raw(next) });
-        f(&source);
+    // SAFETY: By the invariants of `FIRST`.
+    while let Some(source) = unsafe { next.as_ref() } {
+        f(source);
         next = source.next.load(Acquire);
     }
 }
@@ -109,27 +112,27 @@ impl Sink for Everyone {
 
 impl Hub {
     /// Puts a source on the list.
-    fn link(&mut self, source: &Source) {
+    fn link(&mut self, source: Arc<Source>) {
         source.next.store(FIRST.load(Relaxed), Relaxed);
-        // INVARIANT: It is in `self.sources` until it was taken off the list, and longer.
-        FIRST.store(source, Release);
+        // INVARIANT: This is the list's reference.
+        FIRST.store(Arc::into_raw(source), Release);
     }
 
-    /// Takes a source off the list. Returns whether it was on it.
-    fn unlink(&mut self, source: &Source) -> bool {
+    /// Takes the source of a feed off the list, if it is on it: the list's reference, to be dropped
+    /// after a grace period.
+    fn unlink(&mut self, feed: &Feed) -> Option<Arc<Source>> {
         let mut at = &FIRST;
         loop {
             let next = at.load(Relaxed);
-            if ptr::eq(next, source) {
+            // SAFETY: By the invariants of `FIRST`: only who holds the lock takes a source off.
+            let source = unsafe { next.as_ref() }?;
+            if ptr::eq(&*source.feed, feed) {
                 // Its own `next` stays, for those who have come to it already.
                 at.store(source.next.load(Relaxed), Release);
-                return true;
+                // SAFETY: By the invariants of `FIRST` the list has that reference.
+                return Some(unsafe { Arc::from_raw(next) });
             }
-            // SAFETY: By the invariants of `FIRST`: only who holds the lock takes a source off.
-            match unsafe { next.as_ref() } {
-                Some(source) => at = &source.next,
-                None => return false,
-            }
+            at = &source.next;
         }
     }
 
@@ -147,80 +150,53 @@ pub(super) fn look() -> Sight {
     HUB.lock().look()
 }
 
-/// Has changes noted in a source that is new, and stops it if that fails.
+/// Has changes noted in a source that is new.
 ///
 /// May sleep.
-pub(super) fn start(source: &Arc<Source>) -> Result {
-    // A source whose observer ended it could not be stopped at that time.
-    while let Some(done) = find(|source| source.is_done() && !source.is_current()) {
-        stop(&done);
+///
+/// # Errors
+///
+/// `ENOMEM`.
+pub(super) fn start(source: Arc<Source>) -> Result {
+    // Whether or not it is needed: to make one is to wait for others that have ended, which may wait for
+    // the lock.
+    let check = Periodic::new(CHECK_PERIOD, || for_each(Source::wake))?;
+    let mut hub = HUB.lock();
+    hub.check.get_or_insert(check);
+    if hub.probes.is_none() {
+        hub.probes = Probes::register()
+            .inspect_err(|error| {
+                if cores::AVAILABLE {
+                    pr_warn!("the ids of C modules are not seen: no probe ({error:?})\n");
+                }
+            })
+            .ok();
     }
-    let started = || {
-        let mut hub = HUB.lock();
-        hub.sources.push(source.clone(), GFP_KERNEL)?;
-        if hub.probes.is_none() {
-            hub.probes = Probes::register()
-                .inspect_err(|error| {
-                    if cores::AVAILABLE {
-                        pr_warn!("the ids of C modules are not seen: no probe ({error:?})\n");
-                    }
-                })
-                .ok();
-        }
-        source.begin(hub.look());
-        hub.link(source);
-        Ok(())
-    };
-    started().inspect_err(|_| {
-        source.stop();
-    })
+    source.feed.begin(hub.look());
+    hub.link(source);
+    Ok(())
 }
 
-/// Has no more changes noted in a source, and stops it; see [`Source::stop`]. Returns whether it
-/// was on the list.
+/// Has no more changes noted in a feed. When this has returned, nobody notes one any more.
 ///
-/// May sleep.
-pub(super) fn stop(source: &Arc<Source>) -> bool {
-    let was_linked = {
+/// May sleep. May be called more than once.
+pub(super) fn stop(feed: &Feed) {
+    let source = {
         let mut hub = HUB.lock();
-        let was_linked = hub.unlink(source);
-        if was_linked {
-            source.will_stop(hub.look());
+        let source = hub.unlink(feed);
+        if source.is_some() {
+            feed.will_stop(hub.look());
         }
         if FIRST.load(Relaxed).is_null() {
             // Here, so that there are never two sets of them, which would note everything twice.
             hub.probes = None;
+            // It takes no lock of ours.
+            hub.check = None;
         }
-        was_linked
+        source
     };
-    // INVARIANT: Whoever found the source on the list is done with it.
-    rcu::synchronize_rcu();
-    if source.stop() {
-        let sources = &mut HUB.lock().sources;
-        sources.retain(|other| !Arc::ptr_eq(other, source));
-        if sources.is_empty() {
-            // Nobody drops what is static.
-            *sources = KVec::new();
-        }
+    if source.is_some() {
+        // INVARIANT: The list's reference is dropped after that.
+        rcu::synchronize_rcu();
     }
-    was_linked
-}
-
-fn find(mut is_meant: impl FnMut(&Source) -> bool) -> Option<Arc<Source>> {
-    let hub = HUB.lock();
-    hub.sources.iter().find(|source| is_meant(source)).cloned()
-}
-
-/// Stops the sources whose observers' code lies in `module`. Returns whether there were any.
-///
-/// May sleep.
-pub(super) fn stop_all_of(module: &bindings::module) -> bool {
-    let mut found = false;
-    while let Some(source) = find(|source| text::is_in(module, source.code())) {
-        found = true;
-        if stop(&source) {
-            pr_warn!("a module goes and left a Watch: it was never dropped\n");
-        }
-    }
-    found
 }

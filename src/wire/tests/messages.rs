@@ -4,7 +4,7 @@
 
 use connector_wire::{
     netlink::{self, FrameError, NlHeader},
-    Header, Messages, ParseError,
+    outcome, Header, Messages, ParseError,
 };
 
 /// A message whose header announces `len` bytes and that carries `data`.
@@ -169,4 +169,15 @@ fn what_is_wrong_with_a_frame_is_said_in_numbers() {
     ] {
         assert_eq!(error.to_string(), text);
     }
+}
+
+#[test]
+fn a_reply_that_says_how_a_request_ended_has_a_status_and_data() {
+    let reply = |status: i32, data: &[u8]| [&status.to_ne_bytes(), data].concat();
+    assert_eq!(outcome(&reply(0, b"value")), Some(Ok(&b"value"[..])));
+    assert_eq!(outcome(&reply(0, b"")), Some(Ok(&b""[..])));
+    for (status, error) in [(-2, 2), (5, 5), (i32::MIN, 1 << 31)] {
+        assert_eq!(outcome(&reply(status, b"more")), Some(Err(error)));
+    }
+    assert_eq!(outcome(&reply(0, b"")[..3]), None);
 }

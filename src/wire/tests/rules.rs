@@ -127,6 +127,18 @@ fn groups_are_1_to_32_and_have_one_bit_each() {
 }
 
 #[test]
+fn the_group_of_an_id_has_the_number_of_its_idx() {
+    for (idx, expected) in [
+        (0, None),
+        (1, Group::new(1)),
+        (32, Group::new(32)),
+        (33, None),
+    ] {
+        assert_eq!(Group::of(CbId { idx, val: 7 }), expected, "{idx}");
+    }
+}
+
+#[test]
 fn groups_are_made_and_read_from_numbers() {
     assert_eq!(Group::try_from(32).ok(), Group::new(32));
     assert_eq!(Group::try_from(33), Err(NotAGroup));

@@ -4,7 +4,7 @@
 //! every one.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -13,8 +13,10 @@ use anyhow::{Context, Result, bail};
 use guest::What;
 use guest::injection::{self, Injection, Place};
 use nix::kmod::{ModuleInitFlags, finit_module};
+use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::unistd::Pid;
 
 use crate::left::World;
@@ -23,13 +25,15 @@ use crate::suite;
 
 /// No suite here takes long, but the machine may be slow.
 const LIMIT: Duration = Duration::from_secs(600);
+/// What is left on purpose is not about to go.
+const GRACE: Duration = Duration::from_secs(2);
 /// That of the suite whose time is to be up.
 const SHORT: Duration = Duration::from_millis(200);
 
 /// Runs them all.
 pub fn run(marks: &mut Marks, rounds: usize) -> Result<()> {
     suite::be_parent_of_orphans()?;
-    let mut world = World::look();
+    let mut world = World::look(GRACE);
     for name in injection::suites(rounds) {
         let limit = if name == "left:time" { SHORT } else { LIMIT };
         let command = ["/bin/guest", "injected", &name];
@@ -47,7 +51,8 @@ pub fn run(marks: &mut Marks, rounds: usize) -> Result<()> {
     };
     all_at(marks, Place::Last)?;
     marks.write(What::Done)?;
-    all_at(marks, Place::Late)
+    all_at(marks, Place::Late)?;
+    marks.drain()
 }
 
 fn write(marks: &mut Marks, injection: &Injection) -> Result<()> {
@@ -56,9 +61,27 @@ fn write(marks: &mut Marks, injection: &Injection) -> Result<()> {
 
 /// Is one of them.
 pub fn be(name: &str) -> Result<()> {
-    println!("TAP version 13\n1..1");
+    let planned = if name == "left:result" { 2 } else { 1 };
+    println!("TAP version 13\n1..{planned}");
     match name.split_once(':') {
         Some(("good", _)) => println!("ok 1 nothing is wrong here"),
+        Some(("thread", _)) => {
+            thread::spawn(|| {
+                loop {
+                    thread::sleep(LIMIT);
+                }
+            });
+            // SAFETY: It ends this thread, which has no more to do, and nobody has a reference to what is on
+            // its stack.
+            unsafe { libc::syscall(libc::SYS_exit, 0) };
+        }
+        // Reads the core, since its writer waits for that.
+        Some(("helper", _)) => {
+            io::copy(&mut io::stdin(), &mut io::sink())?;
+            loop {
+                thread::sleep(LIMIT);
+            }
+        }
         Some(("left", what)) => {
             leave(what).with_context(|| format!("cannot leave a {what}"))?;
             println!("ok 1 left a {what}");
@@ -146,17 +169,40 @@ fn leave(what: &str) -> Result<()> {
                 .context("no connector in /modules")?;
             finit_module(&file, c"", ModuleInitFlags::empty())?;
         }
-        "mount" => {
-            fs::create_dir_all("/tmp/left")?;
-            mount(
-                Some("left"),
-                "/tmp/left",
-                Some("tmpfs"),
-                MsFlags::empty(),
-                None::<&str>,
-            )?;
+        "mount" => mount(
+            Some("left"),
+            "/dev/shm",
+            Some("tmpfs"),
+            MsFlags::empty(),
+            None::<&str>,
+        )?,
+        "setting" => fs::write("/proc/sys/kernel/hostname", "left")?,
+        "file" => fs::write("/tmp/left", "")?,
+        "program" => fs::write("/selftests/left", "")?,
+        // Its first thread ends, and another goes on.
+        "thread" => drop(
+            Command::new("setsid")
+                .args(["/bin/guest", "injected", "thread:"])
+                .stdout(Stdio::null())
+                .spawn()?,
+        ),
+        // Whom the kernel starts is nobody's child: here, for a process that dumps its core.
+        "helper" => {
+            let pattern = "/proc/sys/kernel/core_pattern";
+            let before = fs::read_to_string(pattern)?;
+            fs::write(pattern, "|/bin/guest injected helper:")?;
+            setrlimit(Resource::RLIMIT_CORE, RLIM_INFINITY, RLIM_INFINITY)?;
+            Command::new("/bin/busybox")
+                .args(["sh", "-c", "kill -SEGV $$"])
+                .status()?;
+            fs::write(pattern, before)?;
         }
-        "setting" => fs::write("/proc/sys/kernel/printk", "1")?,
+        // What its child says comes too late, but fits.
+        "result" => {
+            Command::new("sh")
+                .args(["-c", "usleep 300000; echo ok 2 late"])
+                .spawn()?;
+        }
         "time" => loop {
             thread::sleep(LIMIT);
         },

@@ -223,7 +223,10 @@ impl FromStr for Injection {
 }
 
 /// What a suite can leave behind, or do otherwise that no result line tells.
-pub const LEFT: [&str; 5] = ["process", "module", "mount", "setting", "time"];
+pub const LEFT: [&str; 10] = [
+    "process", "thread", "helper", "result", "module", "mount", "setting", "file", "program",
+    "time",
+];
 
 /// The suites that make all of this, in their order. After each that is to fail comes a good one
 /// now and then: nobody else may be blamed.

@@ -10,9 +10,10 @@ mod suite;
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use guest::What;
+use nix::unistd::setsid;
 
 use marks::Marks;
 
@@ -62,11 +63,22 @@ fn main() -> Result<()> {
     match &cli.job {
         Job::Mark { words } => marks()?.write(what(words)?),
         Job::Suites { limit, names } => {
+            own_terminal()?;
             suite::run(&mut marks()?, names, Duration::from_secs(*limit))
         }
-        Job::Inject { rounds } => inject::run(&mut marks()?, *rounds),
+        Job::Inject { rounds } => {
+            own_terminal()?;
+            inject::run(&mut marks()?, *rounds)
+        }
         Job::Injected { name } => inject::be(name),
     }
+}
+
+/// Makes the port that is opened next our controlling terminal. Nobody else's can it be then: of a suite
+/// that opened it, the end would hang up on us.
+fn own_terminal() -> Result<()> {
+    setsid().context("setsid")?;
+    Ok(())
 }
 
 fn what(words: &[String]) -> Result<What> {

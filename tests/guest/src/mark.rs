@@ -38,6 +38,10 @@ pub struct Mark {
 /// What comes before a mark in the kernel's log.
 pub const IN_THE_LOG: &str = "rust-connector: ";
 
+/// What the guest says of a suite, as if it were a fault, when its program has ended. What comes after
+/// that is of processes that it left.
+pub const EXITED: &str = "exited";
+
 /// The end of each mark.
 const END: &str = " @";
 

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use guest::{Counts, Mark, What, mark};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::termios::tcdrain;
 
 /// A line for the console whatever its loglevel is, unless that is 0.
 const ALWAYS: &str = "<8>";
@@ -81,6 +82,11 @@ impl Marks {
     /// Writes a record into the kernel's log.
     pub fn say(&mut self, record: &str) -> Result<()> {
         self.log.write_all(record.as_bytes()).context("/dev/kmsg")
+    }
+
+    /// Waits until all that was printed is out.
+    pub fn drain(&self) -> Result<()> {
+        tcdrain(&self.port).context("/dev/ttyS1")
     }
 
     /// The empty line before it ends a line that a program left open.

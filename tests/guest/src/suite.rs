@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use guest::What;
+use guest::{What, mark};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -20,18 +20,22 @@ use crate::marks::Marks;
 
 /// How long the end of a program is looked away from.
 const PAUSE: Duration = Duration::from_millis(5);
+/// What is already on its way out when a suite ends may take this long: a process that was sent a
+/// signal, a socket whose last holder is gone.
+const GRACE: Duration = Duration::from_secs(10);
 /// What a shell says of a program that was killed.
 const KILLED: i32 = 137;
 
 /// Runs these programs.
 pub fn run(marks: &mut Marks, names: &[String], limit: Duration) -> Result<()> {
     be_parent_of_orphans()?;
-    let mut world = World::look();
+    let mut world = World::look(GRACE);
     for name in names {
         let program = format!("/selftests/{name}");
         one(marks, &mut world, name, &[&program], limit)?;
     }
-    marks.write(What::Done)
+    marks.write(What::Done)?;
+    marks.drain()
 }
 
 /// Whoever loses its parent becomes our child, and not init's: so that what suites leave is known
@@ -69,6 +73,7 @@ pub fn one(
         let _ = fs::write("/proc/sysrq-trigger", "w");
         marks.fault(&format!("its time was up, after {} s", limit.as_secs()))?;
     }
+    marks.fault(mark::EXITED)?;
     for left in world.restore(status.is_some()) {
         marks.fault(&left)?;
     }

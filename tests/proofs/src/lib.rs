@@ -28,5 +28,5 @@ pub use models::{Model, MODELS};
 
 // As the crate has them at its root.
 use connector_wire as wire;
-use rest::{bindings, cores, text, Message, SendError, Sender};
+use rest::{bindings, cores, text, Message, Periodic, SendError, Sender};
 use wire::{CbId, Group};

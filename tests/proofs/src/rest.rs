@@ -4,7 +4,7 @@
 
 use core::{cell::Cell, marker::PhantomData};
 
-use kernel::{prelude::*, str::CStr};
+use kernel::{prelude::*, str::CStr, time::Delta};
 
 use crate::{table::Table, CbId};
 
@@ -20,6 +20,15 @@ pub(crate) enum SendError {
     NoSuchPort,
     NoMemory,
     Other,
+}
+
+/// Something that is called again and again; it is not.
+pub(crate) struct Periodic;
+
+impl Periodic {
+    pub(crate) fn new<F: FnMut() + Send + 'static>(_period: Delta, _f: F) -> Result<Self> {
+        Ok(Self)
+    }
 }
 
 pub(crate) mod bindings {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::recording::Ending;
+use crate::ticks;
 use crate::vm::{Boot, Image};
 
 /// How QEMU runs the guest's CPUs.
@@ -106,6 +107,17 @@ impl Accel {
             }
         };
         args.split_whitespace()
+    }
+
+    /// What the kernel has to be told.
+    pub fn command_line(self) -> String {
+        match (self, ticks::khz()) {
+            // Nor is it to doubt it because an emulated timer was late.
+            (Accel::Tcg | Accel::TcgInTurns, Some(khz)) => {
+                format!("tsc_early_khz={khz} tsc=reliable")
+            }
+            _ => String::new(),
+        }
     }
 
     /// For people.

@@ -5,9 +5,9 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process;
+use std::process::{self, Command};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
@@ -15,6 +15,17 @@ fn beside(keep: &Path) -> PathBuf {
     let mut name = keep.as_os_str().to_owned();
     name.push(".lock");
     PathBuf::from(name)
+}
+
+/// Gives up the lock of a descriptor that was inherited.
+pub fn release(fd: i32) -> Result<()> {
+    // flock(1) and not flock(2), which takes a descriptor that somebody here owns.
+    let status = Command::new("flock").args(["-u", &fd.to_string()]).status();
+    ensure!(
+        status.context("cannot start flock")?.success(),
+        "descriptor {fd} has no lock to give up"
+    );
+    Ok(())
 }
 
 /// The folder is ours while this exists; the kernel gives it back if we are killed.

@@ -25,13 +25,13 @@ mod split;
 mod suites;
 mod summary;
 mod tap;
+mod ticks;
 mod total;
 mod transcript;
 mod verdict;
 mod vm;
 
 use std::fs;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -47,7 +47,7 @@ use pick::Picks;
 use results::{Plan, Results};
 use screen::Screen;
 use skips::{Given, Skips};
-use split::Times;
+use split::{Lanes, Times};
 use suites::How;
 use summary::Summary;
 use total::Step;
@@ -71,6 +71,9 @@ struct Common {
     /// Folder for the logs
     #[arg(long)]
     keep: PathBuf,
+    /// An inherited descriptor with the lock on what is built
+    #[arg(long)]
+    release: Option<i32>,
     /// Folder for the verdict on KVM
     #[arg(long)]
     verdicts: PathBuf,
@@ -79,8 +82,14 @@ struct Common {
 }
 
 impl Common {
+    /// What to boot. Whatever was built is taken now: others may build from here on, while we wait
+    /// or run.
     fn image(&self) -> Result<Image> {
-        self.image_on(self.machine.clone())
+        let image = self.image_on(self.machine.clone());
+        if let Some(fd) = self.release {
+            lock::release(fd)?;
+        }
+        image
     }
 
     fn image_on(&self, machine: Machine) -> Result<Image> {
@@ -147,15 +156,18 @@ struct Asked {
 struct Wanted {
     picks: Picks,
     host: bool,
+    /// The check of the runner itself.
+    check: bool,
     vm: bool,
 }
 
 impl Asked {
-    fn wanted(&self, screen: &Screen) -> Result<Wanted> {
+    fn wanted(&self, programs: &[String], screen: &Screen) -> Result<Wanted> {
         let Some(file) = &self.rerun else {
             let picks = Picks::of(&self.only)?;
             return Ok(Wanted {
                 host: picks.is_empty(),
+                check: picks.is_empty(),
                 vm: true,
                 picks,
             });
@@ -175,9 +187,12 @@ impl Asked {
         if !last.complete {
             screen.note("the last run was broken off; what it did not come to is left out");
         }
-        let picks = Picks::failed_in(&last, &suites::names(&self.selftests, &[])?);
+        let picks = Picks::failed_in(&last, programs);
         Ok(Wanted {
             host: last.failed().any(|(suite, _)| suite.place == "host"),
+            check: last
+                .failed()
+                .any(|(suite, _)| suite.name == self_check::NAME),
             vm: !picks.is_empty(),
             picks,
         })
@@ -433,17 +448,29 @@ fn went_well(screen: &Screen, boot: &Boot<'_>, over: &Over, name: &str) -> bool 
 
 fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool> {
     let screen = Screen::new(verbose);
-    // Whatever is built while we wait is another run's.
+    let programs = suites::programs(&asked.selftests)?;
+    let text = |path: &Path| {
+        fs::read(path)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .with_context(|| format!("cannot read {}", path.display()))
+    };
+    let examples = text(&asked.examples)?;
+    let config = text(&asked.config)?;
+    let skipped = text(&asked.skips)?;
     let mut image = common.image()?;
     let _lock = common.lock(&screen)?;
     // The folder of the last run, which this may read, may be that of this one.
-    let Wanted { picks, host, vm } = asked.wanted(&screen)?;
-    let names = suites::names(&asked.selftests, &picks.suites())?;
-    let config = fs::read_to_string(&asked.config)
-        .with_context(|| format!("cannot read {}", asked.config.display()))?;
-    let skips = Skips::read(&asked.skips, Given::new(&config, common.machine.cpus()))?;
-    if let Some(tests) = picks.environment() {
-        image.machine.append(&format!("TESTS=\"{tests}\""));
+    let Wanted {
+        picks,
+        host,
+        check,
+        vm,
+    } = asked.wanted(&programs, &screen)?;
+    let names = suites::chosen(&programs, &picks.suites())?;
+    let skips = Skips::of(&skipped, Given::new(&config, common.machine.cpus()))
+        .with_context(|| asked.skips.display().to_string())?;
+    if let Some(tests) = picks.to_command_line() {
+        image.machine.append(&tests);
     }
     let mut times = asked.times.as_deref().map_or(Times::default(), Times::read);
     let _ = fs::remove_dir_all(&common.keep);
@@ -451,7 +478,7 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
     if let Some(link) = &asked.link {
         link::make(&common.keep, link)?;
     }
-    let leave = |keep: &Path| parse::leave(keep, &asked.skips, &config);
+    let leave = |keep: &Path| parse::leave(keep, &skipped, &config);
     leave(&common.keep)?;
     let all = host && vm && picks.is_empty();
     let gone = skips
@@ -478,28 +505,28 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
         screen: &screen,
     };
     if all {
-        // Beside the suites, which leave a CPU idle now and then.
-        let mut part = results.part();
-        let others = || -> Result<()> {
-            host::run(&common.keep, &mut part, &screen)?;
-            host::read(&asked.examples, &mut part, &screen)?;
-            self_check::run(&usual, how, 1, &mut part)
+        let host = |part: &mut Results| -> Result<()> {
+            host::run(&common.keep, part, &screen)?;
+            host::read(&examples, part, &screen);
+            Ok(())
         };
-        let good = || match verbose {
+        let good = match verbose {
             // Nobody could tell whose lines are whose.
             true => 1,
             false => split::vms(accel, cpus_of_host(), common.machine.cpus() as usize),
         };
-        let vms = (asked.vms.unwrap_or_else(good), &times);
-        thread::scope(|scope| -> Result<()> {
-            let others = scope.spawn(others);
-            split::run(&usual, &names, vms, how, leave, &results)?;
-            others.join().unwrap_or_else(|panic| resume_unwind(panic))
-        })?;
+        let lanes = Lanes {
+            vms: asked.vms.unwrap_or(good),
+            later: asked.vms.is_none() && good > 1,
+        };
+        split::run(&usual, &names, (lanes, &times), how, leave, host, &results)?;
     } else {
         if host {
             host::run(&common.keep, &mut results, &screen)?;
-            host::read(&asked.examples, &mut results, &screen)?;
+            host::read(&examples, &mut results, &screen);
+        }
+        if check {
+            self_check::run(&usual, how, 1, &mut results)?;
         }
         for iteration in (1..=asked.repeat).filter(|_| vm) {
             let mut keep = common.keep.clone();
@@ -515,7 +542,8 @@ fn test(common: &Common, asked: &Asked, how: &How, verbose: bool) -> Result<bool
         }
     }
     let summary = results.finish()?;
-    if let Some(file) = &asked.times {
+    // Of a part of the suites, alone in a VM, they are others.
+    if let Some(file) = asked.times.as_ref().filter(|_| all) {
         times.learn(&summary);
         let written = times.write(file);
         written.with_context(|| format!("cannot write {}", file.display()))?;
@@ -545,7 +573,7 @@ fn check_verdict(common: &Common, how: &How, rounds: usize) -> Result<bool> {
 }
 
 fn list(selftests: &Path, sources: &Path) -> Result<bool> {
-    let names = suites::names(selftests, &[])?;
+    let names = suites::programs(selftests)?;
     list::show(selftests, &names, sources, &Screen::new(false))?;
     Ok(true)
 }

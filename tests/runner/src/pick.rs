@@ -13,6 +13,8 @@ use crate::tap::{Test, WHOLE};
 
 /// How much of the kernel's command line, which has 2048 bytes on x86, patterns may take.
 const ROOM: usize = 1024;
+/// What is before them there.
+const TESTS: &str = "TESTS=\"";
 
 /// A suite, or some of its tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,20 @@ impl Picks {
             "T= is too long for the kernel's command line: {length} bytes, and {ROOM} is the most"
         );
         Ok(picks)
+    }
+
+    /// What programs were told to run by these words of a kernel's command line.
+    pub fn on(command_line: &str) -> Result<Self> {
+        let tests = command_line
+            .split_once(TESTS)
+            .and_then(|(_, rest)| rest.split_once('"'));
+        let words = tests.map_or("", |(tests, _)| tests).split_whitespace();
+        Self::of(&words.map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    /// `TESTS`, as the kernel's command line has it, if a program is to run a part of its tests.
+    pub fn to_command_line(&self) -> Option<String> {
+        Some(format!("{TESTS}{}\"", self.environment()?))
     }
 
     /// What failed in an earlier run: of these programs those tests, all of them if something was
@@ -102,8 +118,7 @@ impl Picks {
         patterns.unwrap_or_default()
     }
 
-    /// `TESTS`, if a program is to run a part of its tests.
-    pub fn environment(&self) -> Option<String> {
+    fn environment(&self) -> Option<String> {
         let words = self.0.iter().filter(|pick| !self.has_all(&pick.suite));
         let words =
             words.filter_map(|pick| Some(format!("{}:{}", pick.suite, pick.tests.as_ref()?)));

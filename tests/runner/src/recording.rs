@@ -106,7 +106,8 @@ pub struct Files {
     pub records: PathBuf,
     /// What QEMU itself says.
     pub qemu: PathBuf,
-    run: PathBuf,
+    /// What was expected, and how it ended.
+    pub run: PathBuf,
 }
 
 impl Files {

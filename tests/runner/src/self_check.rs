@@ -16,12 +16,15 @@ use crate::tap::{Outcome, Report, Test};
 use crate::verdict::{self, Judged, tail};
 use crate::vm::{Boot, Event, Over};
 
+/// What the results call it.
+pub const NAME: &str = "the runner notices bad guests";
+
 /// A guest that should hang is given up after this long; it is known to be up by then.
 const HANG: Duration = Duration::from_secs(4);
 
 /// Boots them all. `rounds` is how often each trouble is made up.
 pub fn run(vm: &Vm<'_>, how: &How, rounds: usize, results: &mut Results) -> Result<()> {
-    check(vm, results, "the runner notices bad guests", |report| {
+    check(vm, results, NAME, |report| {
         hang_and_crash(vm, how, report)?;
         inject(vm, how, rounds, report)
     })
@@ -186,10 +189,13 @@ fn misjudged(rounds: usize, judged: &[Judged], rest: &[Test]) -> Vec<String> {
 /// What is said of a suite that left this.
 fn complaint(left: &str) -> &'static str {
     match left {
-        "process" => "it left a process behind: ",
+        "process" | "thread" | "helper" => "it left a process behind: ",
+        "result" => "a process that it left behind reported a test",
         "module" => "it left a module loaded: ",
         "mount" => "it left a mount behind: ",
-        "setting" => "it left /proc/sys/kernel/printk changed: ",
+        "setting" => "it left /proc/sys/kernel/hostname changed: ",
+        "file" => "it left a file behind: /tmp/left",
+        "program" => "it changed /selftests",
         "time" => "its time was up",
         _ => "no complaint is known",
     }

@@ -26,8 +26,8 @@ const SILENCE: Duration = Duration::from_secs(900);
 /// The suite that looks for what all the others left behind.
 const LAST: &str = "kmemleak";
 
-/// The names of the programs in the folder, all or the wanted ones.
-pub fn names(folder: &Path, only: &[String]) -> Result<Vec<String>> {
+/// The names of the programs in the folder.
+pub fn programs(folder: &Path) -> Result<Vec<String>> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .with_context(|| format!("cannot read {}", folder.display()))?
         .filter_map(Result::ok)
@@ -41,18 +41,19 @@ pub fn names(folder: &Path, only: &[String]) -> Result<Vec<String>> {
         "there is no test program in {}",
         folder.display()
     );
-    for wanted in only {
-        if !names.contains(wanted) {
-            bail!(
-                "there is no test program {wanted}; there are: {}",
-                names.join(" ")
-            );
-        }
-    }
-    if !only.is_empty() {
-        names.retain(|name| only.contains(name));
-    }
     Ok(names)
+}
+
+/// Of these programs all, or the wanted ones.
+pub fn chosen(programs: &[String], only: &[String]) -> Result<Vec<String>> {
+    if let Some(wanted) = only.iter().find(|wanted| !programs.contains(wanted)) {
+        bail!(
+            "there is no test program {wanted}; there are: {}",
+            programs.join(" ")
+        );
+    }
+    let is_wanted = |name: &&String| only.is_empty() || only.contains(name);
+    Ok(programs.iter().filter(is_wanted).cloned().collect())
 }
 
 /// Where programs run, and where what they say goes.

@@ -144,6 +144,19 @@ impl Suite {
         format!("{}{iteration}", self.name)
     }
 
+    /// Its tests, counted again.
+    fn counted(&self) -> Count {
+        let of = |verdict| {
+            let tests = self.tests.iter();
+            tests.filter(|case| case.outcome == verdict).count()
+        };
+        Count {
+            passed: of(Verdict::Passed),
+            failed: of(Verdict::Failed),
+            skipped: of(Verdict::Skipped),
+        }
+    }
+
     /// Those of its tests that failed.
     pub fn failed(&self) -> impl Iterator<Item = &Case> {
         self.tests
@@ -186,7 +199,14 @@ impl Summary {
             // Nobody shall have to choose between two numbers.
             let mut count = Count::default();
             for suite in &summary.suites {
-                count.add(suite.count);
+                let counted = suite.counted();
+                ensure!(
+                    counted == suite.count,
+                    "of {} it counts {}, not {counted}",
+                    suite.name,
+                    suite.count
+                );
+                count.add(counted);
             }
             ensure!(
                 count == summary.count,
@@ -307,6 +327,13 @@ mod tests {
             let error = Summary::read(&folder.join(FILE)).expect_err("it is wrong");
             assert!(format!("{error:#}").ends_with(
                 "it counts 1 passed, 0 failed, 1 skipped, not 1 passed, 1 failed, 1 skipped"
+            ));
+
+            summary.suites[0].count.failed = 0;
+            summary.write(folder).expect("there is room for a file");
+            let error = Summary::read(&folder.join(FILE)).expect_err("it is wrong");
+            assert!(format!("{error:#}").ends_with(
+                "of echo it counts 1 passed, 0 failed, 1 skipped, not 1 passed, 1 failed, 1 skipped"
             ));
         });
     }

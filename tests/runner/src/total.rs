@@ -5,6 +5,7 @@
 //! counts as one test.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -60,7 +61,11 @@ impl Step {
                         ..suite
                     }));
                 }
-                Err(_) => wrong.push("it never came to the tests".to_owned()),
+                // None of a run's, or one that something is wrong with.
+                Err(error) => wrong.push(match error.downcast_ref::<io::Error>() {
+                    Some(_) => "it never came to the tests".to_owned(),
+                    None => format!("{:#}", error.root_cause()),
+                }),
             }
         } else if self.status != 0 {
             wrong.push(format!("it ended with status {}", self.status));
@@ -104,7 +109,7 @@ impl Step {
         let status = self.status;
         match (status, failed) {
             _ if !summary.complete => Some("it broke off while tests ran".to_owned()),
-            _ if passed + failed + skipped == 0 => Some("it ran no test".to_owned()),
+            _ if passed + failed == 0 => Some(format!("it ran no test, and skipped {skipped}")),
             (0, 1..) => Some("it ended with status 0, though tests failed".to_owned()),
             (0, 0) | (_, 1..) => None,
             (_, 0) => Some(format!(
@@ -196,7 +201,12 @@ mod tests {
             summary.add(Suite {
                 name: "echo".to_owned(),
                 place: "vm".to_owned(),
-                tests: vec![Case::new("x", Verdict::Failed); count.failed],
+                tests: [
+                    vec![Case::new("x", Verdict::Failed); count.failed],
+                    vec![Case::new("y", Verdict::Passed); count.passed],
+                    vec![Case::new("z", Verdict::Skipped); count.skipped],
+                ]
+                .concat(),
                 count,
                 ..Suite::default()
             });
@@ -267,7 +277,11 @@ mod tests {
                 "tests:base:0:3",
                 "it broke off while tests ran",
             ),
-            ((counted(0, 0, 0), true), "tests:base:0:3", "it ran no test"),
+            (
+                (counted(0, 0, 1), true),
+                "tests:base:0:3",
+                "it ran no test, and skipped 1",
+            ),
         ] {
             let (_, failed) = total("disagrees", Some(left), &[step]);
             assert_eq!(failed.last().map(|name| &name[..]), Some(wrong));

@@ -15,6 +15,8 @@ pub enum Item {
     Mark(Mark, Option<Duration>),
     /// What the guest has to say of the suite that runs.
     Fault(String),
+    /// The program of the suite that runs has ended.
+    Exited,
     /// Any other line.
     Line(String),
 }
@@ -32,6 +34,8 @@ pub struct Section {
     pub came: Vec<Duration>,
     /// What the guest says of it.
     pub faults: Vec<String>,
+    /// How much of the text there was when the suite's program ended.
+    pub exited: Option<usize>,
     since: Option<Instant>,
 }
 
@@ -149,7 +153,10 @@ impl Stream {
         if self.kind == Kind::Port {
             if let Some(fault) = line.strip_prefix(&mark::fault_prefix(&self.token)) {
                 self.blank = false;
-                return items.push(Item::Fault(fault.to_owned()));
+                return items.push(match fault {
+                    mark::EXITED => Item::Exited,
+                    _ => Item::Fault(fault.to_owned()),
+                });
             }
         }
         let Some((mark, after)) = Mark::parse(rest) else {
@@ -217,6 +224,7 @@ impl Stream {
                 ..Section::default()
             }),
             Item::Fault(fault) => section.faults.push(fault.clone()),
+            Item::Exited => section.exited = Some(section.text.len()),
             Item::Line(line) => {
                 section.text.push_str(line);
                 section.text.push('\n');

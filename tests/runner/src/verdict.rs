@@ -8,9 +8,11 @@
 //! is compared with what was said of its parts.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use guest::{Checker, Counts, Mark, What, mark};
+use regex::Regex;
 
 use crate::klog;
 use crate::recording::{Ending, Expected, Recording};
@@ -90,6 +92,9 @@ pub fn suite(expected: &Expected, transcript: &Transcript, suite: usize) -> Judg
     for fault in port.section.iter().flat_map(|section| &section.faults) {
         report.fail(fault);
     }
+    if port.section.is_some_and(reports_late) {
+        report.fail("a process that it left behind reported a test");
+    }
     let records = Part::of(
         transcript.records.opened_by(begin),
         transcript.records.sections(),
@@ -124,6 +129,17 @@ pub fn suite(expected: &Expected, transcript: &Transcript, suite: usize) -> Judg
             .section
             .and_then(|section| clock(section.stamp, log.closed_at)),
     }
+}
+
+/// Whether somebody reports a test, or how many there are, when the program has ended.
+fn reports_late(section: &Section) -> bool {
+    let late = section.exited.and_then(|end| section.text.get(end..));
+    let lines = late.unwrap_or_default().lines().map(str::trim_start);
+    let mut reports = lines.filter(|line| {
+        let words = ["ok ", "not ok ", "1.."];
+        words.iter().any(|word| line.starts_with(word))
+    });
+    reports.next().is_some()
 }
 
 /// The troubles in a part of the kernel's log: as the console has it, or, if that has none, as the
@@ -435,7 +451,7 @@ fn check_end(report: &mut Report, expected: &Expected, transcript: &Transcript) 
     let boots = (0..transcript.log.sections().len())
         .filter_map(text)
         .flat_map(|text| text.lines())
-        .filter(|line| line.contains("] Linux version "))
+        .filter(|line| is_first_of_boot(line))
         .count();
     if boots != 1 {
         report.fail(format!("the kernel's log has {boots} boots, not one"));
@@ -444,6 +460,14 @@ fn check_end(report: &mut Report, expected: &Expected, transcript: &Transcript) 
     if !done.is_some_and(|(_, section)| section.text.contains(LAST_WORDS)) {
         report.fail("the kernel's log breaks off before its end");
     }
+}
+
+/// Whether a kernel began with this line, before its clock ran. (A program may print the like later.)
+fn is_first_of_boot(line: &str) -> bool {
+    static FIRST: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"\[ *0\.0+\](?:\[ *[TC]\d+\])? Linux version ").expect("it is a constant")
+    });
+    FIRST.is_match(line)
 }
 
 /// Every trouble in the log, wherever it is, has to have been told.
@@ -595,6 +619,22 @@ mod tests {
                 ..Story::good()
             };
             assert_eq!(story.failures(), ["a: it reported no test"]);
+        }
+    }
+
+    #[test]
+    fn what_is_reported_when_the_program_has_ended_is_none_of_its_results() {
+        for (output, complaint) in [
+            ("1..2\nok 1 a\n!@t0k exited\nok 2 b\n", true),
+            ("1..1\nok 1 a\n!@t0k exited\nbye\n", false),
+        ] {
+            let output = output.replace("!@t0k ", &mark::fault_prefix("t0k"));
+            let story = Story {
+                output: output.leak(),
+                ..Story::good()
+            };
+            let expected = ["a: a process that it left behind reported a test"];
+            assert_eq!(story.failures(), &expected[..usize::from(complaint)]);
         }
     }
 

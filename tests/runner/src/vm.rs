@@ -149,18 +149,19 @@ pub fn qemu(image: &Image, accel: Accel, append: &str) -> Result<Command> {
         .args(["-kernel", &path_of(&image.held_kernel)])
         .args(["-initrd", &path_of(&image.held_initrd)])
         .arg("-append")
-        .arg(command_line(image, append)?);
+        .arg(command_line(image, accel, append)?);
     Ok(command)
 }
 
-fn command_line(image: &Image, append: &str) -> Result<String> {
+fn command_line(image: &Image, accel: Accel, append: &str) -> Result<String> {
     // no_timer_check: on a busy host an emulated timer can miss the moment in which the kernel
     // looks whether it works, and the kernel panics. noirqdebug: nor is it the kernel's fault if an
     // emulated serial port interrupts more often than its thread runs. printk.devkmsg: no mark may be dropped because
     // there are many. The loglevel and the buffer: no word of the kernel's may be lost.
     let line = image.machine.command_line(&format!(
         "console=ttyS0 panic=-1 oops=panic no_timer_check noirqdebug printk.devkmsg=on loglevel=7 \
-         log_buf_len=4M {append}"
+         log_buf_len=4M {} {append}",
+        accel.command_line()
     ));
     ensure!(
         line.len() < COMMAND_LINE,
@@ -213,6 +214,7 @@ impl Boot<'_> {
                 self.accel.name(),
                 command_line(
                     self.image,
+                    self.accel,
                     &format!("rc_mode={} {}", self.mode, self.append)
                 )?
             ),
@@ -307,6 +309,7 @@ impl Boot<'_> {
                         }
                     }
                     Item::Line(line) | Item::Fault(line) => see(Event::Line(&line)),
+                    Item::Exited => {}
                 }
             }
             if let Some(status) = ended {

@@ -44,7 +44,7 @@ pub use self::{
     klog::{KernelLog, quiet},
     module::{Module, Unloading, core_is_ours, unload_in_background},
     objects::Objects,
-    setting::Setting,
+    setting::{Setting, hurry},
     stats::Stats,
     tap::{Suite, skip},
 };

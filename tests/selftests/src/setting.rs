@@ -31,6 +31,18 @@ impl Setting {
     }
 }
 
+/// Has grace periods end as soon as they can, as long as this is held: most of what loading, unloading
+/// and probing take is to wait for one. And has probes stay what they are at first, breakpoints: to make
+/// jumps of them takes such a period of all tasks, for which everybody waits who probes.
+///
+/// For what is done very often, and is not about how long that takes.
+pub fn hurry() -> Result<(Setting, Option<Setting>)> {
+    Ok((
+        Setting::change("/sys/kernel/rcu_expedited", "1")?,
+        Setting::change_if_there_is("/proc/sys/debug/kprobes-optimization", "0")?,
+    ))
+}
+
 impl Drop for Setting {
     fn drop(&mut self) {
         if let Err(error) = fs::write(self.path, self.before.trim()) {

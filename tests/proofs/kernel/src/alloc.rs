@@ -3,10 +3,11 @@
 //! Memory. What is freed stays what it was until the interleaving is over.
 
 use std::alloc::Layout;
+use std::convert::Infallible;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-use pinned_init::PinInit;
+use pinned_init::{PinInit, pin_init_from_closure};
 
 use crate::error::{Error, Result};
 use crate::execution;
@@ -72,6 +73,16 @@ unsafe impl<T: Send + Sync> Send for Arc<T> {}
 unsafe impl<T: Send + Sync> Sync for Arc<T> {}
 
 impl<T> Arc<T> {
+    pub fn new(value: T, flags: Flags) -> Result<Self> {
+        let write = |memory: *mut T| {
+            // SAFETY: It is to be initialised.
+            unsafe { memory.write(value) };
+            Ok::<(), Infallible>(())
+        };
+        // SAFETY: It was initialised then.
+        Self::pin_init(unsafe { pin_init_from_closure(write) }, flags)
+    }
+
     pub fn pin_init<E>(init: impl PinInit<T, E>, _: Flags) -> Result<Self>
     where
         Error: From<E>,

@@ -81,6 +81,18 @@ pub mod types {
     pub use crate::init::Opaque;
 }
 
+pub mod time {
+    //! As the kernel's module of that name.
+
+    pub struct Delta;
+
+    impl Delta {
+        pub const fn from_secs(_seconds: i64) -> Self {
+            Self
+        }
+    }
+}
+
 pub mod prelude {
     //! As the kernel's module of that name.
 

@@ -2,9 +2,13 @@
 
 //! Noting changes while sources come and go.
 
+use kernel::sync::Arc;
 use loom::thread;
 
-use super::{hub, source::Source};
+use super::{
+    hub,
+    source::{Feed, Source},
+};
 use crate::{models::Model, wire::notify::Change, CbId};
 
 pub(crate) const MODELS: &[Model] = &[Model {
@@ -17,22 +21,28 @@ pub(crate) const MODELS: &[Model] = &[Model {
 
 const ID: CbId = CbId { idx: 1, val: 1 };
 
+fn start(feed: &Arc<Feed>) {
+    let source = Source::new(feed.clone()).expect("there is memory");
+    hub::start(source).expect("there is memory");
+}
+
 fn sources() {
     // SAFETY: This comes first in an interleaving.
     unsafe { hub::init() };
     let noting = thread::spawn(|| hub::note(ID, Change::Registered));
     let other = thread::spawn(|| {
-        let stays = Source::new().expect("there is memory");
-        hub::start(&stays).expect("there is memory");
+        let stays = Feed::new().expect("there is memory");
+        start(&stays);
         stays
     });
-    let goes = Source::new().expect("there is memory");
-    hub::start(&goes).expect("there is memory");
-    assert!(hub::stop(&goes));
-    drop(goes);
+    let goes = Feed::new().expect("there is memory");
+    start(&goes);
+    hub::stop(&goes);
+    goes.is_over();
     noting.join().expect("it ends");
     let stays = other.join().expect("it ends");
     hub::note(ID, Change::Unregistered);
-    assert!(hub::stop(&stays));
+    hub::stop(&stays);
+    stays.is_over();
     assert_eq!(stays.changes().last(), Some(&(ID, Change::Unregistered)));
 }

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A source: a ring, and a place in the list.
-
-use loom::cell::UnsafeCell;
+//! A source: a feed with a ring, and a place in the list.
 
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::{Atomic, Relaxed},
-        Arc,
-    },
+    sync::{atomic::Atomic, Arc},
 };
+use loom::cell::UnsafeCell;
 
 use super::ring::Ring;
 use crate::{wire::notify::Change, CbId};
@@ -21,30 +17,19 @@ pub(crate) struct Sight {
     pub(super) missed: u64,
 }
 
-#[pin_data]
-pub(crate) struct Source {
+pub(crate) struct Feed {
     ring: Ring,
-    pub(super) next: Atomic<*const Source>,
     /// Loom finds who uses it without knowing that it was made.
     made: UnsafeCell<()>,
 }
 
-// SAFETY: `made` is only read; `next` is only an address here.
-unsafe impl Send for Source {}
-// SAFETY: As above.
-unsafe impl Sync for Source {}
-
-impl Source {
+impl Feed {
     pub(super) fn new() -> Result<Arc<Self>> {
-        let ring = Ring::new()?;
-        let next = Atomic::new(core::ptr::null());
-        let made = UnsafeCell::new(());
-        Arc::pin_init(pin_init!(Self { ring, next, made }), GFP_KERNEL)
-    }
-
-    /// What was noted. By one task at a time.
-    pub(crate) fn changes(&self) -> Vec<(CbId, Change)> {
-        core::iter::from_fn(|| self.ring.pop()).collect()
+        let feed = Self {
+            ring: Ring::new()?,
+            made: UnsafeCell::new(()),
+        };
+        Arc::new(feed, GFP_KERNEL)
     }
 
     pub(super) fn begin(&self, sight: Sight) {
@@ -55,29 +40,39 @@ impl Source {
         let Sight { .. } = sight;
     }
 
+    /// What was noted. By one task at a time.
+    pub(super) fn changes(&self) -> Vec<(CbId, Change)> {
+        core::iter::from_fn(|| self.ring.pop()).collect()
+    }
+
+    /// The job has ended, and nobody notes any more: from now on it is used by nobody.
+    pub(super) fn is_over(&self) {
+        self.made.with_mut(|_| ());
+    }
+}
+
+pub(crate) struct Source {
+    pub(super) feed: Arc<Feed>,
+    pub(super) next: Atomic<*const Source>,
+}
+
+// SAFETY: `next` is only an address here.
+unsafe impl Send for Source {}
+// SAFETY: As above.
+unsafe impl Sync for Source {}
+
+impl Source {
+    pub(super) fn new(feed: Arc<Feed>) -> Result<Arc<Self>> {
+        let next = Atomic::new(core::ptr::null());
+        Arc::new(Self { feed, next }, GFP_KERNEL)
+    }
+
     pub(super) fn note(&self, id: CbId, change: Change) {
-        self.made.with(|_| ());
-        self.ring.push(id, change);
+        self.feed.made.with(|_| ());
+        self.feed.ring.push(id, change);
     }
 
     pub(super) fn wake(&self) {
-        let _ = self.next.load(Relaxed);
-    }
-
-    /// Whoever stopped it has waited for those who note: what it has is theirs no more.
-    pub(super) fn stop(&self) -> bool {
-        true
-    }
-
-    pub(super) fn is_done(&self) -> bool {
-        false
-    }
-
-    pub(super) fn is_current(&self) -> bool {
-        false
-    }
-
-    pub(super) fn code(&self) -> usize {
-        0
+        self.feed.made.with(|_| ());
     }
 }

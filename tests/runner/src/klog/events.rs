@@ -57,7 +57,8 @@ impl Event<'_> {
 
     /// Whether nothing can belong to it any more.
     fn is_over(&self, at: usize) -> bool {
-        at - self.last > if self.ended { SOON } else { LONGEST }
+        let asked = self.why == Why::Provoked && !self.dumped;
+        at - self.last > if self.ended || asked { SOON } else { LONGEST }
     }
 }
 
@@ -168,7 +169,11 @@ impl<'a> Reader<'a> {
 
     /// What no rule knows: a line of a report, or nothing; or a warning by its level.
     fn other(&mut self, open: Option<usize>, at: usize, line: Line<'a>) {
-        if let Some(open) = open {
+        // What was asked for has no errors: these are somebody else's.
+        let is_its = |open: &usize| {
+            self.events[*open].why != Why::Provoked || !line.is_from_kernel_at(levels::ERROR)
+        };
+        if let Some(open) = open.filter(is_its) {
             self.append(open, at, line);
             let event = &mut self.events[open];
             event.ended |= line.message.starts_with("---[ end ")

@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 
 use regex::RegexSet;
 
-/// KERN_WARNING. Lower is worse.
+/// KERN_ERR. Lower is worse.
+pub const ERROR: u32 = 3;
+/// KERN_WARNING.
 pub const WARNING: u32 = 4;
 
 /// Each with its reason. Whatever else comes at this level is trouble.
@@ -19,7 +21,7 @@ const HARMLESS: &[&str] = &[
     r"^Zero length message leads to an empty skb$",
     // How fast the host is, above all where it emulates the machine.
     r"^workqueue: \S+ hogged CPU for >\d+us \d+ times",
-    r"^(?:clocksource: |tsc: |clocksource: timekeeping watchdog on CPU)",
+    r"^(?:clocksource: |tsc: |TSC found unstable after boot)",
     r"^hrtimer: interrupt took \d+ ns$",
     r"^perf: interrupt took too long",
     r"^sched: RT throttling activated$",

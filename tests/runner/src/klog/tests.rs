@@ -277,6 +277,23 @@ fn a_stack_dump_that_nobody_announced_is_trouble() {
 }
 
 #[test]
+fn what_comes_after_a_failure_that_was_asked_for_is_looked_at() {
+    let asked = "<5>[    1.000000] FAULT_INJECTION: forcing a failure.\n\
+                 <5>[    1.000000] name failslab, interval 1\n";
+    assert!(troubles(asked, 40).is_empty());
+    let error = "<3>[    1.000000] some driver: it is broken\n";
+    assert_eq!(troubles(&format!("{asked}{error}"), 40).len(), 1);
+    // Nor is a dump its own that comes much later.
+    let other = "<6>[    2.000000] some driver: ready\n".repeat(20);
+    let dump = "<4>[    3.000000] CPU: 0 UID: 0 PID: 1 Comm: init Not tainted 7.3.4 #1 PREEMPT\n";
+    assert!(troubles(&format!("{asked}{dump}"), 40).is_empty());
+    let other = other.replace("[    2.000000]", "[    2.000000][    T9]");
+    let asked = asked.replace("[    1.000000]", "[    1.000000][    T8]");
+    let dump = dump.replace("[    3.000000]", "[    3.000000][    T8]");
+    assert_eq!(troubles(&format!("{asked}{other}{dump}"), 40).len(), 1);
+}
+
+#[test]
 fn an_unknown_warning_is_trouble_where_levels_are_known() {
     let log = "<6>[    1.000000] some driver: ready\n\
                <4>[    1.100000] some driver: odd\n\

@@ -19,7 +19,7 @@ use nix::{
     unistd::gettid,
 };
 use selftests::{
-    CbId, Client, ECHO, Module, Stats, Suite, core_is_ours, renice, skip, times, wait_for,
+    CbId, Client, ECHO, Module, Stats, Suite, core_is_ours, hurry, renice, skip, times, wait_for,
 };
 
 const SENDERS: u32 = 4;
@@ -99,6 +99,7 @@ fn expect_all_answered(replies: u64) -> Result<()> {
 }
 
 fn echo_comes_and_goes() -> Result<()> {
+    let _hurry = hurry()?;
     let _connector = Module::load("rust_connector", "")?;
     let replies = under_fire(ECHO, b"data", b"data", || {
         let mut received = 0;
@@ -113,6 +114,7 @@ fn echo_comes_and_goes() -> Result<()> {
 }
 
 fn sleeper_comes_and_goes() -> Result<()> {
+    let _hurry = hurry()?;
     let _connector = Module::load("rust_connector", "")?;
     let replies = under_fire(WAITER, b"nap", b"out", || {
         let mut received = 0;

@@ -33,7 +33,7 @@ use nix::{
 use selftests::{
     CbId, Client, ECHO, Header, Kcov, Module, NlHeader, Stats, Suite,
     ack::{Ack, NLMSG_ERROR},
-    core_is_ours,
+    core_is_ours, hurry,
     notify::{NOTIFY, NotifyStats, ask},
     procfs::registered,
     puppet::PUPPET,
@@ -514,6 +514,7 @@ fn main() -> ExitCode {
             let seed = seed()?;
             let datagrams = u64::from(times(DATAGRAMS));
             println!("# {datagrams} datagrams");
+            let _hurry = hurry()?;
             let loaded = Loaded::new()?;
             storm.replace(Some((loaded, all_at_once(seed, datagrams)?)));
             Ok(())

@@ -17,7 +17,7 @@ use std::{
 use anyhow::{Result, anyhow, bail, ensure};
 use nix::errno::Errno;
 use selftests::{
-    CbId, Client, ECHO, KernelLog, Module, Suite,
+    CbId, Client, ECHO, KernelLog, Module, Suite, hurry,
     notify::{
         Change, Ids, Listener, NOTIFY, NotifyStats, OneCpu, answer, blink, expect_done, probed,
     },
@@ -46,6 +46,7 @@ fn ask_for_every(client: &Client) -> Result<()> {
 
 fn come_and_go() -> Result<()> {
     let times = times(200);
+    let _hurry = hurry()?;
     let (_connector, _notify) = load_notify()?;
     let client = Client::open()?;
     let mut listener = Listener::new(GROUP)?;

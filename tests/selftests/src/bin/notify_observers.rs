@@ -11,7 +11,7 @@ use nix::{
     unistd::{Pid, gettid},
 };
 use selftests::{
-    CbId, Client, ECHO, KernelLog, Module, Objects, PATIENCE, Suite, core_is_ours,
+    CbId, Client, ECHO, KernelLog, Module, Objects, PATIENCE, Suite, core_is_ours, hurry,
     notify::{Change, Ids, Listener, NOTIFY, blink, expect_done, probed},
     procfs, times, unload_in_background, wait_for,
 };
@@ -404,6 +404,7 @@ fn going_while_it_runs() -> Result<()> {
 
 fn given_back() -> Result<()> {
     let (watches, loads) = (u64::from(times(100)), u64::from(times(80)));
+    let _hurry = hurry()?;
     let setup = Setup::new()?;
     // While this one is there, the probes are.
     setup.commands(&["n1"])?;

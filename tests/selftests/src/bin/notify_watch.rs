@@ -17,7 +17,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::sys::signal::Signal;
 use selftests::{
-    CbId, Module, Setting, Suite, core_is_ours,
+    CbId, KernelLog, Module, Setting, Suite, core_is_ours,
     notify::{NOTIFY, NotifyStats, OneCpu, blink},
     procfs,
     program::{Running, json, tool},
@@ -309,6 +309,7 @@ fn while_probes_are_off() -> Result<()> {
                 None
             }
         };
+        let mut log = KernelLog::from_now()?;
         drop(switched_off);
         // Nobody asks, and nothing else happens.
         let expected = if came {
@@ -328,6 +329,12 @@ fn while_probes_are_off() -> Result<()> {
             (event == expected || found) && id == "40:1",
             "{event:?} {id}"
         );
+        // What it found, it may have found before that: then the next time would be the same time.
+        wait_for("it is found out that they are back", || {
+            let messages = log.messages()?;
+            let back = messages.iter().any(|text| text.contains("are seen again"));
+            Ok(back.then_some(()))
+        })?;
     }
     watch.end()
 }

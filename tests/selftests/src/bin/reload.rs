@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 use selftests::{
-    Client, ECHO, KernelLog, Module, Objects, Stats, Suite, core_is_ours, procfs, times,
+    Client, ECHO, KernelLog, Module, Objects, Stats, Suite, core_is_ours, hurry, procfs, times,
 };
 
 fn echo_can_be_reloaded() -> Result<()> {
@@ -100,6 +100,7 @@ fn connector_stays_while_used() -> Result<()> {
 
 fn memory_is_given_back() -> Result<()> {
     let reloads = u64::from(times(100));
+    let _hurry = hurry()?;
     let client = Stayer::open()?;
     let use_echo = || -> Result<()> {
         let echo = Module::load("cn_echo", "")?;

@@ -17,8 +17,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use fastrand::Rng;
 use nix::errno::Errno;
 use selftests::{
-    CbId, Client, Module, Objects, Setting, Stats, Suite, core_is_ours, datagram, notify::NOTIFY,
-    pattern, procfs, quiet, renice, seed, times,
+    CbId, Client, Module, Objects, Setting, Stats, Suite, core_is_ours, datagram, hurry,
+    notify::NOTIFY, pattern, procfs, quiet, renice, seed, times,
 };
 
 /// What comes and goes, and an id of each.
@@ -136,8 +136,7 @@ fn round(rng: &mut Rng, tasks: &Tasks) -> Result<u64> {
 fn storm() -> Result<()> {
     // cn_test logs every message.
     let _quiet = quiet()?;
-    // What loading and unloading mostly do is wait for each other's grace periods.
-    let _expedited = Setting::change("/sys/kernel/rcu_expedited", "1")?;
+    let _hurry = hurry()?;
     // Such a period ends when every task that was interrupted in a reader had its turn again.
     let _turns = Setting::change_if_there_is("/sys/kernel/debug/sched/base_slice_ns", "100000")?;
     let seed = seed()?;

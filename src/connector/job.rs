@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a work item does for a module, until it is ended: from outside, or by itself while it runs, or
+//! because the module goes that its code lies in.
+//!
+//! A delayed work item that queues itself again is how C does something again and again, with
+//! `cancel_delayed_work_sync()` before the module goes. The kernel's own [`workqueue`] has no such thing
+//! for a safe [`DelayedWork`]: one that is queued when its module goes runs code that is gone. Here the
+//! work item is this crate's, and so it can be cancelled.
+//!
+//! Whatever the code does that runs, it cannot end twice or be called after its end: it is an owned
+//! value, [`Callee`], which whoever uses it takes out of the work item first. While it runs, the work item has
+//! it, and puts it back unless it was ended meanwhile; and whoever ends a job from outside waits for that,
+//! and finds it, or finds that it is gone.
+
+use core::{
+    pin::Pin,
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
+
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Relaxed,
+            Release, //
+        },
+        global_lock,
+        static_lock_class,
+        Arc,
+        LockClassKey,
+        Mutex, //
+    },
+    time::Jiffies,
+    workqueue::{
+        self,
+        impl_has_delayed_work,
+        DelayedWork,
+        Work,
+        WorkItem, //
+    },
+};
+
+use crate::{
+    bindings,
+    text, //
+};
+
+global_lock! {
+    /// Every job that may be called, or may be running. Nobody's code runs while this is held.
+    unsafe(uninit) static JOBS: Mutex<KVec<Arc<Item>>> = KVec::new();
+}
+
+/// Makes this file usable.
+///
+/// # Safety
+///
+/// Must be called once, before anything else in this file.
+pub(crate) unsafe fn init() {
+    // SAFETY: By this function's contract.
+    unsafe { JOBS.init() };
+}
+
+/// What a job does.
+pub(crate) trait Run: Send + 'static {
+    /// What the module knows the job as.
+    const KIND: Kind;
+
+    /// Called by `item`, in process context and without a lock; may sleep. Returns after how long it
+    /// is called again, if nobody has it called before.
+    fn run(&mut self, item: &Item) -> Option<Jiffies>;
+}
+
+/// What a module knows a job as.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Periodic,
+    Watch,
+}
+
+/// A job, which ends when this is dropped.
+///
+/// That waits until the job is not called any more, and drops what is called; may sleep. In the job
+/// itself there is no waiting: what is called is dropped when it has returned.
+pub(crate) struct Job(Arc<Item>);
+
+impl Job {
+    /// Makes a job, which is not called yet. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new<T: Run>(value: T) -> Result<Self> {
+        Self::of(T::KIND, Callee::new(value)?)
+    }
+
+    fn of(kind: Kind, callee: Callee) -> Result<Self> {
+        // Those that ended themselves: nobody could wait for them.
+        while let Some(done) = find(|item| item.done.load(Acquire)) {
+            done.end();
+        }
+        let job = Self(Arc::pin_init(Item::new(kind, callee), GFP_KERNEL)?);
+        JOBS.lock().push(job.0.clone(), GFP_KERNEL)?;
+        Ok(job)
+    }
+
+    /// Has it called after `delay`, unless it is waiting for a call already. Does not sleep.
+    pub(crate) fn queue(&self, delay: Jiffies) {
+        self.0.queue(delay);
+    }
+
+    /// Has it called, and returns when it was, from beginning to end. May sleep. Not in the job itself.
+    pub(crate) fn call(&self) {
+        self.queue(0);
+        self.0.finish();
+    }
+
+    /// Whether this is called in the job itself.
+    pub(crate) fn is_current(&self) -> bool {
+        self.0.is_current()
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// The work item of a job.
+#[pin_data]
+pub(crate) struct Item {
+    kind: Kind,
+    /// Where the code is that is called.
+    code: usize,
+    /// What is called. Not in here while it runs, and when it was dropped. Nobody's code runs while
+    /// the lock is held.
+    #[pin]
+    callee: Mutex<Option<Callee>>,
+    /// Whether it was ended: it is not called again.
+    ended: Atomic<bool>,
+    /// Whether the work item has dropped what it calls, because of that.
+    done: Atomic<bool>,
+    /// Each has a class of its own: a job may wait for another one's end.
+    #[pin]
+    key: LockClassKey,
+    #[pin]
+    work: DelayedWork<Self>,
+}
+
+impl_has_delayed_work! {
+    impl HasDelayedWork<Self> for Item { self.work }
+}
+
+impl WorkItem for Item {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        let taken = this.callee.lock().take();
+        let Some(mut callee) = taken else {
+            return;
+        };
+        let again = callee.run(&this);
+        if this.has_ended() {
+            drop(callee);
+            this.done.store(true, Release);
+            return;
+        }
+        *this.callee.lock() = Some(callee);
+        if let Some(delay) = again {
+            this.queue(delay);
+        }
+    }
+}
+
+impl Item {
+    fn new(kind: Kind, callee: Callee) -> impl PinInit<Self> {
+        pin_init!(&this in Self {
+            kind,
+            code: callee.call as usize,
+            callee <- new_mutex!(Some(callee)),
+            ended: Atomic::new(false),
+            done: Atomic::new(false),
+            key <- LockClassKey::new_dynamic(),
+            work <- {
+                // SAFETY: The key was initialised, and is pinned. It lives longer than the work item is
+                // used: `JOBS` has a reference until that was disabled and waited for.
+                let key = unsafe { Pin::new_unchecked(&(*this.as_ptr()).key) };
+                DelayedWork::new(
+                    c"rust_connector::job",
+                    key,
+                    c"rust_connector::job_timer",
+                    static_lock_class!(),
+                )
+            },
+        })
+    }
+
+    fn queue(self: &Arc<Self>, delay: Jiffies) {
+        // It may take a while. An error says that it is queued already, or was ended.
+        let _ = workqueue::system_long().enqueue_delayed(self.clone(), delay);
+    }
+
+    fn raw_work(&self) -> *mut bindings::work_struct {
+        // SAFETY: The field is initialised.
+        unsafe { Work::raw_get(DelayedWork::raw_as_work(&raw const self.work)) }
+    }
+
+    /// Waits until the calls are over that were to come without a delay. Not in the job itself.
+    fn finish(&self) {
+        // SAFETY: The work item is initialised, and there is a reference to what it is in.
+        unsafe { bindings::flush_work(self.raw_work()) };
+    }
+
+    fn is_current(&self) -> bool {
+        // SAFETY: Can be called anywhere; only the address is used.
+        ptr::eq(unsafe { bindings::current_work() }, self.raw_work())
+    }
+
+    /// Whether it was ended: then what is called returns when it can.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Relaxed)
+    }
+
+    /// Ends it, see [`Job`]. If that was in the job itself, this has to be called once more, by somebody
+    /// else.
+    ///
+    /// May sleep. May be called more than once, and by several tasks.
+    fn end(self: &Arc<Self>) {
+        if self.is_current() {
+            self.ended.store(true, Relaxed);
+            return;
+        }
+        self.finish();
+        self.ended.store(true, Relaxed);
+        // SAFETY: The work item is in a `delayed_work`, with all of which we may do that.
+        let work = unsafe { kernel::container_of!(self.raw_work(), bindings::delayed_work, work) };
+        // SAFETY: The work item is initialised, and does not run here.
+        if unsafe { bindings::disable_delayed_work_sync(work) } {
+            // SAFETY: It was queued with an `Arc` of its own, which nobody else will take back.
+            drop(unsafe { Arc::from_raw(Arc::as_ptr(self)) });
+        }
+        let callee = self.callee.lock().take();
+        // Not under the lock.
+        drop(callee);
+        let mut jobs = JOBS.lock();
+        jobs.retain(|other| !Arc::ptr_eq(other, self));
+        if jobs.is_empty() {
+            // Nobody drops what is static.
+            *jobs = KVec::new();
+        }
+    }
+}
+
+/// A value that is called, and dropped, by a function that alone knows its type. That function is what
+/// tells whose module's it is, see [`text`].
+///
+/// # Invariants
+///
+/// This owns what `value` points to, which any task may use, and for which `call` is made.
+struct Callee {
+    value: NonNull<()>,
+    call: unsafe fn(NonNull<()>, Option<&Item>) -> Option<Jiffies>,
+}
+
+// SAFETY: Any task may use the value, by the type's invariants.
+unsafe impl Send for Callee {}
+
+impl Callee {
+    fn new<T: Run>(value: T) -> Result<Self> {
+        let value = NonNull::from(KBox::leak(KBox::new(value, GFP_KERNEL)?));
+        // INVARIANT: A `T` is `Send`; and `call` is that for a `T`.
+        Ok(Self {
+            value: value.cast(),
+            call: call::<T>,
+        })
+    }
+
+    fn run(&mut self, item: &Item) -> Option<Jiffies> {
+        // SAFETY: By the type's invariants; and this is borrowed for the call.
+        unsafe { (self.call)(self.value, Some(item)) }
+    }
+}
+
+impl Drop for Callee {
+    fn drop(&mut self) {
+        // SAFETY: By the type's invariants; and this is the value's end.
+        unsafe { (self.call)(self.value, None) };
+    }
+}
+
+/// Runs a `T` for a work item; or drops it, if there is none.
+///
+/// # Safety
+///
+/// `value` must come from [`KBox::leak`], of a box of a `T` that belongs to whoever calls this, and that
+/// nobody else uses meanwhile; without an `item` it is not used any more.
+unsafe fn call<T: Run>(value: NonNull<()>, item: Option<&Item>) -> Option<Jiffies> {
+    let value = value.cast::<T>().as_ptr();
+    match item {
+        // SAFETY: By this function's contract.
+        Some(item) => unsafe { (*value).run(item) },
+        None => {
+            // SAFETY: As above.
+            drop(unsafe { KBox::from_raw(value) });
+            None
+        }
+    }
+}
+
+fn find(is_meant: impl Fn(&Item) -> bool) -> Option<Arc<Item>> {
+    let jobs = JOBS.lock();
+    jobs.iter().find(|item| is_meant(item)).cloned()
+}
+
+/// Ends the jobs whose code lies in `module`. Returns whether there were any.
+///
+/// May sleep.
+pub(crate) fn end_all_of(module: &bindings::module) -> bool {
+    let mut found = false;
+    while let Some(item) = find(|item| text::is_in(module, item.code)) {
+        if !item.has_ended() {
+            let kind = item.kind;
+            pr_warn!("a module goes and left a {kind:?}: it was never dropped\n");
+        }
+        item.end();
+        found = true;
+    }
+    found
+}
