@@ -71,12 +71,17 @@ pub mod changes;
 mod closed;
 mod cores;
 mod debugfs;
+mod dispatch;
 mod error;
+mod gfp;
 mod in_place;
 mod job;
+mod layout;
 mod message;
 mod name;
+mod nlmsg;
 mod notifier;
+mod parms;
 mod periodic;
 mod registration;
 mod registry;
@@ -92,6 +97,7 @@ mod suites;
 mod table;
 mod text;
 mod unload;
+mod usage;
 
 use kernel::prelude::*;
 

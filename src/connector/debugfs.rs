@@ -16,7 +16,7 @@ use kernel::{
 };
 
 use crate::{
-    cores,
+    dispatch,
     registry,
     service::Service,
     stats::Snapshot, //
@@ -90,7 +90,7 @@ fn show_stats(f: &mut fmt::Formatter<'_>) -> fmt::Result {
         show_line(f, service.id(), *counted, *running, service.name())?;
     }
     show_line(f, "total", total, total_running, "-")?;
-    f.write_fmt(fmt!("unclaimed {}\n", cores::unclaimed()))
+    f.write_fmt(fmt!("unclaimed {}\n", dispatch::unclaimed()))
 }
 
 fn show_services(f: &mut fmt::Formatter<'_>) -> fmt::Result {

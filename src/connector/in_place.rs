@@ -8,8 +8,8 @@
 //! bytes, and half at 16000.
 //!
 //! The skb goes into the receive queue of the socket that it came from, which another task may read
-//! at once; that only reads, and so may the handler go on. Nobody writes to it from then on: what
-//! [`Message`] and [`Sender`] tell was kept before, and a second reply is a copy. The core and
+//! at once; that only reads, and so may the handler go on. Nobody writes to it from then on, and
+//! what [`Message`] and [`Parms`] tell is copied when it arrives. A second reply is a copy. The core and
 //! netlink still hold their references, and the last of them to go gives the room in the socket's
 //! buffer back: that is before `sendmsg(2)` returns, so that the socket is open.
 //!
@@ -19,94 +19,85 @@
 
 use core::{
     ffi::c_uint,
-    mem::{
-        offset_of,
-        size_of, //
-    },
-    ptr, //
+    mem::offset_of,
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 
 use crate::{
     bindings,
     cores,
+    nlmsg,
+    parms::Parms,
+    wire::netlink::NlHeader,
+    Header,
     Message,
-    SendError,
-    Sender, //
+    SendError, //
 };
-
-/// The size of a netlink header.
-const NLMSG_HDRLEN: usize = size_of::<bindings::nlmsghdr>();
-
-/// What netlink messages are padded to.
-const NLMSG_ALIGNTO: usize = 4;
 
 /// Sends a message back to its sender, with its `ack` plus one, if that can be done where it lies.
 ///
 /// Returns `None` if it cannot; then nothing has happened. Does not sleep.
-// Not inlined into users' modules, for which the helpers are not there.
-#[inline(never)]
-pub(crate) fn reply(message: &Message<'_>, sender: &Sender<'_>) -> Option<Result<(), SendError>> {
-    let parms = sender.unkept_parms()?;
+#[inline(always)]
+pub(crate) fn reply(message: &Message<'_>, parms: &Parms<'_>) -> Option<Result<(), SendError>> {
+    let in_skb = parms.as_ptr()?.as_ptr();
     // SAFETY: The core passed the control block `cb` of the skb that the message is in, and holds
     // that. Who else has it, or its data, is looked at below.
     let skb =
-        unsafe { parms.byte_sub(offset_of!(bindings::sk_buff, cb)) }.cast::<bindings::sk_buff>();
+        unsafe { in_skb.byte_sub(offset_of!(bindings::sk_buff, cb)) }.cast::<bindings::sk_buff>();
     // SAFETY: As above, for the fields of the skb.
-    let (data, len, netlink, shared) = unsafe {
+    let (data, len, netlink) = unsafe {
         let skb = &*skb;
         // A clone shares the data: with whoever captures packets, or has joined a group that the
         // sender sent the message to as well. Netlink made it before it called the core; and then
         // the flag is set for good. Memory of vmalloc() goes when an skb changes its owner.
-        let shared = skb.cloned() != 0 || bindings::is_vmalloc_addr(skb.head.cast());
-        (skb.data, skb.len as usize, skb.sk, shared)
+        if skb.cloned() != 0 || bindings::is_vmalloc_addr(skb.head.cast()) {
+            return None;
+        }
+        (skb.data, skb.len as usize, NonNull::new(skb.sk)?)
     };
-    let header = message.header();
-    let size = NLMSG_HDRLEN + crate::Header::SIZE + usize::from(header.len);
-    let padded = size.next_multiple_of(NLMSG_ALIGNTO);
-    // The message must be the first of the datagram, and the last.
-    let is_whole = ptr::eq(data.wrapping_add(NLMSG_HDRLEN), message.as_ptr().cast())
-        && (len == size || len == padded);
-    if shared || netlink.is_null() || !is_whole {
+    let size = nlmsg::size_around(Header::SIZE + message.data().len());
+    let padded = nlmsg::padded(size);
+    // The message must be the first of the datagram ...
+    if !ptr::eq(data.wrapping_add(NlHeader::SIZE), message.as_ptr().cast()) {
+        return None;
+    }
+    // ... and the last, be it that its padding is there, or that there is room for it.
+    //
+    // SAFETY: `skb` is valid.
+    let room = || unsafe { bindings::connector_helper_skb_tailroom(skb) as usize };
+    if len != padded && (len != size || room() < padded - len) {
         return None;
     }
     // SAFETY: `data` is where the netlink message begins that `message` is in, as was just seen.
     if !cores::may_be_overwritten(unsafe { &*data.cast::<bindings::nlmsghdr>() }) {
         return None;
     }
-    // SAFETY: `skb` is valid.
-    if unsafe { bindings::connector_helper_skb_tailroom(skb) as usize } < padded - len {
-        return None;
-    }
 
-    let portid = sender.portid();
-    sender.keep_parms();
-    message.keep_header();
+    parms.replace();
     // SAFETY: Nobody else reads or writes the skb: it is not shared, and the core and netlink only
     // free it once the handler has returned. It has room for `padded` bytes, of which the first are
-    // a netlink header and the message. What is written was kept, and is no data of the message.
-    // `netlink` is the socket that the message came to: the core's, which is always open. A
+    // a netlink header and the message. Of what is written there are copies, or it is no data of the
+    // message. `netlink` is the socket that the message came to: the core's, which is always open. A
     // reference goes to `netlink_unicast()`, which consumes it in any case.
     let returned = unsafe {
-        if padded > len {
+        if len != padded {
             bindings::skb_put(skb, (padded - len) as c_uint);
         }
-        if padded > size {
-            data.add(size).write_bytes(0, padded - size);
-        }
-        data.cast::<bindings::nlmsghdr>().write(bindings::nlmsghdr {
-            // CAST: At most 16 + 20 + 65535.
-            nlmsg_len: size as u32,
-            nlmsg_type: bindings::NLMSG_DONE as u16,
-            nlmsg_flags: 0,
-            nlmsg_seq: header.seq,
-            nlmsg_pid: 0,
-        });
-        (*message.as_ptr()).ack = header.ack.wrapping_add(1);
+        nlmsg::write_around(data, size, message.seq());
+        (*message.as_ptr()).ack = message.ack().wrapping_add(1);
         // As in an skb of the kernel's.
-        parms.write_bytes(0, 1);
+        in_skb.write_bytes(0, 1);
         bindings::connector_helper_skb_get(skb);
         bindings::connector_helper_skb_orphan(skb);
-        bindings::netlink_unicast(netlink, skb, portid, bindings::MSG_DONTWAIT as i32)
+        bindings::netlink_unicast(
+            netlink.as_ptr(),
+            skb,
+            parms.get().portid,
+            bindings::MSG_DONTWAIT as i32,
+        )
     };
     Some(SendError::check(returned))
 }

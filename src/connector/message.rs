@@ -3,7 +3,6 @@
 //! Messages from userspace.
 
 use core::{
-    cell::OnceCell,
     marker::PhantomData,
     ptr::NonNull,
     slice, //
@@ -11,6 +10,7 @@ use core::{
 
 use crate::{
     bindings,
+    layout,
     CbId,
     Header, //
 };
@@ -23,12 +23,12 @@ use crate::{
 ///
 /// # Invariants
 ///
-/// - `raw` is valid for reads, for a header and the `len` bytes of data behind it, for `'a`.
-/// - Nothing writes to the data. Nothing writes to the header unless `kept` has it.
+/// `raw` is valid for reads of the `len` bytes of data behind the header, for `'a`, and nothing writes
+/// to them.
 pub struct Message<'a> {
     raw: NonNull<bindings::cn_msg>,
-    /// The header as it was, once it is not any more.
-    kept: OnceCell<Header>,
+    /// As it was on arrival: a reply may have been written over it since.
+    header: Header,
     _raw: PhantomData<&'a bindings::cn_msg>,
 }
 
@@ -38,74 +38,70 @@ impl Message<'_> {
     /// # Safety
     ///
     /// `raw` must be the message that the core passed to our callback, which must not have
-    /// returned at the end of `'a`, and must not be written to but after [`Self::keep_header`].
+    /// returned at the end of `'a`. Its data must not be written to for so long.
     #[inline(always)]
     pub(crate) unsafe fn from_raw(raw: NonNull<bindings::cn_msg>) -> Self {
+        // SAFETY: By this function's contract there is a header. This reference is gone before anybody
+        // writes.
+        let bindings::cn_msg {
+            id,
+            seq,
+            ack,
+            len,
+            flags,
+            ..
+        } = unsafe { raw.as_ref() };
         // INVARIANT: The message is in an skb that the core holds. The core has checked that the
         // datagram has `len` bytes of data behind the header (in cn_call_callback()), and uses it
         // no more but to free it. The sender's own copy is another one.
         Self {
             raw,
-            kept: OnceCell::new(),
-            _raw: PhantomData,
-        }
-    }
-
-    /// The header that is in memory.
-    #[inline(always)]
-    fn raw_header(&self) -> Header {
-        // SAFETY: By the type's invariants. This reference is gone before anybody writes.
-        let raw = unsafe { self.raw.as_ref() };
-        Header {
-            id: CbId {
-                idx: raw.id.idx,
-                val: raw.id.val,
+            header: Header {
+                id: layout::id_of(id),
+                seq: *seq,
+                ack: *ack,
+                len: *len,
+                flags: *flags,
             },
-            seq: raw.seq,
-            ack: raw.ack,
-            len: raw.len,
-            flags: raw.flags,
+            _raw: PhantomData,
         }
     }
 
     /// The header as a whole.
     #[inline]
     pub fn header(&self) -> Header {
-        match self.kept.get() {
-            Some(header) => *header,
-            None => self.raw_header(),
-        }
+        self.header
     }
 
     /// The id that the message was sent to.
     #[inline]
     pub fn id(&self) -> CbId {
-        self.header().id
+        self.header.id
     }
 
     /// The sequence number, chosen by the sender.
     #[inline]
     pub fn seq(&self) -> u32 {
-        self.header().seq
+        self.header.seq
     }
 
     /// The acknowledge number, chosen by the sender. A reply carries this plus one.
     #[inline]
     pub fn ack(&self) -> u32 {
-        self.header().ack
+        self.header.ack
     }
 
     /// The flags; they mean what the service says.
     #[inline]
     pub fn flags(&self) -> u16 {
-        self.header().flags
+        self.header.flags
     }
 
     /// The data: exactly as many bytes as the header announces, at most
     /// [`wire::MAX_DATA_SIZE`](crate::wire::MAX_DATA_SIZE).
     #[inline]
     pub fn data(&self) -> &[u8] {
-        let len = self.header().len.into();
+        let len = self.header.len.into();
         // SAFETY: `raw` is valid for a `cn_msg`, which `data` is the end of.
         let data = unsafe { &raw const (*self.raw.as_ptr()).data };
         // SAFETY: By the type's invariants.
@@ -116,12 +112,5 @@ impl Message<'_> {
     #[inline(always)]
     pub(crate) fn as_ptr(&self) -> *mut bindings::cn_msg {
         self.raw.as_ptr()
-    }
-
-    /// Keeps the header as it is, and returns it: what is written to it in memory from now on is
-    /// not seen here.
-    #[inline(always)]
-    pub(crate) fn keep_header(&self) -> Header {
-        *self.kept.get_or_init(|| self.raw_header())
     }
 }

@@ -12,13 +12,16 @@ use kernel::{
 };
 
 use crate::{
+    bindings,
     changes,
     cores,
+    parms::Parms,
     registry,
     service::{
         RawHandler,
         Service, //
     },
+    usage::InUse,
     CbId,
     Group,
     Message,
@@ -209,10 +212,20 @@ impl<T: Handler> Drop for Registration<T> {
 ///
 /// # Safety
 ///
-/// `handler` must point to a `T` that stays valid during the call.
-unsafe fn handle<T: Handler>(handler: NonNull<()>, message: &Message<'_>, sender: &Sender<'_>) {
+/// `handler` must point to a `T` that stays valid during the call. `message` and `parms` must be what a
+/// core delivers, and nobody else may use them.
+unsafe fn handle<T: Handler>(
+    handler: NonNull<()>,
+    message: NonNull<bindings::cn_msg>,
+    parms: NonNull<bindings::netlink_skb_parms>,
+    in_use: &InUse,
+) {
     // SAFETY: By this function's contract.
-    unsafe { handler.cast::<T>().as_ref() }.handle(message, sender);
+    let message = unsafe { Message::from_raw(message) };
+    // SAFETY: As above.
+    let sender = Sender::new(unsafe { Parms::from_raw(parms) }, in_use);
+    // SAFETY: As above.
+    unsafe { handler.cast::<T>().as_ref() }.handle(&message, &sender);
 }
 
 /// Tells a handler of type `T` that a socket was closed.

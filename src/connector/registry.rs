@@ -25,10 +25,8 @@ use kernel::{
 use crate::{
     bindings,
     changes,
-    cores::{
-        self,
-        TABLE, //
-    },
+    cores,
+    dispatch::TABLE,
     service::{
         RawHandler,
         Service, //
@@ -158,7 +156,7 @@ fn withdraw(service: &Arc<Service>, registry: &mut Registry) -> bool {
     // SAFETY: The lock is held.
     let removed = unsafe { TABLE.remove(service) };
     if removed {
-        let draining = (service.clone(), service.close());
+        let draining = (service.clone(), service.usage().close());
         // By the invariants there is room. INVARIANT: As much as is taken.
         let _ = registry.draining.push_within_capacity(draining);
         registry.registered -= 1;
@@ -169,7 +167,7 @@ fn withdraw(service: &Arc<Service>, registry: &mut Registry) -> bool {
 
 /// Waits for the handlers of a service that was withdrawn.
 fn wait_for(service: &Arc<Service>) {
-    service.wait_until_drained();
+    service.usage().wait_until_drained();
     let mut registry = REGISTRY.lock();
     // Several tasks may have waited for it.
     registry.forget(|draining| Arc::ptr_eq(draining, service));
@@ -182,7 +180,7 @@ impl Registry {
         let Some(Ok((drained, received))) = at.map(|at| self.draining.remove(at)) else {
             return false;
         };
-        self.counted += drained.snapshot_with(received);
+        self.counted += drained.usage().snapshot_with(received);
         if drained.is_abandoned() {
             ABANDONED.add(1_usize.wrapping_neg(), Relaxed);
         }
@@ -235,10 +233,10 @@ pub(crate) fn reap() {
 fn reap_abandoned() {
     let mut registry = REGISTRY.lock();
     while registry.forget(|draining| {
-        let is_over = draining.is_abandoned() && draining.is_drained();
+        let is_over = draining.is_abandoned() && draining.usage().is_drained();
         if is_over {
             // Whoever was the last in there has only to say so.
-            draining.wait_until_drained();
+            draining.usage().wait_until_drained();
         }
         is_over
     }) {}
@@ -321,12 +319,16 @@ pub(crate) fn list() -> Result<List> {
     // SAFETY: The lock is held.
     for service in unsafe { TABLE.iter() } {
         // All under the lock: a service that is being closed says something else.
-        let listed = (service.clone(), service.snapshot(), service.running());
+        let listed = (
+            service.clone(),
+            service.usage().snapshot(),
+            service.usage().running(),
+        );
         list.registered.push(listed, GFP_KERNEL)?;
     }
     for (service, received) in &registry.draining {
-        list.others += service.snapshot_with(*received);
-        list.others_running += service.running();
+        list.others += service.usage().snapshot_with(*received);
+        list.others_running += service.usage().running();
     }
     Ok(list)
 }

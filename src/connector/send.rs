@@ -15,26 +15,23 @@
 use core::{
     ffi::c_void,
     marker::PhantomData,
-    mem::MaybeUninit,
     num::NonZero,
     ptr::{
         self,
         NonNull, //
-    },
-    slice, //
+    }, //
 };
 
 use kernel::{
-    alloc::{
-        flags::__GFP_NOWARN,
-        Flags, //
-    },
+    alloc::Flags,
     prelude::*, //
 };
 
 use crate::{
     bindings,
     cores,
+    gfp,
+    layout,
     socket::Socket,
     CbId,
     Group,
@@ -155,7 +152,7 @@ impl Batch {
         }
         self.0.reserve(size, flags)?;
         let room = self.0.spare_capacity_mut();
-        let added = lay_out(&header, &[message.data], room).ok_or(SendError::NoMemory)?;
+        let added = layout::lay_out(&header, &[message.data], room).ok_or(SendError::NoMemory)?;
         let size = added.len();
         // SAFETY: So many bytes behind the vector's end were just written.
         unsafe { self.0.inc_len(size) };
@@ -238,10 +235,11 @@ impl Listener<'_> {
 /// | [`Overrun`](SendError::Overrun) (`ENOBUFS`) | to a group: a listener that wants senders to know had no room |
 pub fn send(message: &OutMessage<'_>, to: Destination, flags: Flags) -> Result<(), SendError> {
     let header = message.header()?;
-    with_cn_msg(&header, &[message.data], flags, |raw| {
-        // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.
-        unsafe { to_destination(raw, header.len, to, flags) }
-    })?
+    let to_port = port_first(to, |port| send(message, port, flags));
+    let (portid, group) = address(to, header.id)?;
+    // SAFETY: `header.len` is how many bytes of data there are.
+    let sent = unsafe { cores::send(&header, &[message.data], portid, group, flags) };
+    to_port.and(sent)
 }
 
 /// Sends a message to the group of its id, be that registered or not. Does not sleep.
@@ -250,10 +248,8 @@ pub(crate) fn broadcast(message: &OutMessage<'_>) -> Result<(), SendError> {
     if !cores::has_group(header.id.idx) {
         return Err(SendError::NoGroup);
     }
-    with_cn_msg(&header, &[message.data], GFP_ATOMIC, |raw| {
-        // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.
-        unsafe { send_mult(raw, header.len, 0, header.id.idx, to_gfp(GFP_ATOMIC)) }
-    })?
+    // SAFETY: `header.len` is how many bytes of data there are.
+    unsafe { cores::send(&header, &[message.data], 0, header.id.idx, GFP_ATOMIC) }
 }
 
 /// Sends a reply to a request to a port, whose data are these, one behind the other. Does not sleep.
@@ -262,10 +258,8 @@ pub(crate) fn reply(request: &Header, data: &[&[u8]], portid: u32) -> Result<(),
         len.checked_add(u16::try_from(part.len()).ok()?)
     });
     let header = request.reply(len.ok_or(SendError::TooLarge)?);
-    with_cn_msg(&header, data, GFP_NOWAIT, |raw| {
-        // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.
-        unsafe { unicast(raw, header.len, portid, to_gfp(GFP_NOWAIT)) }
-    })?
+    // SAFETY: `header.len` is how many bytes of data there are.
+    unsafe { cores::send(&header, data, portid, 0, GFP_NOWAIT) }
 }
 
 /// Sends all messages of a batch in one datagram.
@@ -295,10 +289,18 @@ pub fn send_multi(batch: &Batch, to: Destination, flags: Flags) -> Result<(), Se
         return Ok(());
     };
     let len = u16::try_from(behind_header).map_err(|_| SendError::TooLarge)?;
-    let raw = NonNull::from(bytes.as_slice()).cast();
-    // SAFETY: A batch that is not empty begins with a header, behind which are `len` bytes. The
-    // allocator aligns to more than the four bytes that a header needs.
-    unsafe { to_destination(raw, len, to, flags) }
+    let raw = NonNull::from(bytes.as_slice()).cast::<bindings::cn_msg>();
+    // SAFETY: A batch that is not empty begins with a header. The allocator aligns to more than the
+    // four bytes that one needs.
+    let id = layout::id_of(unsafe { &raw.as_ref().id });
+    let to_port = port_first(to, |port| send_multi(batch, port, flags));
+    let (portid, group) = address(to, id)?;
+    let gfp = gfp::to_gfp_for(flags, portid, group);
+    // SAFETY: As above, and behind the header are `len` bytes; the core copies what it sends.
+    let sent = SendError::check(unsafe {
+        cores::send_mult(raw, len, portid, group, gfp, None, ptr::null_mut())
+    });
+    to_port.and(sent)
 }
 
 /// Sends a message to those listeners of a group for which `filter` returns true.
@@ -333,7 +335,7 @@ where
     F: FnMut(&Listener<'_>) -> bool,
 {
     let header = message.header()?;
-    with_cn_msg(&header, &[message.data], flags, |raw| {
+    layout::with_cn_msg(&header, &[message.data], flags, |raw| {
         // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.
         // `call_filter::<F>` takes a pointer to an `F`, which is not used otherwise meanwhile.
         SendError::check(unsafe {
@@ -342,7 +344,7 @@ where
                 header.len,
                 0,
                 group.number(),
-                to_gfp(flags),
+                gfp::to_gfp(flags),
                 Some(call_filter::<F>),
                 (&raw mut filter).cast(),
             )
@@ -377,142 +379,26 @@ where
     c_int::from(!passes)
 }
 
-/// Sends to one port, which is not 0.
-///
-/// # Safety
-///
-/// `raw` must be valid for a header and `len` bytes behind it.
+/// Sends to the port first, if a message is for that and a group.
 #[inline(always)]
-pub(crate) unsafe fn unicast(
-    raw: NonNull<bindings::cn_msg>,
-    len: u16,
-    portid: u32,
-    gfp: bindings::gfp_t,
-) -> Result<(), SendError> {
-    // The flags say whether to wait for memory, but also whether to wait for room in the
-    // receiver's buffer, which nobody shall.
-    let gfp = gfp & !bindings::__GFP_DIRECT_RECLAIM;
-    // SAFETY: By this function's contract.
-    unsafe { send_mult(raw, len, portid, 0, gfp) }
-}
-
-/// Calls the C function: sends to a group, to all but `portid` if that is not 0; to the port, if
-/// `group` is 0; or to the id's own group, if both are.
-///
-/// # Safety
-///
-/// `raw` must be valid for a header and `len` bytes behind it.
-#[inline(always)]
-unsafe fn send_mult(
-    raw: NonNull<bindings::cn_msg>,
-    len: u16,
-    portid: u32,
-    group: u32,
-    gfp: bindings::gfp_t,
-) -> Result<(), SendError> {
-    // SAFETY: By this function's contract; the core copies what it sends.
-    SendError::check(unsafe {
-        cores::send_mult(raw, len, portid, group, gfp, None, ptr::null_mut())
-    })
-}
-
-/// Whether the id that a message comes from has a group.
-///
-/// # Safety
-///
-/// `raw` must be valid for a header.
-unsafe fn has_group(raw: NonNull<bindings::cn_msg>) -> bool {
-    // SAFETY: By this function's contract.
-    cores::has_group(unsafe { (*raw.as_ptr()).id.idx })
-}
-
-/// # Safety
-///
-/// `raw` must be valid for a header and `len` bytes behind it.
-unsafe fn to_destination(
-    raw: NonNull<bindings::cn_msg>,
-    len: u16,
+fn port_first(
     to: Destination,
-    flags: Flags,
+    send: impl FnOnce(Destination) -> Result<(), SendError>,
 ) -> Result<(), SendError> {
-    let gfp = to_gfp(flags);
-    // SAFETY: By this function's contract, in every branch.
-    unsafe {
-        match to {
-            Destination::Registered if !has_group(raw) => Err(SendError::NoGroup),
-            Destination::Registered => send_mult(raw, len, 0, 0, gfp),
-            Destination::Port(portid) => unicast(raw, len, portid.get(), gfp),
-            Destination::Group(group) => send_mult(raw, len, 0, group.number(), gfp),
-            Destination::PortAndGroup(portid, group) => {
-                let to_port = unicast(raw, len, portid.get(), gfp);
-                to_port.and(send_mult(raw, len, portid.get(), group.number(), gfp))
-            }
-        }
+    match to {
+        Destination::PortAndGroup(portid, _) => send(Destination::Port(portid)),
+        _ => Ok(()),
     }
 }
 
-/// The C form of `flags`, as far as it means something for sending: whether to sleep, which reserves
-/// to touch, and whom to account to. The kernel crate keeps the number to itself.
-///
-/// Never with the warning that a large allocation failed: the caller is told.
-pub(crate) fn to_gfp(flags: Flags) -> bindings::gfp_t {
-    let gfp = if flags.contains(GFP_KERNEL_ACCOUNT) {
-        bindings::GFP_KERNEL_ACCOUNT
-    } else if flags.contains(GFP_KERNEL) {
-        bindings::GFP_KERNEL
-    } else if flags.contains(GFP_ATOMIC) {
-        bindings::GFP_ATOMIC
-    } else {
-        bindings::GFP_NOWAIT
-    };
-    gfp | bindings::__GFP_NOWARN
-}
-
-/// Lays a message out as C wants it, and calls `f` with it.
-///
-/// The C functions take header and data in one piece: a small message is put together on the
-/// stack, a larger one in memory that is allocated with `flags`.
-fn with_cn_msg<R>(
-    header: &Header,
-    data: &[&[u8]],
-    flags: Flags,
-    f: impl FnOnce(NonNull<bindings::cn_msg>) -> R,
-) -> Result<R, SendError> {
-    /// Aligned as `cn_msg` is.
-    #[repr(C, align(4))]
-    struct OnStack([MaybeUninit<u8>; 128]);
-
-    let mut on_stack = OnStack([MaybeUninit::uninit(); 128]);
-    if let Some(bytes) = lay_out(header, data, &mut on_stack.0) {
-        return Ok(f(NonNull::from(bytes).cast()));
-    }
-    let mut allocated =
-        KVec::with_capacity(Header::SIZE + usize::from(header.len), flags | __GFP_NOWARN)?;
-    let room = allocated.spare_capacity_mut();
-    let bytes = lay_out(header, data, room).ok_or(SendError::NoMemory)?;
-    Ok(f(NonNull::from(bytes).cast()))
-}
-
-/// Writes a header and data to the start of `room`, and returns them; or `None` if they do not fit.
-///
-/// Copies each part in one piece: [`KVec::extend_from_slice`] goes byte by byte, since it clones.
+/// A destination as the cores take it, for a message from `id`: a port and a group.
 #[inline(always)]
-fn lay_out<'a>(
-    header: &Header,
-    data: &[&[u8]],
-    room: &'a mut [MaybeUninit<u8>],
-) -> Option<&'a mut [u8]> {
-    let size = Header::SIZE + data.iter().map(|part| part.len()).sum::<usize>();
-    let to = room.get_mut(..size)?.as_mut_ptr().cast::<u8>();
-    // SAFETY: `to` is valid for writes of `size` bytes, and nobody else refers to them. They are
-    // all written here, so that they can be read then.
-    unsafe {
-        to.cast::<[u8; Header::SIZE]>().write(header.to_bytes());
-        let mut at = to.add(Header::SIZE);
-        for part in data {
-            ptr::copy_nonoverlapping(part.as_ptr(), at, part.len());
-            at = at.add(part.len());
-        }
-        Some(slice::from_raw_parts_mut(to, size))
+fn address(to: Destination, id: CbId) -> Result<(u32, u32), SendError> {
+    match to {
+        Destination::Registered if !cores::has_group(id.idx) => Err(SendError::NoGroup),
+        Destination::Registered => Ok((0, 0)),
+        Destination::Port(portid) => Ok((portid.get(), 0)),
+        Destination::Group(group) => Ok((0, group.number())),
+        Destination::PortAndGroup(portid, group) => Ok((portid.get(), group.number())),
     }
 }

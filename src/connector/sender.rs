@@ -2,11 +2,7 @@
 
 //! Who sent a message, and answering it.
 
-use core::{
-    cell::OnceCell,
-    marker::PhantomData,
-    ptr::NonNull, //
-};
+use core::ptr::NonNull;
 
 use kernel::{
     prelude::*,
@@ -16,12 +12,10 @@ use kernel::{
 use crate::{
     bindings,
     in_place,
+    parms::Parms,
     send,
-    service::{
-        Running,
-        Service, //
-    },
     socket::Socket,
+    usage::InUse,
     Message,
     SendError, //
 };
@@ -79,87 +73,27 @@ impl Kgid {
 /// namespace. A handler that changes anything checks [`Self::capable`] first.
 ///
 /// C counterpart: `struct netlink_skb_parms`.
-///
-/// # Invariants
-///
-/// - `parms` is valid for `'a`, and nothing writes to it unless `kept` has it.
-/// - `parms.portid` is not 0: netlink gives a socket a port before it sends.
-/// - `parms.sk` is the socket that sends: it is open until the callback returned.
 pub struct Sender<'a> {
-    parms: NonNull<bindings::netlink_skb_parms>,
-    /// What `parms` was, once it is not any more.
-    kept: OnceCell<bindings::netlink_skb_parms>,
-    running: &'a Running,
-    _parms: PhantomData<&'a bindings::netlink_skb_parms>,
+    parms: Parms<'a>,
+    in_use: &'a InUse,
 }
 
 impl<'a> Sender<'a> {
-    /// # Safety
-    ///
-    /// `parms` must be what the core passed to our callback, which must not have returned at the
-    /// end of `'a`, and must not be written to but after [`Self::keep_parms`].
     #[inline(always)]
-    pub(crate) unsafe fn from_raw(
-        parms: NonNull<bindings::netlink_skb_parms>,
-        running: &'a Running,
-    ) -> Self {
-        // INVARIANT: The core passes a pointer into the control block of an skb that it holds, which
-        // netlink filled in for the socket whose `sendmsg(2)` we are in.
-        Self {
-            parms,
-            kept: OnceCell::new(),
-            running,
-            _parms: PhantomData,
-        }
-    }
-
-    #[inline(always)]
-    fn parms(&self) -> &bindings::netlink_skb_parms {
-        match self.kept.get() {
-            Some(kept) => kept,
-            // SAFETY: By the type's invariants. Whoever writes there keeps it before, and has no
-            // such reference.
-            None => unsafe { self.parms.as_ref() },
-        }
-    }
-
-    /// Where the parameters lie, unless they were kept.
-    #[inline(always)]
-    pub(crate) fn unkept_parms(&self) -> Option<*mut bindings::netlink_skb_parms> {
-        self.kept.get().is_none().then_some(self.parms.as_ptr())
-    }
-
-    /// The service that the message is for.
-    #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
-    pub(crate) fn service(&self) -> &Service {
-        self.running.service()
-    }
-
-    /// Where the parameters lie.
-    #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
-    pub(crate) fn as_ptr(&self) -> *mut bindings::netlink_skb_parms {
-        self.parms.as_ptr()
-    }
-
-    /// Keeps the parameters as they are: what is written to them in memory from now on is not seen
-    /// here.
-    #[inline(always)]
-    pub(crate) fn keep_parms(&self) {
-        // SAFETY: By the type's invariants `parms` can be read, and all of it is plain data.
-        self.kept
-            .get_or_init(|| unsafe { self.parms.as_ptr().read() });
+    pub(crate) fn new(parms: Parms<'a>, in_use: &'a InUse) -> Self {
+        Self { parms, in_use }
     }
 
     /// The port id of the socket that sent the message: the address of a reply.
     #[inline]
     pub fn portid(&self) -> u32 {
-        self.parms().portid
+        self.parms.get().portid
     }
 
     /// The socket that sent the message.
     pub fn socket(&self) -> &Socket {
-        // SAFETY: By the type's invariants it is a socket that is open, so that it has a reference.
-        unsafe { Socket::from_raw(NonNull::new_unchecked(self.parms().sk)) }
+        // SAFETY: By the invariants of `Parms` it is a socket that is open, so that it has a reference.
+        unsafe { Socket::from_raw(NonNull::new_unchecked(self.parms.get().sk)) }
     }
 
     /// The process id of the sender (its `tgid`), as its own pid namespace numbers it.
@@ -167,7 +101,7 @@ impl<'a> Sender<'a> {
     /// A sender with the right capabilities can set another one (`SCM_CREDENTIALS`).
     #[inline]
     pub fn pid(&self) -> u32 {
-        self.parms().creds.pid
+        self.parms.get().creds.pid
     }
 
     /// The effective user id that the sender **claims**. For display.
@@ -177,13 +111,13 @@ impl<'a> Sender<'a> {
     /// decides by this acts for the wrong one. [`Self::capable`] is for that.
     #[inline]
     pub fn uid(&self) -> Kuid {
-        Kuid::from_raw(self.parms().creds.uid)
+        Kuid::from_raw(self.parms.get().creds.uid)
     }
 
     /// The effective group id that the sender **claims**. For display, as [`Self::uid`].
     #[inline]
     pub fn gid(&self) -> Kgid {
-        Kgid(self.parms().creds.gid)
+        Kgid(self.parms.get().creds.gid)
     }
 
     /// Whether both the process that opened the socket had, and the sending process has, a
@@ -198,11 +132,11 @@ impl<'a> Sender<'a> {
     ///
     /// May sleep. C counterpart: `netlink_net_capable()`.
     pub fn capable(&self, capability: Capability) -> bool {
-        // SAFETY: `parms` is that of a message which is being handled, so that the socket it
-        // points to is open; the initial user namespace lives forever.
+        // SAFETY: By the invariants of `Parms` the socket that it points to is open; the initial user
+        // namespace lives forever.
         unsafe {
             bindings::__netlink_ns_capable(
-                self.parms(),
+                self.parms.get(),
                 &raw mut bindings::init_user_ns,
                 capability.0,
             )
@@ -223,16 +157,17 @@ impl<'a> Sender<'a> {
     /// - [`SendError::NoSuchPort`]: the client closed its socket meanwhile.
     /// - [`SendError::NoMemory`]: no memory for the reply.
     /// - [`SendError::TooLarge`]: `data` has more than 65535 bytes.
-    #[inline]
+    // Not inlined into users' modules: they would become larger, and the helpers are not there.
+    #[inline(never)]
     pub fn reply(&self, message: &Message<'_>, data: &[u8]) -> Result<(), SendError> {
         let own = message.data();
         let in_place = if data.as_ptr() == own.as_ptr() && data.len() == own.len() {
-            in_place::reply(message, self)
+            in_place::reply(message, &self.parms)
         } else {
             None
         };
         let result = in_place.unwrap_or_else(|| self.reply_with_copy(message, &[data]));
-        self.running.count_reply(result)
+        self.in_use.count_reply(result)
     }
 
     /// [Replies](Self::reply) with data that lie in several pieces: they are sent one behind the
@@ -242,8 +177,7 @@ impl<'a> Sender<'a> {
     ///
     /// Those of [`Self::reply`].
     pub fn reply_slices(&self, message: &Message<'_>, data: &[&[u8]]) -> Result<(), SendError> {
-        self.running
-            .count_reply(self.reply_with_copy(message, data))
+        self.in_use.count_reply(self.reply_with_copy(message, data))
     }
 
     /// [Replies](Self::reply) with how a request ended, and what it was for: a native-endian `i32`,
@@ -267,6 +201,7 @@ impl<'a> Sender<'a> {
         self.reply_slices(message, &[&status.to_ne_bytes(), data])
     }
 
+    #[inline(never)]
     fn reply_with_copy(&self, message: &Message<'_>, data: &[&[u8]]) -> Result<(), SendError> {
         send::reply(&message.header(), data, self.portid())
     }

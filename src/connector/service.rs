@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A registered service: its id and name, its handler, and the [`Slot`] that keeps it alive while
-//! it is used.
+//! A registered service: its id and name, its handler, and how it is [used](Usage), which keeps it
+//! alive for so long.
 
 use core::ptr::NonNull;
 
@@ -22,32 +22,31 @@ use kernel::{
 };
 
 use crate::{
+    bindings,
     name::Name,
-    slot::{
-        Lane,
-        Slot, //
-    },
-    stats::{
-        Dropped,
-        Snapshot, //
+    usage::{
+        InUse,
+        Usage, //
     },
     CbId,
-    Group,
-    Message,
-    SendError,
-    Sender, //
+    Group, //
 };
+
+/// What is called with `data`, a message as a core delivers it, see [`deliver`](crate::dispatch::deliver),
+/// and what keeps the service from going meanwhile.
+type Handle =
+    unsafe fn(NonNull<()>, NonNull<bindings::cn_msg>, NonNull<bindings::netlink_skb_parms>, &InUse);
 
 /// A handler whose type is known to its functions alone.
 ///
 /// # Invariants
 ///
-/// The functions may be called with `data` from any task, until the slot of the service was
-/// drained.
+/// The functions may be called with `data` from any task, until the service was drained; `handle` with
+/// what a core delivers.
 #[derive(Clone, Copy)]
 pub(crate) struct RawHandler {
     data: NonNull<()>,
-    handle: unsafe fn(NonNull<()>, &Message<'_>, &Sender<'_>),
+    handle: Handle,
     show: unsafe fn(NonNull<()>, &mut fmt::Formatter<'_>) -> fmt::Result,
     closed: Option<unsafe fn(NonNull<()>, u32)>,
     open_groups: &'static [Group],
@@ -58,11 +57,11 @@ pub(crate) struct RawHandler {
 impl RawHandler {
     /// # Safety
     ///
-    /// The functions may be called with `data` from any task, until the slot of the service that
-    /// is made of this was drained.
+    /// The functions may be called with `data` from any task, until the service that is made of
+    /// this was drained; `handle` with what a core delivers.
     pub(crate) unsafe fn new(
         data: NonNull<()>,
-        handle: unsafe fn(NonNull<()>, &Message<'_>, &Sender<'_>),
+        handle: Handle,
         show: unsafe fn(NonNull<()>, &mut fmt::Formatter<'_>) -> fmt::Result,
         closed: Option<unsafe fn(NonNull<()>, u32)>,
         open_groups: &'static [Group],
@@ -96,10 +95,8 @@ pub(crate) struct Service {
     handler: RawHandler,
     /// Whether it was unregistered by a handler of its own, so that nobody waits for it.
     is_abandoned: Atomic<bool>,
-    dropped: Dropped,
-    // Not called `slot`, which means something in `pin_init!`.
     #[pin]
-    usage: Slot,
+    usage: Usage,
 }
 
 // SAFETY: `handler` may be used from any task, by its invariants.
@@ -115,8 +112,7 @@ impl Service {
             name,
             handler,
             is_abandoned: Atomic::new(false),
-            dropped: Dropped::new(),
-            usage <- Slot::new(),
+            usage <- Usage::new(),
         })
     }
 
@@ -175,9 +171,10 @@ impl Service {
         self.handler.closed.is_some()
     }
 
-    /// How many messages are being handled, unless the service is being closed.
-    pub(crate) fn running(&self) -> i64 {
-        self.usage.running()
+    /// How the service is used.
+    #[inline(always)]
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     /// Begins to handle a message, unless the service is closed. Does not sleep.
@@ -187,50 +184,24 @@ impl Service {
     /// The service is valid during this call; and if this returns a value, until it was drained.
     #[inline(always)]
     pub(crate) unsafe fn enter(&self) -> Option<Running> {
-        let lane = NonNull::from(self.usage.enter()?);
+        // SAFETY: By this function's contract.
+        let in_use = unsafe { self.usage.enter() }?;
         // INVARIANT: Just entered; the service is valid by this function's contract.
         Some(Running {
             service: NonNull::from(self),
-            lane,
+            in_use,
         })
     }
 
     /// Keeps the service from going, unless it is closed, without counting a message.
     pub(crate) fn visit(this: &Arc<Self>) -> Option<Running> {
-        let lane = NonNull::from(this.usage.visit()?);
-        // INVARIANT: Just entered. Whoever closes a service keeps it until it was drained.
+        // SAFETY: Whoever closes a service keeps it until it was drained.
+        let in_use = unsafe { this.usage.visit() }?;
+        // INVARIANT: Just entered; as above.
         Some(Running {
             service: NonNull::from(&**this),
-            lane,
+            in_use,
         })
-    }
-
-    /// Closes the service: no message is handled any more. To be called once, by one who keeps the
-    /// service until it was drained.
-    ///
-    /// Returns how many messages it got, ever.
-    pub(crate) fn close(&self) -> u64 {
-        self.usage.close()
-    }
-
-    /// Waits until the service was closed and nobody uses it. May sleep.
-    pub(crate) fn wait_until_drained(&self) {
-        self.usage.wait_until_drained();
-    }
-
-    /// Whether it was closed and nobody uses it; who did last may be about to say so.
-    pub(crate) fn is_drained(&self) -> bool {
-        self.usage.is_drained()
-    }
-
-    /// What was counted by now, for a service that is not closed.
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        self.snapshot_with(self.usage.received())
-    }
-
-    /// What was counted by now, for one that is closed and has received so many messages.
-    pub(crate) fn snapshot_with(&self, received: u64) -> Snapshot {
-        self.dropped.snapshot(received, self.usage.replied())
     }
 }
 
@@ -238,25 +209,36 @@ impl Service {
 ///
 /// # Invariants
 ///
-/// The task is inside `lane`, a lane of the slot of `service`, which is valid until it was drained.
+/// `in_use` is a use of `service`, which is valid until it was drained.
 pub(crate) struct Running {
     service: NonNull<Service>,
-    lane: NonNull<Lane>,
+    in_use: InUse,
 }
 
 impl Running {
     #[inline(always)]
-    pub(crate) fn service(&self) -> &Service {
-        // SAFETY: By the type's invariants: while we are inside it is not drained.
+    fn service(&self) -> &Service {
+        // SAFETY: By the type's invariants: while it is in use it is not drained.
         unsafe { self.service.as_ref() }
     }
 
-    /// Calls the handler.
+    /// Calls the handler, and ends the use.
+    ///
+    /// # Safety
+    ///
+    /// That of [`deliver`](crate::dispatch::deliver).
     #[inline(always)]
-    pub(crate) fn handle(&self, message: &Message<'_>, sender: &Sender<'_>) {
-        let handler = &self.service().handler;
-        // SAFETY: By the handler's invariants: we are inside, so that the slot is not drained.
-        unsafe { (handler.handle)(handler.data, message, sender) }
+    pub(crate) unsafe fn handle(
+        self,
+        message: NonNull<bindings::cn_msg>,
+        parms: NonNull<bindings::netlink_skb_parms>,
+    ) {
+        let Self { service, in_use } = self;
+        // SAFETY: By the type's invariants: while it is in use it is not drained.
+        let handler = unsafe { &service.as_ref().handler };
+        // SAFETY: By the handler's invariants: the service is in use, so that it is not drained. The
+        // rest is this function's contract.
+        unsafe { (handler.handle)(handler.data, message, parms, &in_use) }
     }
 
     /// Has the service show itself. May sleep.
@@ -273,26 +255,5 @@ impl Running {
             // SAFETY: As above.
             unsafe { closed(handler.data, portid) }
         }
-    }
-
-    /// Counts what became of a reply, and returns it.
-    #[inline(always)]
-    pub(crate) fn count_reply(&self, result: Result<(), SendError>) -> Result<(), SendError> {
-        match result {
-            // SAFETY: By the type's invariants.
-            Ok(()) => unsafe { self.lane.as_ref() }.count_reply(),
-            Err(error) => self.service().dropped.count(error),
-        }
-        result
-    }
-}
-
-impl Drop for Running {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // SAFETY: `service` is valid, by the type's invariants.
-        let slot = unsafe { &raw const (*self.service.as_ptr()).usage };
-        // SAFETY: By the type's invariants we are inside; nothing of `self` is used any more.
-        unsafe { Slot::leave(slot, self.lane.as_ptr()) };
     }
 }

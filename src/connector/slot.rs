@@ -25,6 +25,8 @@
 //! - SRCU has two memory barriers for every message, and a grace period as well.
 //! - [`Revocable`](kernel::revocable::Revocable) is plain RCU: a handler could not sleep.
 
+use core::ptr;
+
 use kernel::{
     cpu::CpuId,
     prelude::*,
@@ -58,7 +60,14 @@ pub(crate) struct Lane {
     left: Atomic<i64>,
     /// How many replies were sent from here.
     replied: Atomic<u64>,
+    /// Who is inside and has [noted](Self::note) it, or null.
+    noted: Atomic<*const c_void>,
 }
+
+// SAFETY: What is noted is only compared.
+unsafe impl Send for Lane {}
+// SAFETY: As above.
+unsafe impl Sync for Lane {}
 
 impl Lane {
     const CLOSED: i64 = i64::MIN;
@@ -69,6 +78,7 @@ impl Lane {
             entered: Atomic::new(0),
             left: Atomic::new(0),
             replied: Atomic::new(0),
+            noted: Atomic::new(ptr::null()),
         }
     }
 
@@ -101,6 +111,22 @@ impl Lane {
             closed if closed < 0 => -left,
             entered => entered - left,
         }
+    }
+
+    /// Notes who is inside. Returns whether nobody else has done so: there is room for one.
+    ///
+    /// Whoever has noted it must [strike it out](Self::strike_out) before leaving.
+    #[inline(always)]
+    #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
+    pub(crate) fn note<T>(&self, who: *const T) -> bool {
+        self.noted.cmpxchg(ptr::null(), who.cast(), Relaxed).is_ok()
+    }
+
+    /// Makes room for another one.
+    #[inline(always)]
+    #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
+    pub(crate) fn strike_out(&self) {
+        self.noted.store(ptr::null(), Relaxed);
     }
 
     /// Counts a reply that was sent.
@@ -215,6 +241,12 @@ impl Slot {
         entered
             .map(|entered| u64::try_from(entered).unwrap_or_default())
             .sum()
+    }
+
+    /// Whether somebody is noted in one of the lanes.
+    pub(crate) fn has_noted<T>(&self, who: *const T) -> bool {
+        let mut noted = self.lanes.iter().map(|lane| lane.noted.load(Relaxed));
+        noted.any(|noted| ptr::eq(noted, who.cast()))
     }
 
     /// How many replies were sent.

@@ -26,8 +26,10 @@ use kernel::{
 use crate::{
     bindings,
     changes,
-    cores::{
-        self,
+    cores,
+    dispatch::{
+        deliver,
+        unclaimed,
         TABLE, //
     },
     registry,
@@ -114,8 +116,8 @@ mod layout {
 mod bounds {
     use super::*;
     use crate::{
+        gfp::to_gfp,
         name::Name,
-        send::to_gfp,
         stats::Dropped,
         Batch,
         Capability,
@@ -448,7 +450,7 @@ mod registering {
             let services = registry::list()?.registered;
             let mut busy = services
                 .iter()
-                .filter(|(service, ..)| service.running() == 1);
+                .filter(|(service, ..)| service.usage().running() == 1);
             assert!(busy
                 .next()
                 .is_some_and(|(service, ..)| service.id() == registration.id()));
@@ -491,7 +493,7 @@ mod registering {
         message.id.val = id.val;
         // SAFETY: A message without data, and a sender, which live until this returns.
         unsafe {
-            cores::deliver(
+            deliver(
                 core::ptr::NonNull::from(&mut message),
                 core::ptr::NonNull::from(&mut parms),
             )
@@ -509,16 +511,16 @@ mod registering {
                 .ok_or(ENOENT)
         };
         let registration = register(ID, &COUNT)?;
-        let before = cores::unclaimed();
+        let before = unclaimed();
         for times in 1..=3 {
             dispatch(ID);
             assert_eq!(received(ID)?, times);
         }
-        assert_eq!(cores::unclaimed(), before);
+        assert_eq!(unclaimed(), before);
         drop(registration);
         for times in 1..=3 {
             dispatch(ID);
-            assert_eq!(cores::unclaimed(), before + times);
+            assert_eq!(unclaimed(), before + times);
         }
         Ok(())
     }

@@ -336,8 +336,9 @@ fn nest(_shared: &Arc<Shared>) -> Result {
 /// Holds the lock that `show()` takes until that has begun, and then unregisters something.
 fn lock(shared: &Arc<Shared>) -> Result {
     let mut held = shared.lock.lock();
-    let registration = numbered(25)?;
+    // Before the id is there, which is what the test waits for to have something shown.
     let before = shared.shown.load(Acquire);
+    let registration = numbered(25)?;
     while shared.shown.load(Acquire) == before && shared.is_wanted() {}
     drop(registration);
     *held += 1;

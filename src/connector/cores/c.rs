@@ -6,6 +6,7 @@
 //! The core calls one function of ours for every id and passes no context, so that the service is
 //! looked up here.
 
+mod caller;
 mod probe;
 
 use core::{
@@ -17,17 +18,11 @@ use core::{
 };
 
 use kernel::{
+    alloc::Flags,
     error::to_result,
     prelude::*,
     str::CStr,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        rcu, //
-    },
-    task::Task, //
+    sync::rcu, //
 };
 
 #[cfg(connector_kunit)]
@@ -36,16 +31,21 @@ pub(crate) use bindings::{
     cn_del_callback, //
 };
 
+use self::caller::as_caller;
 pub(crate) use self::probe::{
     Probes,
     AVAILABLE, //
 };
-use super::deliver;
 use crate::{
     bindings,
+    dispatch::deliver,
+    gfp,
+    layout,
     table::Table,
     CbId,
-    Group, //
+    Group,
+    Header,
+    SendError, //
 };
 
 // Without TASKS_RCU nothing tells when a task that was preempted between the core's look-up and our
@@ -55,9 +55,6 @@ use crate::{
 compile_error!(
     "rust_connector on a preemptible kernel needs CONFIG_TASKS_RCU (enable CONFIG_KPROBES)"
 );
-
-/// The task that is in one of the core's two functions for us, or null.
-static CALLER: Atomic<*const bindings::task_struct> = Atomic::new(ptr::null());
 
 /// Has the core call [`dispatch`] with the messages to `id`.
 ///
@@ -89,17 +86,27 @@ pub(crate) fn has_group(number: u32) -> bool {
     Group::new(number).is_some()
 }
 
-/// Whether the current task is in one of the core's two functions for [`add`] or [`del`]: so that a
-/// probe in there can tell our ids from those of C modules.
-pub(crate) fn called_by_us() -> bool {
-    ptr::eq(CALLER.load(Relaxed), Task::current_raw())
-}
-
-fn as_caller<R>(f: impl FnOnce() -> R) -> R {
-    CALLER.store(Task::current_raw(), Relaxed);
-    let result = f();
-    CALLER.store(ptr::null(), Relaxed);
-    result
+/// Sends a message, where [`send_mult`] sends, but waits for no receiver. The C function takes it in one
+/// piece, for which memory may be allocated.
+///
+/// # Safety
+///
+/// There must be as many bytes of data as the header announces.
+#[inline(always)]
+pub(crate) unsafe fn send(
+    header: &Header,
+    data: &[&[u8]],
+    portid: u32,
+    group: u32,
+    flags: Flags,
+) -> Result<(), SendError> {
+    let gfp = gfp::to_gfp_for(flags, portid, group);
+    layout::with_cn_msg(header, data, flags, |raw| {
+        // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.
+        SendError::check(unsafe {
+            send_mult(raw, header.len, portid, group, gfp, None, ptr::null_mut())
+        })
+    })?
 }
 
 /// Sends messages: the C function itself.

@@ -33,10 +33,7 @@ use core::{
 use kernel::{
     prelude::*,
     str::CStr,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
-    }, //
+    sync::atomic::Relaxed, //
 };
 
 #[cfg(connector_kunit)]
@@ -44,19 +41,20 @@ pub(crate) use self::c_api::{
     connector_add_callback as cn_add_callback,
     connector_del_callback as cn_del_callback, //
 };
+use self::send::SOCKET;
 pub(crate) use self::{
     receive::may_be_overwritten,
-    send::send_mult, //
+    send::{
+        send,
+        send_mult, //
+    }, //
 };
-use super::Sink;
+use super::sink::Sink;
 use crate::{
     bindings,
     table::Table,
     CbId, //
 };
-
-/// The connector's socket, as long as [`Core`] exists.
-static SOCKET: Atomic<*mut bindings::sock> = Atomic::new(ptr::null_mut());
 
 extern "C" {
     // A `module`, of which only the address is used here.
@@ -67,7 +65,7 @@ extern "C" {
 ///
 /// # Invariants
 ///
-/// `SOCKET` is a netlink socket of the kernel's, which this owns.
+/// [`SOCKET`] is a netlink socket of the kernel's, which this owns.
 pub(crate) struct Core {
     _file: proc::File,
 }

@@ -79,10 +79,25 @@ fn of_our_connector(report: &Report) -> Vec<Promise> {
     };
     promises.push(Promise {
         text: format!(
-            "echo of a C module on our connector at most 1.03 times on the kernel's: {worst:.3}"
+            "echo of a C module on our connector at most 1.0 times on the kernel's: {worst:.3}"
         ),
-        kept: worst <= 1.03,
+        kept: worst <= 1.0,
     });
+    for (bench, what, size, n, most) in [
+        ("echo", "echo of 32 B", 32, 1, 0.86),
+        ("echo", "echo of 1024 B", 1024, 1, 0.79),
+        ("echo", "echo of 8000 B", 8000, 1, 0.57),
+        ("echo", "echo of 16000 B", 16000, 1, 0.52),
+        ("broadcast", "broadcast with one listener", 32, 1, 1.0),
+    ] {
+        let row = report.get(bench, "rust", size, n);
+        if let Some(ratio) = row.and_then(|row| row.ratio_to_c) {
+            promises.push(Promise {
+                text: format!("{what} on our connector at most {most} times C: {ratio:.3}"),
+                kept: ratio <= most,
+            });
+        }
+    }
     let ids = |n| report.get("ids", "rust", 32, n);
     if let (Some(one), Some(many)) = (ids(1), ids(1000)) {
         let ratio = many.value / one.value;
@@ -154,8 +169,29 @@ mod tests {
                  row ids rust 32 1 100\nrow ids rust 32 1000 {ids}\n"
             )
         };
-        assert_eq!(kept(&at(103, 102)), [true, true]);
-        assert_eq!(kept(&at(104, 103)), [false, false]);
+        assert_eq!(kept(&at(100, 102)), [true, true]);
+        assert_eq!(kept(&at(101, 103)), [false, false]);
+    }
+
+    #[test]
+    fn what_we_send_on_our_connector_is_compared_with_what_c_sends_on_the_kernels() {
+        for (bench, size, most) in [
+            ("echo", 32, 860),
+            ("echo", 1024, 790),
+            ("echo", 8000, 570),
+            ("echo", 16000, 520),
+            ("broadcast", 32, 1000),
+        ] {
+            let last = |value| {
+                let kept = kept(&format!(
+                    "row echo c-on-rust 0 1 1000\nrow echo c 0 1 1000\n\
+                     row {bench} rust {size} 1 {value}\nrow {bench} c {size} 1 1000\n"
+                ));
+                kept.last().copied()
+            };
+            assert_eq!(last(most), Some(true));
+            assert_eq!(last(most + 1), Some(false));
+        }
     }
 
     #[test]

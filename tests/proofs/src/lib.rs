@@ -8,6 +8,8 @@
 #![allow(dead_code, missing_docs, unused_unsafe)]
 
 mod changes;
+#[path = "../../../src/connector/dispatch.rs"]
+mod dispatch;
 #[path = "../../../src/connector/name.rs"]
 mod name;
 #[path = "../../../src/connector/registry.rs"]
@@ -21,6 +23,8 @@ mod slot;
 mod stats;
 #[path = "../../../src/connector/table.rs"]
 mod table;
+#[path = "../../../src/connector/usage.rs"]
+mod usage;
 
 mod models;
 
@@ -28,5 +32,5 @@ pub use models::{Model, MODELS};
 
 // As the crate has them at its root.
 use connector_wire as wire;
-use rest::{bindings, cores, text, Message, Periodic, SendError, Sender};
+use rest::{bindings, cores, layout, text, Periodic, SendError};
 use wire::{CbId, Group};

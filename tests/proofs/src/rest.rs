@@ -6,13 +6,7 @@ use core::{cell::Cell, marker::PhantomData};
 
 use kernel::{prelude::*, str::CStr, time::Delta};
 
-use crate::{table::Table, CbId};
-
-/// A message. Which one, does not matter.
-pub(crate) struct Message<'a>(pub(crate) PhantomData<&'a ()>);
-
-/// How a handler replies; it does not.
-pub(crate) struct Sender<'a>(pub(crate) PhantomData<&'a ()>);
+use crate::CbId;
 
 #[derive(Clone, Copy)]
 pub(crate) enum SendError {
@@ -43,6 +37,13 @@ pub(crate) mod bindings {
 
     pub(crate) struct callback_head;
 
+    /// A message: its id.
+    pub(crate) struct cn_msg {
+        pub(crate) id: crate::CbId,
+    }
+
+    pub(crate) struct netlink_skb_parms;
+
     /// # Safety
     ///
     /// As the kernel's.
@@ -54,6 +55,14 @@ pub(crate) mod bindings {
             // SAFETY: By this function's contract; this comes after a grace period.
             kernel::sync::rcu::call(move || unsafe { f(head) });
         }
+    }
+}
+
+pub(crate) mod layout {
+    //! How C's side has things.
+
+    pub(crate) fn id_of(id: &crate::CbId) -> crate::CbId {
+        *id
     }
 }
 
@@ -69,8 +78,6 @@ pub(crate) mod cores {
     //! The core.
 
     use super::*;
-
-    pub(crate) static TABLE: Table = Table::new();
 
     thread_local! {
         /// Whether the core is not up yet. All tasks of a model are in one thread.

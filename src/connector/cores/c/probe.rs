@@ -39,9 +39,11 @@ mod kretprobes {
     use crate::{
         bindings,
         cores::{
-            called_by_us,
-            Sink,
-            CANARY_ID, //
+            c::caller::called_by_us,
+            sink::{
+                Sink,
+                CANARY_ID, //
+            },
         },
         wire::notify::Change,
         CbId, //
@@ -278,8 +280,8 @@ mod none {
     use kernel::prelude::*;
 
     use crate::cores::{
-        called_by_us,
-        Sink, //
+        c::caller::called_by_us,
+        sink::Sink, //
     };
 
     pub(crate) struct Probes<S> {

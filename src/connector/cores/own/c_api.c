@@ -26,6 +26,7 @@
 int connector_add_callback(const struct cb_id *id, const char *name,
 			   void (*callback)(struct cn_msg *, struct netlink_skb_parms *));
 void connector_del_callback(const struct cb_id *id);
+int connector_send(struct cn_msg *msg, u32 portid, u32 group, gfp_t gfp_mask);
 int connector_send_mult(struct cn_msg *msg, u16 len, u32 portid, u32 group, gfp_t gfp_mask,
 			netlink_filter_fn filter, void *filter_data);
 
@@ -51,7 +52,7 @@ EXPORT_SYMBOL_GPL(cn_netlink_send_mult);
 
 int cn_netlink_send(struct cn_msg *msg, u32 portid, u32 __group, gfp_t gfp_mask)
 {
-	return connector_send_mult(msg, msg->len, portid, __group, gfp_mask, NULL, NULL);
+	return connector_send(msg, portid, __group, gfp_mask);
 }
 EXPORT_SYMBOL_GPL(cn_netlink_send);
 

@@ -21,29 +21,10 @@ use super::{
     calls,
     send, //
 };
-use crate::{
-    bindings,
-    registry,
-    service::RawHandler,
-    CbId,
-    Message,
-    Sender, //
-};
+use crate::{bindings, layout, registry, service::RawHandler, usage::InUse};
 
 /// What C registers.
 type Callback = unsafe extern "C" fn(*mut bindings::cn_msg, *mut bindings::netlink_skb_parms);
-
-/// # Safety
-///
-/// `id` must be valid.
-unsafe fn id_of(id: *const bindings::cb_id) -> CbId {
-    // SAFETY: By this function's contract.
-    let id = unsafe { &*id };
-    CbId {
-        idx: id.idx,
-        val: id.val,
-    }
-}
 
 /// `cn_add_callback()`: registers a callback. May sleep.
 ///
@@ -63,7 +44,7 @@ pub(crate) unsafe extern "C" fn connector_add_callback(
         return EINVAL.to_errno();
     };
     // SAFETY: By this function's contract.
-    let (id, name) = unsafe { (id_of(id), CStr::from_char_ptr(name)) };
+    let (id, name) = unsafe { (layout::id_of(&*id), CStr::from_char_ptr(name)) };
     // SAFETY: `handle` takes such a function, which may be called by this function's contract: the
     // registry waits for the last call where the callback is unregistered, and when its module goes.
     let handler = unsafe {
@@ -92,7 +73,9 @@ pub(crate) unsafe extern "C" fn connector_add_callback(
 #[no_mangle]
 pub(crate) unsafe extern "C" fn connector_del_callback(id: *const bindings::cb_id) {
     // SAFETY: By this function's contract.
-    registry::unregister_of_c(unsafe { id_of(id) }, calls::is_inside);
+    registry::unregister_of_c(layout::id_of(unsafe { &*id }), |service| {
+        calls::is_inside(service.usage())
+    });
 }
 
 /// `cn_netlink_send_mult()`, see [`send::send_mult`].
@@ -114,18 +97,40 @@ unsafe extern "C" fn connector_send_mult(
     unsafe { send::send_mult(message, len, portid, group, gfp, filter, filter_data) }
 }
 
+/// `cn_netlink_send()`, see [`send::send_one`].
+///
+/// # Safety
+///
+/// That function's.
+#[no_mangle]
+unsafe extern "C" fn connector_send(
+    message: NonNull<bindings::cn_msg>,
+    portid: u32,
+    group: u32,
+    gfp: bindings::gfp_t,
+) -> c_int {
+    // SAFETY: By this function's contract.
+    unsafe { send::send_one(message, portid, group, gfp) }
+}
+
 /// Calls a callback of C.
 ///
 /// # Safety
 ///
-/// `callback` must be a [`Callback`] that may be called.
-unsafe fn handle(callback: NonNull<()>, message: &Message<'_>, sender: &Sender<'_>) {
+/// `callback` must be a [`Callback`] that may be called. `message` and `parms` must be what a core
+/// delivers, and nobody else may use them.
+unsafe fn handle(
+    callback: NonNull<()>,
+    message: NonNull<bindings::cn_msg>,
+    parms: NonNull<bindings::netlink_skb_parms>,
+    in_use: &InUse,
+) {
     // SAFETY: By this function's contract.
     let callback = unsafe { core::mem::transmute::<NonNull<()>, Callback>(callback) };
-    calls::during(sender.service(), || {
-        // SAFETY: By this function's contract, and that of `deliver`: nobody else uses the message and
-        // the parameters, and nobody looks at them after this. C may write to them.
-        unsafe { callback(message.as_ptr(), sender.as_ptr()) }
+    calls::during(in_use, move || {
+        // SAFETY: By this function's contract: nobody looks at the message and the parameters after
+        // this. C may write to them.
+        unsafe { callback(message.as_ptr(), parms.as_ptr()) }
     });
 }
 

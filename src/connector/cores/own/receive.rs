@@ -10,16 +10,20 @@
 //! `NLMSG_ERROR`, and so it is told, by one with the number 0, when a handler has returned. Who has not
 //! set the flag is told nothing, as ever.
 
-use core::ptr::NonNull;
+use core::ptr::{
+    self,
+    NonNull, //
+};
 
 use kernel::{
     prelude::*,
     str::CStr, //
 };
 
-use super::super::deliver;
 use crate::{
     bindings,
+    dispatch::deliver,
+    nlmsg,
     registry,
     wire::{
         self,
@@ -27,9 +31,6 @@ use crate::{
     },
     Header, //
 };
-
-/// What netlink messages are padded to.
-const NLMSG_ALIGNTO: usize = 4;
 
 /// Why a message is not handled.
 #[derive(Clone, Copy)]
@@ -78,53 +79,54 @@ impl Refused {
 /// Only netlink may call this, as the input function of the connector's socket.
 pub(super) unsafe extern "C" fn input(skb: *mut bindings::sk_buff) {
     // SAFETY: Netlink passes an skb that it has just received and holds.
-    let (mut at, mut left) = unsafe { ((*skb).data, (*skb).len as usize) };
+    let (first, mut left) = unsafe { ((*skb).data, (*skb).len as usize) };
     // SAFETY: `cb` of an skb that netlink has received is this.
     let parms = unsafe { NonNull::new_unchecked(&raw mut (*skb).cb) }.cast();
-    let mut is_first = true;
+    let mut at = first;
     while left >= NlHeader::SIZE {
         // SAFETY: There are that many bytes at least. Netlink aligns what it received, and each message
         // is padded to what the next one needs.
-        let header = unsafe { at.cast::<bindings::nlmsghdr>().read() };
-        let len = header.nlmsg_len as usize;
-        // SAFETY: There are `left` bytes at `at`, and the skb is not shared as long as no handler
-        // has replied with the last message of it; this is the first time that this one is delivered.
-        let result = unsafe { handle(at, len, left, parms) };
-        if matches!(result, Err(Refused::NoMessage)) && !is_first {
-            return;
-        }
-        // Read from the copy: a handler may have replied with the message itself.
-        if u32::from(header.nlmsg_flags) & bindings::NLM_F_ACK != 0 {
-            // SAFETY: As above; and with this flag nobody replies with it.
-            unsafe { acknowledge(skb, at, header, result) };
-        }
-        if matches!(result, Err(Refused::NoMessage)) {
+        let (len, flags) = unsafe {
+            let header = at.cast::<bindings::nlmsghdr>();
+            ((*header).nlmsg_len as usize, (*header).nlmsg_flags)
+        };
+        let asks = u32::from(flags) & bindings::NLM_F_ACK != 0;
+        if len < NlHeader::SIZE || len > left {
             // Nobody knows where the next one would begin.
+            if asks && ptr::eq(at, first) {
+                // SAFETY: There is a header, and nobody has replied with it.
+                unsafe { acknowledge(skb, at, Err(Refused::NoMessage)) };
+            }
             return;
         }
-        let step = len.next_multiple_of(NLMSG_ALIGNTO).min(left);
+        // SAFETY: There are `len` bytes at `at`, and the skb is not shared as long as no handler
+        // has replied with the last message of it; this is the first time that this one is delivered.
+        let result = unsafe { handle(at, len, parms) };
+        if asks {
+            // SAFETY: As above; and with this flag nobody replies with it.
+            unsafe { acknowledge(skb, at, result) };
+        }
+        let step = nlmsg::padded(len);
+        if step >= left {
+            return;
+        }
         at = at.wrapping_add(step);
         left -= step;
-        is_first = false;
     }
 }
 
-/// Handles one netlink message, which says that it has `len` bytes.
+/// Handles one netlink message, which has `len` bytes, the header's at least.
 ///
 /// # Safety
 ///
-/// There must be `left` bytes at `at`, and nobody else may use them meanwhile. `parms` must be the
+/// There must be `len` bytes at `at`, and nobody else may use them meanwhile. `parms` must be the
 /// control block of the skb that they are in.
 #[inline(always)]
 unsafe fn handle(
     at: *mut u8,
     len: usize,
-    left: usize,
     parms: NonNull<bindings::netlink_skb_parms>,
 ) -> Result<(), Refused> {
-    if len < NlHeader::SIZE || len > left {
-        return Err(Refused::NoMessage);
-    }
     let payload = len - NlHeader::SIZE;
     if payload < Header::SIZE {
         return Err(Refused::NoData);
@@ -154,20 +156,16 @@ unsafe fn handle(
 ///
 /// # Safety
 ///
-/// `skb` must be what netlink has received, and be as it was then. `header` must be that of the message
-/// at `at`, which must be all there unless it was [`Refused::NoMessage`].
+/// `skb` must be what netlink has received, and be as it was then. `at` must be where the header of the
+/// message is, which must be all there unless it was [`Refused::NoMessage`].
 #[cold]
 #[inline(never)]
-unsafe fn acknowledge(
-    skb: *mut bindings::sk_buff,
-    at: *mut u8,
-    header: bindings::nlmsghdr,
-    result: Result<(), Refused>,
-) {
+unsafe fn acknowledge(skb: *mut bindings::sk_buff, at: *mut u8, result: Result<(), Refused>) {
     // SAFETY: All zeroes are one that says nothing.
     let mut text = unsafe { core::mem::zeroed::<bindings::netlink_ext_ack>() };
-    let mut alone = header;
     let mut header = at.cast::<bindings::nlmsghdr>();
+    // SAFETY: By this function's contract.
+    let mut alone = unsafe { header.read() };
     let mut errno = 0;
     if let Err(refused) = result {
         errno = refused.errno().to_errno();

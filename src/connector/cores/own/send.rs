@@ -3,8 +3,10 @@
 //! Messages to userspace.
 
 use core::{
-    ffi::c_void,
-    mem::size_of,
+    ffi::{
+        c_uint,
+        c_void, //
+    },
     ptr::{
         self,
         NonNull, //
@@ -12,18 +14,56 @@ use core::{
 };
 
 use kernel::{
+    alloc::Flags,
     prelude::*,
-    sync::atomic::Relaxed, //
+    sync::atomic::Atomic, //
 };
 
-use super::{
-    super::TABLE,
-    SOCKET, //
-};
 use crate::{
     bindings,
-    CbId, //
+    dispatch::TABLE,
+    gfp,
+    layout,
+    nlmsg,
+    wire::netlink::NlHeader,
+    CbId,
+    Header,
+    SendError, //
 };
+
+/// The connector's socket, as long as the core exists.
+pub(super) static SOCKET: Atomic<*mut bindings::sock> = Atomic::new(ptr::null_mut());
+
+/// The socket.
+#[inline(always)]
+fn socket() -> *mut bindings::sock {
+    // SAFETY: It is valid for reads. As a relaxed load, which would be a call into a C helper.
+    unsafe { SOCKET.as_ptr().read_volatile() }
+}
+
+/// Sends a message, where [`send_mult`] sends, but waits for no receiver. It is written where it goes.
+///
+/// # Safety
+///
+/// There must be as many bytes of data as the header announces.
+#[inline(always)]
+pub(crate) unsafe fn send(
+    header: &Header,
+    data: &[&[u8]],
+    portid: u32,
+    group: u32,
+    flags: Flags,
+) -> Result<(), SendError> {
+    let to = To {
+        portid,
+        group,
+        gfp: gfp::to_gfp_for(flags, portid, group),
+        filter: None,
+        filter_data: ptr::null_mut(),
+    };
+    // SAFETY: By this function's contract. There is no filter.
+    SendError::check(unsafe { transmit(&Pieces { header, data }, to) })
+}
 
 /// Sends messages, of which the first announces its own data, to a group, to all but `portid` if that is
 /// not 0; to the port, if `group` is 0; or to the group of the first message's id, if both are.
@@ -46,64 +86,194 @@ pub(crate) unsafe fn send_mult(
     filter: bindings::netlink_filter_fn,
     filter_data: *mut c_void,
 ) -> c_int {
-    let socket = SOCKET.load(Relaxed);
-    // SAFETY: By this function's contract.
-    let header = unsafe { message.as_ref() };
-    let group = if portid == 0 && group == 0 {
-        let id = CbId {
-            idx: header.id.idx,
-            val: header.id.val,
-        };
-        if !TABLE.contains(id) {
-            return ENODEV.to_errno();
-        }
-        id.idx
-    } else {
-        group
+    let to = To {
+        portid,
+        group,
+        gfp,
+        filter,
+        filter_data,
     };
-    // SAFETY: The socket is open as long as this module is there, which whoever calls this keeps.
-    if portid == 0 && unsafe { bindings::netlink_has_listeners(socket, group) } == 0 {
-        return ESRCH.to_errno();
+    let whole = Whole {
+        // SAFETY: By this function's contract.
+        first: unsafe { message.as_ref() },
+        len,
+    };
+    // SAFETY: By this function's contract.
+    unsafe { transmit(&whole, to) }
+}
+
+/// Sends one message, which announces its own data, as [`send_mult`] does.
+///
+/// C counterpart: `cn_netlink_send()`.
+///
+/// # Safety
+///
+/// `message` must be valid for a header and the data that it announces.
+#[inline(always)]
+pub(super) unsafe fn send_one(
+    message: NonNull<bindings::cn_msg>,
+    portid: u32,
+    group: u32,
+    gfp: bindings::gfp_t,
+) -> c_int {
+    // SAFETY: By this function's contract.
+    let first = unsafe { message.as_ref() };
+    let to = To {
+        portid,
+        group,
+        gfp,
+        filter: None,
+        filter_data: ptr::null_mut(),
+    };
+    let whole = Whole {
+        first,
+        len: first.len,
+    };
+    // SAFETY: There is no filter.
+    unsafe { transmit(&whole, to) }
+}
+
+/// What is sent: messages, of which the first has this id and `seq`.
+trait Contents {
+    fn id(&self) -> CbId;
+    fn seq(&self) -> u32;
+
+    /// How many bytes there are, at most 65555.
+    fn size(&self) -> usize;
+
+    /// Writes all of them.
+    ///
+    /// # Safety
+    ///
+    /// `to` must be valid for that.
+    unsafe fn write(&self, to: *mut u8);
+}
+
+/// One message.
+///
+/// # Invariants
+///
+/// There are as many bytes of data as the header announces.
+struct Pieces<'a> {
+    header: &'a Header,
+    data: &'a [&'a [u8]],
+}
+
+impl Contents for Pieces<'_> {
+    #[inline(always)]
+    fn id(&self) -> CbId {
+        self.header.id
     }
 
-    let size = size_of::<bindings::cn_msg>() + usize::from(len);
+    #[inline(always)]
+    fn seq(&self) -> u32 {
+        self.header.seq
+    }
+
+    #[inline(always)]
+    fn size(&self) -> usize {
+        Header::SIZE + usize::from(self.header.len)
+    }
+
+    #[inline(always)]
+    unsafe fn write(&self, to: *mut u8) {
+        // SAFETY: By this function's contract.
+        unsafe { layout::write(self.header, self.data, to) };
+    }
+}
+
+/// Messages in one piece.
+///
+/// # Invariants
+///
+/// There are `len` bytes behind the first header.
+struct Whole<'a> {
+    first: &'a bindings::cn_msg,
+    len: u16,
+}
+
+impl Contents for Whole<'_> {
+    #[inline(always)]
+    fn id(&self) -> CbId {
+        layout::id_of(&self.first.id)
+    }
+
+    #[inline(always)]
+    fn seq(&self) -> u32 {
+        self.first.seq
+    }
+
+    #[inline(always)]
+    fn size(&self) -> usize {
+        Header::SIZE + usize::from(self.len)
+    }
+
+    #[inline(always)]
+    unsafe fn write(&self, to: *mut u8) {
+        let from: *const bindings::cn_msg = self.first;
+        // SAFETY: By the type's invariants and this function's contract.
+        unsafe { ptr::copy_nonoverlapping(from.cast(), to, self.size()) };
+    }
+}
+
+/// Where messages go.
+struct To {
+    portid: u32,
+    group: u32,
+    gfp: bindings::gfp_t,
+    filter: bindings::netlink_filter_fn,
+    filter_data: *mut c_void,
+}
+
+/// Sends something.
+///
+/// # Safety
+///
+/// The filter, if there is one, may be called with its data.
+#[inline(always)]
+unsafe fn transmit(contents: &impl Contents, to: To) -> c_int {
+    let mut group = to.group;
+    if to.portid == 0 {
+        if group == 0 {
+            if !TABLE.contains(contents.id()) {
+                return ENODEV.to_errno();
+            }
+            group = contents.id().idx;
+        }
+        // SAFETY: The socket is open as long as this module is there, which whoever calls this keeps.
+        if unsafe { bindings::netlink_has_listeners(socket(), group) } == 0 {
+            return ESRCH.to_errno();
+        }
+    }
+
     // SAFETY: Can be called in any context that `gfp` allows.
-    let skb = unsafe { bindings::connector_helper_nlmsg_new(size, gfp) };
+    let skb = unsafe { bindings::connector_helper_nlmsg_new(contents.size(), to.gfp) };
     if skb.is_null() {
         return ENOMEM.to_errno();
     }
-    // SAFETY: The skb is new, and has room for a netlink message of this size, to which as many bytes are
-    // copied as this function's contract says that there are. Netlink takes the skb over in any case.
+    let size = nlmsg::size_around(contents.size());
+    // SAFETY: The skb is new, and has room for a netlink message of this size, of which all is written.
+    // Netlink takes the skb over in any case.
     unsafe {
-        let netlink = bindings::__nlmsg_put(
-            skb,
-            0,
-            header.seq,
-            bindings::NLMSG_DONE as c_int,
-            // CAST: At most 20 + 65535.
-            size as c_int,
-            0,
-        );
-        ptr::copy_nonoverlapping(
-            message.as_ptr().cast::<u8>(),
-            netlink.add(1).cast::<u8>(),
-            size,
-        );
+        // CAST: At most 16 + 20 + 65535, and padding.
+        let at = bindings::skb_put(skb, nlmsg::padded(size) as c_uint).cast::<u8>();
+        nlmsg::write_around(at, size, contents.seq());
+        contents.write(at.add(NlHeader::SIZE));
         let parms = (&raw mut (*skb).cb).cast::<bindings::netlink_skb_parms>();
         (*parms).dst_group = group;
         if group != 0 {
             bindings::netlink_broadcast_filtered(
-                socket,
+                socket(),
                 skb,
-                portid,
+                to.portid,
                 group,
-                gfp,
-                filter,
-                filter_data,
+                to.gfp,
+                to.filter,
+                to.filter_data,
             )
         } else {
-            let may_wait = gfp & bindings::__GFP_DIRECT_RECLAIM != 0;
-            bindings::netlink_unicast(socket, skb, portid, c_int::from(!may_wait))
+            let may_wait = to.gfp & bindings::__GFP_DIRECT_RECLAIM != 0;
+            bindings::netlink_unicast(socket(), skb, to.portid, c_int::from(!may_wait))
         }
     }
 }

@@ -99,6 +99,7 @@ pub mod prelude {
     pub use crate::alloc::{GFP_KERNEL, KBox, KVec};
     pub use crate::error::{EINVAL, Error, Result};
     pub use crate::pr_warn;
+    pub use core::ffi::{c_int, c_ulong, c_void};
     pub use pinned_init::{PinInit, pin_data, pin_init};
 }
 

@@ -12,9 +12,10 @@ use loom::{sync::Mutex, thread};
 
 use super::{used::Used, Model};
 use crate::{
-    cores::TABLE,
+    bindings::cn_msg,
+    dispatch::{self, TABLE},
     service::{RawHandler, Service},
-    CbId, Message, Sender,
+    CbId,
 };
 
 pub(super) const MODELS: &[Model] = &[Model {
@@ -31,7 +32,7 @@ pub(super) fn handler(used: &Used) -> RawHandler {
     unsafe {
         RawHandler::new(
             NonNull::from(used).cast(),
-            |used, _, _| used.cast::<Used>().as_ref().by_handler(),
+            |used, _, _, _| used.cast::<Used>().as_ref().by_handler(),
             |_, _| Ok(()),
             None,
             &[],
@@ -41,11 +42,9 @@ pub(super) fn handler(used: &Used) -> RawHandler {
 
 /// A message comes to an id. Returns whether it was handled.
 pub(super) fn message_to(id: CbId) -> bool {
-    let Some(running) = TABLE.enter(id) else {
-        return false;
-    };
-    running.handle(&Message(Default::default()), &Sender(Default::default()));
-    true
+    let message = cn_msg { id };
+    // SAFETY: The message is one, and the handlers here look at neither.
+    unsafe { dispatch::deliver(NonNull::from(&message), NonNull::dangling()) }
 }
 
 /// Keeps it until the interleaving is over, like the memory that was freed.
@@ -90,7 +89,7 @@ fn walk() {
         //
         // SAFETY: The lock is held.
         assert!(unsafe { TABLE.remove(&goes) });
-        goes.close();
+        goes.usage().close();
     });
     let found = message_to(third);
     assert!(!message_to(first));
@@ -98,7 +97,7 @@ fn walk() {
     remover.join().expect("it ends");
     assert!(message_to(third) || found);
     assert!(!TABLE.contains(second));
-    keeps.wait_until_drained();
+    keeps.usage().wait_until_drained();
     rcu::rcu_barrier();
     drop(keeps);
     // SAFETY: There is nobody else any more.

@@ -253,6 +253,34 @@ fn registers_itself_again() -> Result<()> {
     module.unload()
 }
 
+/// More tasks than the connector has room for in its lanes, so that some of those who unregister their own
+/// id, one after the other, are noted elsewhere.
+fn registers_itself_again_in_a_crowd() -> Result<()> {
+    const CROWD: u64 = 200;
+    let _connector = Module::load("rust_connector", "")?;
+    let module = Module::load("ct_callback", "")?;
+    let ask = |data: &'static [u8]| -> Result<std::thread::JoinHandle<Result<u32>>> {
+        let client = Client::open()?;
+        Ok(std::thread::spawn(move || {
+            client.send(&Client::header(CALLBACK, 1, 1), data)?;
+            Ok(client.recv_now()?.header.ack)
+        }))
+    };
+    let crowd: Result<Vec<_>> = (0..CROWD).map(|_| ask(b"sleep")).collect();
+    let crowd = crowd?;
+    wait_for("the crowd is in the callback", || {
+        Ok((Stats::total()?.running >= CROWD / 2).then_some(()))
+    })?;
+    for _ in 0..20 {
+        expect_answer(ask(b"register again")?)?;
+    }
+    crowd.into_iter().try_for_each(expect_answer)?;
+    ensure!(is_handled(CALLBACK)?);
+    let total = Stats::total()?;
+    ensure!(total.running == 0, "{total:?}");
+    module.unload()
+}
+
 fn forgets_to_unregister() -> Result<()> {
     let _connector = Module::load("rust_connector", "")?;
     for _ in 0..3 {
@@ -389,6 +417,10 @@ fn main() -> ExitCode {
         .test(
             "a callback may register its own id again, and nothing is left of that",
             registers_itself_again,
+        )
+        .test(
+            "a callback may do so among many tasks that are in it, too",
+            registers_itself_again_in_a_crowd,
         )
         .test(
             "a C module that goes without unregistering is cleaned up after",
