@@ -163,7 +163,7 @@ step_vm_test() {
 	[[ ! ${KEEP:-} ]] || keep+=-$(date -u +%Y%m%d-%H%M%S)-$$
 	say "on the host and in the VM"
 	say_gdb
-	CARGO=$cargo RUSTC=$rustc runner test "$keep" --link "$(realpath -m "${RESULTS:-$build/test}")" --times "$times" --selftests "$build/selftests" \
+	CARGO=$cargo RUSTC=$rustc runner test "$keep" --link "$(realpath -ms "${RESULTS:-$build/test}")" --times "$times" --selftests "$build/selftests" \
 		--examples "$build/log/examples.log" --patience "$patience" --slowness "$slowness" \
 		"${of_kernel[@]}" "${machine[@]}" "${only[@]}" "${rerun[@]}" ${REPEAT:+--repeat "$REPEAT"} \
 		${VMS:+--vms "$VMS"} \
