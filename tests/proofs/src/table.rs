@@ -29,7 +29,9 @@ pub fn rows(top: &Path) -> Result<Vec<(String, Vec<String>)>> {
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let cells = |line: &str| {
         let line = line.trim().strip_prefix('|')?.strip_suffix('|')?;
-        let mut cells = line.split('|').map(|cell| cell.trim().to_owned());
+        // A `|` in a cell has a backslash before it.
+        let line = line.replace("\\|", "\0");
+        let mut cells = line.split('|').map(|cell| cell.trim().replace('\0', "|"));
         let file = quoted(&cells.next()?).next()?.to_owned();
         file.ends_with(".rs").then(|| (file, cells.collect()))
     };
