@@ -72,7 +72,9 @@ impl Source {
         self.feed.ring.push(id, change);
     }
 
+    /// There is something to tell, or nobody would be woken.
     pub(super) fn wake(&self) {
         self.feed.made.with(|_| ());
+        assert!(self.feed.ring.head() > 0, "nothing was noted");
     }
 }
