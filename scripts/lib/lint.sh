@@ -38,7 +38,8 @@ step_lint_shell() {
 	step_done "no findings"
 }
 
-clippy_args=(--workspace --all-targets -- -D warnings)
+# All features: streams for tokio and the man pages are behind one.
+clippy_args=(--workspace --all-targets --all-features -- -D warnings)
 
 clippy_userspace() {
 	RUSTC=$rustc "$cargo" clippy "${clippy_args[@]}"

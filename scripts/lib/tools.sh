@@ -60,6 +60,11 @@ step_install_tools() {
 	step_done "$to/bin/cnctl, its man pages and completions in $to/share"
 }
 
+# Who makes the packages: as Debian's own tools are told.
+deb_maintainer() {
+	printf '%s <%s>' "${DEBFULLNAME:-The rust_connector authors}" "${DEBEMAIL:-rust_connector@example.org}"
+}
+
 # deb_documents PACKAGE FOLDER
 deb_documents() {
 	local doc=$2/usr/share/doc/$1
@@ -74,7 +79,7 @@ deb_documents() {
 		 On Debian systems the text is in /usr/share/common-licenses/GPL-2.
 	END
 	printf '%s (%s) unstable; urgency=medium\n\n  * Built from its source by make deb.\n\n -- %s  %s\n' \
-		"$1" "$deb_version" "The rust_connector authors <rust_connector@localhost>" \
+		"$1" "$deb_version" "$(deb_maintainer)" \
 		"$(LC_ALL=C date -u -R -d "@${SOURCE_DATE_EPOCH:-$(git -C "$top" log -1 --format=%ct)}")" |
 		gzip -9n >"$doc/changelog.gz"
 }
@@ -84,10 +89,12 @@ deb_build() {
 	mkdir -p "$3/DEBIAN"
 	{
 		printf 'Package: %s\nVersion: %s\nArchitecture: %s\n' "$1" "$deb_version" "$2"
-		printf 'Maintainer: The rust_connector authors <rust_connector@localhost>\n'
+		printf 'Maintainer: %s\n' "$(deb_maintainer)"
 		printf 'Installed-Size: %s\n' "$(du -sk --exclude=DEBIAN "$3" | cut -f1)"
 		cat
 	} >"$3/DEBIAN/control"
+	# For dpkg --verify.
+	(cd "$3" && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum >DEBIAN/md5sums) || return
 	chmod -R u=rwX,go=rX "$3"
 	find "$3/DEBIAN" \( -name '*inst' -o -name '*rm' \) -exec chmod 755 {} +
 	dpkg-deb --root-owner-group --build "$3" "$build/deb/$1_${deb_version}_$2.deb"

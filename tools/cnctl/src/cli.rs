@@ -5,7 +5,7 @@
 use std::{ffi::OsStr, fmt::Display, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::{
-    Arg, Args, Parser, Subcommand, ValueEnum,
+    Arg, Args, Parser, Subcommand, ValueEnum, ValueHint,
     builder::{PossibleValue, TypedValueParser},
 };
 use netlink_connector::{CbId, Group, MAX_DATA_SIZE, Range, known};
@@ -68,10 +68,14 @@ pub(crate) enum Command {
 
 /// List the ids that are registered, from /proc/net/connector.
 ///
-/// Ids that have a known name show it, and what is behind them.
+/// Ids that have a known name show it, and what is behind them. The title says whose connector it is:
+/// the kernel's own, or that of rust_connector in its place. The latter acknowledges a message without
+/// content, by which it is told. Where no netlink socket may be opened, the list is all that is shown.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"registered\",\"id\",\"name\"} and, for known ids, \"known\" and \"what\".")]
+JSON: {\"event\":\"connector\",\"core\"} with core \"kernel\" or \"rust_connector\"; then \
+{\"event\":\"registered\",\"id\",\"name\"} and, for known ids, \"known\" and \"what\". With --known the event \
+is \"known\".")]
 pub(crate) struct List {
     /// List the known names instead, registered or not
     #[arg(long)]
@@ -80,14 +84,18 @@ pub(crate) struct List {
 
 /// Send a message.
 ///
-/// The kernel does not tell whether anybody wanted it; with --wait, a reply shows that.
+/// The kernel's own connector does not tell whether anybody wanted it; with --wait, a reply shows that.
+/// That of rust_connector acknowledges what was handled, and says if nobody has registered the id.
+/// Which one it is ends the line of what was sent.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"sent\",\"id\",\"seq\",\"ack\",\"len\"}; with --wait then \
+JSON: {\"event\":\"sent\",\"id\",\"seq\",\"ack\",\"len\",\"core\"} with core \"kernel\" or \
+\"rust_connector\", and for the latter \"acknowledged\" without --wait; with --wait then \
 {\"event\":\"reply\",\"id\",\"seq\",\"ack\",\"len\",\"data\",\"time_ms\"} with data in hexadecimal.
 
-Exit status: 0 if it was sent (and answered), 1 if no reply came, 2 on an error.")]
+Exit status: 0 if it was sent (and answered), 1 if no reply came, or if the connector says that nobody has \
+registered the id, 2 on an error.")]
 pub(crate) struct Send {
     /// The service, as IDX:VAL or by its name
     #[arg(value_name = "ID", value_parser = Named(known::parse_id), hide_possible_values = true)]
@@ -150,16 +158,17 @@ pub(crate) enum Form {
 /// Send messages to a service that echoes them, and check and time the replies.
 ///
 /// A reply must have the request's seq, its ack plus one, and the same bytes; cn_echo answers like
-/// that. Ctrl-C ends it with a summary; SIGQUIT (Ctrl-\\) has it print a line of what came so far.
+/// that. The title says whose connector is between, the kernel's own or that of rust_connector, which
+/// tells at once if nobody has registered the id. Ctrl-C ends it with a summary; SIGQUIT (Ctrl-\\) has it print a line of what came so far.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 JSON: {\"event\":\"reply\",\"id\",\"seq\",\"ack\",\"len\",\"time_ms\"} a reply, \
 {\"event\":\"lost\",\"id\",\"seq\",\"ack\",\"len\",\"text\"} for one that did not come and \
 {\"event\":\"wrong\",…} with the same members for one that is not what was sent, \
-{\"event\":\"overrun\",\"text\"}, and in the end {\"event\":\"summary\",\"id\",\"sent\",\"received\",\
+{\"event\":\"overrun\",\"text\"}, and in the end {\"event\":\"summary\",\"id\",\"core\",\"sent\",\"received\",\
 \"lost\",\"wrong\",\"elapsed_ms\"} with \"rtt_min_ms\", \"rtt_avg_ms\", \"rtt_max_ms\" and \"rtt_mdev_ms\" \
-if any reply came; on SIGQUIT {\"event\":\"interim\",…} with the same members. With --timestamp, reply, lost and \
+if any reply came; on SIGQUIT {\"event\":\"interim\",…} with the same members. The core is \"kernel\" or \"rust_connector\". With --timestamp, reply, lost and \
 wrong also have \"unix\", in seconds.
 
 Exit status: 0 if every message was answered, 1 if replies were lost or wrong, or if --deadline came before \
@@ -362,7 +371,7 @@ pub(crate) struct Select {
     pub(crate) pgrps: Vec<i32>,
 
     /// Show processes with this effective user only, by number or by name
-    #[arg(short, long = "user", value_name = "USER", value_delimiter = ',')]
+    #[arg(short, long = "user", value_name = "USER", value_delimiter = ',', value_hint = ValueHint::Username)]
     pub(crate) users: Vec<String>,
 
     /// Show processes in this cgroup only: a path, with what is below it, or a name such as
@@ -375,7 +384,8 @@ pub(crate) struct Select {
         short = 'C',
         long = "command",
         value_name = "NAME",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_hint = ValueHint::CommandName
     )]
     pub(crate) commands: Vec<String>,
 }
@@ -672,7 +682,7 @@ fn seconds(text: &str) -> Result<Duration, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, error::ErrorKind};
 
     use super::*;
 
@@ -696,6 +706,122 @@ mod tests {
                     .unwrap_or_default()
                     .split(' ');
                 Cli::try_parse_from(words).expect(line);
+            }
+        }
+    }
+
+    /// What options take, and what they do not: numbers at the limits, and what is none.
+    const NUMBERS: &[(&[&str], &[&str], &[&str])] = &[
+        // Counts.
+        (
+            &[
+                "ping --count",
+                "listen --count",
+                "proc --count",
+                "watch --count",
+                "bench --count",
+            ],
+            &["1", "18446744073709551615"],
+            &["0", "18446744073709551616"],
+        ),
+        // Seconds.
+        (
+            &[
+                "send --timeout",
+                "ping --timeout",
+                "ping --deadline",
+                "ping --interval",
+                "proc --for",
+                "bench --time",
+            ],
+            &["0", "1", "1e-9", "4294967295"],
+            &["4294967296"],
+        ),
+        // Bytes of data.
+        (
+            &["ping --size", "bench --size"],
+            &["0", "1", "16364"],
+            &["16365"],
+        ),
+        (
+            &["ping --sweep"],
+            &["0..0", "0..1", "16364..16364"],
+            &["1..0", "0..16365", "0..1e19", "0..NaN", "-1..1", ".."],
+        ),
+        // Fields of a message.
+        (
+            &["send --seq", "send --ack"],
+            &["0", "1", "4294967295", "0xffffffff"],
+            &["4294967296", "0x100000000"],
+        ),
+        (
+            &["send --flags"],
+            &["0", "1", "65535", "0xffff"],
+            &["65536"],
+        ),
+        // Of the kernel's.
+        (
+            &["listen --buffer", "proc --buffer"],
+            &["0", "1", "1073741823"],
+            &["1073741824"],
+        ),
+        (
+            &["proc --pid", "proc --pgrp"],
+            &["1", "2147483647", "1,2"],
+            &["0", "2147483648", "1,0"],
+        ),
+        (&["watch --group"], &["1", "32", "0x20"], &["0", "33"]),
+        (&["bench --threads"], &["1", "10000"], &["0", "10001"]),
+    ];
+
+    /// What takes something else than a number, in every command.
+    const WORDS: &[&str] = &[
+        "cgroup", "clock", "color", "command", "data", "event", "file", "hex", "name", "user",
+    ];
+
+    #[test]
+    fn every_number_is_taken_up_to_its_limits_and_refused_beyond() {
+        let read = |option: &str, value: &str| {
+            let (command, option) = option.split_once(' ').unwrap();
+            let id: &[&str] = match command {
+                "send" | "ping" | "bench" => &["16:1"],
+                "listen" => &["1"],
+                _ => &[],
+            };
+            let option = format!("{option}={value}");
+            let words = [&["cnctl", command], id, &[&option]].concat();
+            Cli::try_parse_from(words)
+        };
+        for (options, taken, refused) in NUMBERS {
+            for option in *options {
+                for value in *taken {
+                    read(option, value).unwrap_or_else(|error| panic!("{option} {value}: {error}"));
+                }
+                let never = ["-1", "1e19", "NaN", "inf", "-inf", "", " 1", "x"];
+                for value in refused.iter().chain(&never) {
+                    let error = read(option, value).expect_err(option);
+                    let kind = error.kind();
+                    assert_eq!(
+                        kind,
+                        ErrorKind::ValueValidation,
+                        "{option} {value:?}: {error}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_number_is_left_out_of_that() {
+        let mut command = Cli::command();
+        command.build();
+        for subcommand in command.get_subcommands() {
+            let options = subcommand.get_opts().filter_map(Arg::get_long);
+            let options = options.filter(|option| !WORDS.contains(option));
+            for option in options {
+                let option = format!("{} --{option}", subcommand.get_name());
+                let mut all = NUMBERS.iter().flat_map(|(options, ..)| *options);
+                assert!(all.any(|known| *known == option), "{option}");
             }
         }
     }

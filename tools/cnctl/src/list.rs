@@ -2,11 +2,12 @@
 
 //! `cnctl list`: what is registered.
 
-use netlink_connector::{CbId, known, registered};
+use netlink_connector::{CbId, Core, known, registered};
 
 use crate::{
     Failure, Outcome,
     cli::{Global, List},
+    core,
     output::{Object, Output, Tone},
 };
 
@@ -18,7 +19,21 @@ pub(crate) fn run(args: &List, global: &Global) -> Result<Outcome, Failure> {
         }
         return Ok(Outcome::Complete);
     }
-    for entry in registered()? {
+    let registered = registered()?;
+    // To read the list takes no socket, to find this out does. Without one there is the list alone.
+    let core = Core::find().ok();
+    match (output.json, core) {
+        (true, Some(core)) => {
+            output.line(Object::new("connector").string("core", core::word(core)));
+        }
+        (true, None) => {}
+        (false, core) => {
+            let of = core.map_or(String::new(), |core| format!("({core})"));
+            let title = format!("{:<21} {:<19} {of}", "ID", "NAME");
+            output.line(output.toned(Tone::Strong, title.trim_end()));
+        }
+    }
+    for entry in registered {
         line(output, "registered", entry.id, &entry.name);
     }
     Ok(Outcome::Complete)

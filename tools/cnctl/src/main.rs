@@ -9,6 +9,9 @@
 mod bench;
 mod cli;
 mod clock;
+#[cfg(test)]
+mod completions;
+mod core;
 mod digits;
 mod escape;
 #[cfg(test)]

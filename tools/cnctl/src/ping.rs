@@ -14,12 +14,15 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use netlink_connector::{CbId, Connector, Deadline, Error, Event, Header, Message, registered};
+use netlink_connector::{
+    CbId, Connector, Core, Deadline, Error, Event, Header, Message, registered,
+};
 
 use crate::{
     Failure, Outcome,
     cli::{Global, Ping},
     clock::Stamp,
+    core,
     output::{Object, Output, Tone, aside, complain},
     signal,
 };
@@ -30,14 +33,19 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How many messages a sweep has unless told.
 const SWEEP_COUNT: u64 = 24;
 
+/// Why nobody can have replied.
+const NOBODY: &str = "nobody has registered this id (see cnctl list)";
+
 /// How long after Ctrl-C the reply to a message under way may still come and count.
 const GRACE: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(args: &Ping, global: &Global) -> Result<Outcome, Failure> {
     let connector = Connector::open()?;
+    let core = Core::find()?;
     let started = Instant::now();
     let run = Arc::new(Run {
         id: args.id,
+        core,
         output: Output::new(global),
         started,
         // What is too far to be a time is never.
@@ -86,7 +94,12 @@ pub(crate) fn run(args: &Ping, global: &Global) -> Result<Outcome, Failure> {
             (Some(sizes), Some(count)) => sweep(sizes, number, count),
             _ => args.size,
         };
-        run.ping(&connector, args, number, size)?;
+        let sent = Instant::now();
+        if run.ping(&connector, args, number, size)? == Waited::NoNeed {
+            // Where nobody is, the next one is not due before this one's time would have been up.
+            let up = sent.checked_add(args.timeout);
+            next = next.zip(up).map(|(next, up)| next.max(up));
+        }
     }
     run.end(&run.tally())
 }
@@ -120,6 +133,7 @@ fn pattern(number: u64, size: usize) -> Vec<u8> {
 /// A run, shared with the thread that handles Ctrl-C.
 struct Run {
     id: CbId,
+    core: Core,
     output: Output,
     started: Instant,
     /// When `--deadline` is.
@@ -128,6 +142,15 @@ struct Run {
     wanted: Option<u64>,
     stop: AtomicBool,
     tally: Mutex<Tally>,
+}
+
+/// How long a reply was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    /// Until it came, or the time was up.
+    AsLong,
+    /// Not at all: there is nobody to reply.
+    NoNeed,
 }
 
 /// What has come of the messages so far.
@@ -155,8 +178,10 @@ impl Run {
             Some(sizes) => format!("{} to {}", sizes.start(), sizes.end()),
             None => args.size.to_string(),
         };
-        self.output
-            .line(format_args!("PING {id}{name}, {size} bytes of data"));
+        self.output.line(format_args!(
+            "PING {id}{name}, {size} bytes of data, by {}",
+            self.core
+        ));
     }
 
     /// Whether `--deadline` has come.
@@ -186,7 +211,7 @@ impl Run {
         args: &Ping,
         number: u64,
         size: usize,
-    ) -> Result<(), Failure> {
+    ) -> Result<Waited, Failure> {
         let request = Header {
             len: size as u16,
             ..Header::request(self.id, (number as u32).wrapping_add(1))
@@ -210,6 +235,7 @@ impl Run {
         let reply = connector.request(&request, &data, timeout);
         let time = start.elapsed();
 
+        let mut waited = Waited::AsLong;
         match reply {
             Ok(reply) if reply.data == data => {
                 let mut tally = self.tally();
@@ -226,11 +252,21 @@ impl Run {
                 self.tally().wrong += 1;
                 self.complain(args, "wrong", &request, &difference(&reply, &data));
             }
-            Err(Error::TimedOut { overrun, .. }) => {
+            Err(Error::NotRegistered { .. }) => {
+                let what = format!("no reply: {NOBODY}; so the connector says");
+                self.complain(args, "lost", &request, &what);
+                waited = Waited::NoNeed;
+            }
+            Err(Error::TimedOut {
+                overrun,
+                acknowledged,
+                ..
+            }) => {
                 let cause = match (overrun, name_of(self.id)) {
                     (true, _) => "the receive buffer overran",
+                    (false, _) if acknowledged => "its owner has handled it, and does not reply",
                     (false, Some(_)) => "its owner does not reply, or the reply was lost",
-                    (false, None) => "nobody has registered this id (see cnctl list)",
+                    (false, None) => NOBODY,
                 };
                 let seconds = (timeout.as_secs_f64() * 1e6).round() / 1e6;
                 let what = format!("no reply within {seconds} s: {cause}");
@@ -238,7 +274,8 @@ impl Run {
             }
             Err(error) => return Err(error.into()),
         }
-        self.show_strangers(connector, args)
+        self.show_strangers(connector, args)?;
+        Ok(waited)
     }
 
     /// Shows a good reply.
@@ -328,6 +365,7 @@ impl Run {
     fn summary(&self, event: &str, tally: &Tally) -> Object {
         let object = Object::new(event)
             .string("id", &self.id.to_string())
+            .string("core", core::word(self.core))
             .value("sent", tally.sent)
             .value("received", tally.received)
             .value("lost", tally.lost())

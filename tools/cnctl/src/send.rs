@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use netlink_connector::{Connector, Error, Header, MAX_DATA_SIZE};
+use netlink_connector::{Connector, Core, Deadline, Error, Header, MAX_DATA_SIZE};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -18,6 +18,7 @@ use nix::{
 use crate::{
     Failure, Outcome,
     cli::{Bytes, Global, Send},
+    core,
     output::{Object, Output, complain},
     payload, signal,
 };
@@ -36,27 +37,30 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
         len: data.len().try_into().unwrap_or(u16::MAX),
         ..new
     };
+    let core = Core::find()?;
     if !args.wait {
-        connector.send(&header, &data)?;
-        show(output, "sent", &header);
-        return Ok(Outcome::Complete);
+        // Nobody else receives from this socket: what comes is there at once.
+        return match connector.send_acknowledged(&header, &data, Deadline::NOW) {
+            Ok(acknowledged) => {
+                show_sent(output, &header, core, Some(acknowledged));
+                Ok(Outcome::Complete)
+            }
+            Err(error) => missing(error),
+        };
     }
 
     // Shown before the reply is awaited, which somebody may break off.
     let interrupter = connector.interrupter()?;
     signal::on_end(move || interrupter.interrupt())?;
-    show(output, "sent", &header);
+    show_sent(output, &header, core, None);
     let start = Instant::now();
     let reply = match connector.request(&header, &data, args.timeout) {
         Err(Error::Interrupted) => {
             complain("send", "ended before a reply came");
             return Ok(Outcome::Incomplete);
         }
-        Err(error @ Error::TimedOut { .. }) => {
-            complain("send", error);
-            return Ok(Outcome::Incomplete);
-        }
-        reply => reply?,
+        Err(error) => return missing(error),
+        Ok(reply) => reply,
     };
     let time = start.elapsed().as_nanos() as f64 / 1e6;
     if output.json {
@@ -116,11 +120,34 @@ fn read_input(most: u64, data: &mut Vec<u8>) -> io::Result<usize> {
     }
 }
 
-fn show(output: Output, event: &str, header: &Header) {
-    match output.json {
-        true => output.line(members(event, header)),
-        false => output.line(columns(event, header)),
+/// What it comes to that a message was not wanted or not answered, or that something else went wrong.
+fn missing(error: Error) -> Result<Outcome, Failure> {
+    match error {
+        Error::TimedOut { .. } | Error::NotRegistered { .. } => {
+            complain("send", error);
+            Ok(Outcome::Incomplete)
+        }
+        error => Err(error.into()),
     }
+}
+
+/// Shows what was sent, and through which connector. Whether it was acknowledged is told where somebody
+/// looked, and the connector does.
+fn show_sent(output: Output, header: &Header, core: Core, acknowledged: Option<bool>) {
+    let acknowledged = acknowledged.filter(|_| core != Core::Kernel);
+    if output.json {
+        let object = members("sent", header).string("core", core::word(core));
+        return output.line(match acknowledged {
+            Some(acknowledged) => object.value("acknowledged", acknowledged),
+            None => object,
+        });
+    }
+    let end = match acknowledged {
+        Some(true) => ", acknowledged",
+        Some(false) => ", not acknowledged",
+        None => "",
+    };
+    output.line(format_args!("{} by {core}{end}", columns("sent", header)));
 }
 
 fn members(event: &str, header: &Header) -> Object {

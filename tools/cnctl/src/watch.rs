@@ -85,10 +85,12 @@ fn watch_ids(connector: &Connector, ids: &Ids, group: Group) -> Result<(), Failu
         return match connector.watch_ids(ids, group, ANSWER) {
             // Notifications left no room for the answer. They have been received meanwhile.
             Err(Error::TimedOut { overrun: true, .. }) => continue,
-            Err(Error::TimedOut { .. }) => Err(Failure::from(format!(
-                "nobody answers at {}: load the module cn_notify",
-                CbId::NOTIFY
-            ))),
+            Err(Error::TimedOut { .. } | Error::NotRegistered { .. }) => {
+                Err(Failure::from(format!(
+                    "nobody answers at {}: load the module cn_notify",
+                    CbId::NOTIFY
+                )))
+            }
             other => Ok(other?),
         };
     }

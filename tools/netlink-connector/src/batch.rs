@@ -53,7 +53,8 @@ impl Batch {
             });
         }
         if self.bytes.is_empty() {
-            self.bytes.extend_from_slice(&netlink_header(header, size));
+            self.bytes
+                .extend_from_slice(&netlink_header(header, 0, size));
         }
         self.bytes
             .extend_from_slice(&message_header(header, data.len()));
@@ -94,13 +95,13 @@ pub(crate) fn check(data: &[u8]) -> Result<()> {
     }
 }
 
-/// What precedes `len` bytes of data, at most [`MAX_DATA_SIZE`], in a datagram with one message. Of
-/// the header, `len` is ignored.
+/// What precedes `len` bytes of data, at most [`MAX_DATA_SIZE`], in a datagram with one message; `flags`
+/// are those of the netlink header. Of the other header, `len` is ignored.
 #[inline]
-pub(crate) fn headers(header: &Header, len: usize) -> [u8; HEADERS] {
+pub(crate) fn headers(header: &Header, flags: u16, len: usize) -> [u8; HEADERS] {
     let mut bytes = [0; HEADERS];
     let (netlink, message) = bytes.split_at_mut(NlHeader::SIZE);
-    netlink.copy_from_slice(&netlink_header(header, Header::SIZE + len));
+    netlink.copy_from_slice(&netlink_header(header, flags, Header::SIZE + len));
     message.copy_from_slice(&message_header(header, len));
     bytes
 }
@@ -115,17 +116,18 @@ pub(crate) fn datagram(header: &Header, data: &[u8]) -> Result<Vec<u8>> {
 /// Appends a datagram with one message to `bytes`.
 pub(crate) fn put_datagram(bytes: &mut Vec<u8>, header: &Header, data: &[u8]) -> Result<()> {
     check(data)?;
-    bytes.extend_from_slice(&headers(header, data.len()));
+    bytes.extend_from_slice(&headers(header, 0, data.len()));
     bytes.extend_from_slice(data);
     Ok(())
 }
 
 /// The netlink header for a payload of `size` bytes, which is at most [`MAX_MESSAGE_SIZE`].
 #[inline]
-fn netlink_header(header: &Header, size: usize) -> [u8; NlHeader::SIZE] {
+fn netlink_header(header: &Header, flags: u16, size: usize) -> [u8; NlHeader::SIZE] {
     let netlink = NlHeader {
         len: (NlHeader::SIZE + size) as u32,
         kind: netlink::DONE,
+        flags,
         seq: header.seq,
         ..NlHeader::default()
     };

@@ -252,7 +252,8 @@ impl Connector {
     /// Sends a message. Of the header, `len` is ignored: it becomes the length of `data`.
     ///
     /// Success means that the core got it, not that anybody wanted it: a message to an id that
-    /// nobody registered is dropped. The service's handler runs inside this call.
+    /// nobody registered is dropped. The service's handler runs inside this call. See also
+    /// [`Self::send_acknowledged`].
     ///
     /// # Errors
     ///
@@ -261,32 +262,39 @@ impl Connector {
     #[inline]
     pub fn send(&self, header: &Header, data: &[u8]) -> Result<()> {
         batch::check(data)?;
-        self.send_checked(self.socket.fd(), header, data)
+        self.send_checked(self.socket.fd(), header, 0, data)
             .map_err(not_sent)
     }
 
-    /// Sends a message that is not too large.
+    /// Sends a message that is not too large, with these flags in the netlink header.
     #[inline(always)]
     pub(crate) fn send_checked(
         &self,
         fd: BorrowedFd<'_>,
         header: &Header,
+        flags: u16,
         data: &[u8],
     ) -> Result<(), Errno> {
         let mut small = [0; SMALL];
         let (head, rest) = small.split_at_mut(HEADERS);
         if let Some(place) = rest.get_mut(..data.len()) {
-            head.copy_from_slice(&batch::headers(header, data.len()));
+            head.copy_from_slice(&batch::headers(header, flags, data.len()));
             place.copy_from_slice(data);
             return socket::send(fd, &small[..HEADERS + data.len()]);
         }
-        self.send_large(fd, header, data)
+        self.send_large(fd, header, flags, data)
     }
 
     /// Sends a message that is not put together on the stack.
     #[inline(never)]
-    fn send_large(&self, fd: BorrowedFd<'_>, header: &Header, data: &[u8]) -> Result<(), Errno> {
-        let headers = batch::headers(header, data.len());
+    fn send_large(
+        &self,
+        fd: BorrowedFd<'_>,
+        header: &Header,
+        flags: u16,
+        data: &[u8],
+    ) -> Result<(), Errno> {
+        let headers = batch::headers(header, flags, data.len());
         match data.len() < WORTH_PARTS {
             true => socket::send(fd, &[&headers, data].concat()),
             false => self.socket.send_parts(&headers, data),
@@ -329,7 +337,8 @@ impl Connector {
     }
 
     /// Sends bytes as they are, as one datagram: a netlink header and what follows it. For tools
-    /// and tests that need what [`Self::send`] would not make.
+    /// and tests that need what [`Self::send`] would not make. An acknowledgement that it asks for
+    /// (`NLM_F_ACK`) is received by this socket, and shown to nobody.
     ///
     /// # Errors
     ///

@@ -43,6 +43,26 @@ pub enum Error {
         request: Option<Header>,
         /// Whether the receive buffer overran meanwhile, so that the reply may have been lost.
         overrun: bool,
+        /// Whether the connector has said that the request was handled; the kernel's own never does.
+        acknowledged: bool,
+    },
+    /// Nobody has registered the id that a message was for: so says the connector (`ENODEV`). Only a
+    /// core that acknowledges does; elsewhere this is [`Self::TimedOut`].
+    NotRegistered {
+        /// The message's header.
+        request: Header,
+        /// The connector's own words, if it had some.
+        text: Option<Box<str>>,
+    },
+    /// The connector says that it did not hand on a message, for another reason than that nobody has
+    /// registered the id.
+    Rejected {
+        /// The message's header.
+        request: Header,
+        /// The error.
+        error: io::Error,
+        /// The connector's own words, if it had some.
+        text: Option<Box<str>>,
     },
     /// An [`Interrupter`](crate::Interrupter) ended the wait.
     Interrupted,
@@ -107,12 +127,15 @@ impl Error {
         use io::ErrorKind;
         match self {
             Self::NoConnector | Self::NoProcfs => ErrorKind::Unsupported,
-            Self::NoNetlink(error) | Self::Service(error) => error.kind(),
+            Self::NoNetlink(error) | Self::Service(error) | Self::Rejected { error, .. } => {
+                error.kind()
+            }
             Self::Io { source, .. } => source.kind(),
             Self::NotPermitted { .. } => ErrorKind::PermissionDenied,
             Self::Refused => ErrorKind::ConnectionRefused,
             Self::TooLarge { .. } | Self::NoEvents | Self::NotASocket => ErrorKind::InvalidInput,
             Self::TimedOut { .. } => ErrorKind::TimedOut,
+            Self::NotRegistered { .. } => ErrorKind::NotFound,
             Self::Interrupted => ErrorKind::Interrupted,
             Self::Malformed(_) | Self::Unexpected(_) => ErrorKind::InvalidData,
             Self::ForeignSender { .. } | Self::Overrun(_) | Self::NoProcEvents { .. } => {
@@ -155,26 +178,51 @@ impl fmt::Display for Error {
                 "{len} bytes of data are more than the {MAX_DATA_SIZE} that the connector takes; \
                  it would drop them without a word"
             ),
-            Self::TimedOut {
-                request: None,
-                overrun: _,
-            } => f.write_str("no message came in time"),
+            Self::TimedOut { request: None, .. } => f.write_str("no message came in time"),
             Self::TimedOut {
                 request: Some(request),
                 overrun,
+                acknowledged,
             } => {
                 write!(
                     f,
                     "no reply from {} to seq {} in time: ",
                     request.id, request.seq
                 )?;
-                f.write_str(if *overrun {
-                    "the receive buffer overran meanwhile and the reply may have been lost; read \
-                     more often or enlarge the buffer"
-                } else {
-                    "nobody registered this id (see /proc/net/connector), its owner does not \
-                     reply, or the reply was lost"
+                f.write_str(match (*overrun, *acknowledged) {
+                    (true, _) => {
+                        "the receive buffer overran meanwhile and the reply may have been lost; read \
+                         more often or enlarge the buffer"
+                    }
+                    (false, true) => {
+                        "its owner has handled it, and does not reply, or not as soon; wait for longer \
+                         if it may"
+                    }
+                    (false, false) => {
+                        "nobody registered this id (see /proc/net/connector), its owner does not \
+                         reply, or the reply was lost"
+                    }
                 })
+            }
+            Self::NotRegistered { request, text } => {
+                write!(f, "nobody gets messages to {}", request.id)?;
+                in_its_words(f, text)?;
+                f.write_str(
+                    ": load the module that registers this id, or choose another one; \
+                     /proc/net/connector has those that there are",
+                )
+            }
+            Self::Rejected {
+                request,
+                error,
+                text,
+            } => {
+                write!(
+                    f,
+                    "the connector did not hand on the message to {} of seq {}: {error}",
+                    request.id, request.seq
+                )?;
+                in_its_words(f, text)
             }
             Self::Interrupted => f.write_str("the wait was interrupted"),
             Self::Overrun(overrun) => overrun.fmt(f),
@@ -215,6 +263,15 @@ impl fmt::Display for Error {
     }
 }
 
+/// Writes what the connector says of an error.
+fn in_its_words(f: &mut fmt::Formatter<'_>, text: &Option<Box<str>>) -> fmt::Result {
+    match text {
+        // A service in the kernel is trusted, but not to know what terminals obey.
+        Some(text) => write!(f, " (the connector says: {})", text.escape_debug()),
+        None => Ok(()),
+    }
+}
+
 /// Writes the groups of a bit mask as "group 2" or "one of the groups 2, 3".
 fn groups_in_words(f: &mut fmt::Formatter<'_>, mask: u32) -> fmt::Result {
     f.write_str(match mask.count_ones() {
@@ -233,7 +290,9 @@ impl std::error::Error for Error {
     /// What is behind the cause that `Display` names, where there is more.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NoNetlink(error) | Self::Service(error) => error.source(),
+            Self::NoNetlink(error) | Self::Service(error) | Self::Rejected { error, .. } => {
+                error.source()
+            }
             Self::Io { source, .. } => source.source(),
             _ => None,
         }
@@ -271,17 +330,40 @@ mod tests {
     #[test]
     fn a_time_out_names_the_id_and_an_overrun_if_there_was_one() {
         let request = Some(Header::default());
-        let quiet = Error::TimedOut {
+        let timed_out = |overrun, acknowledged| Error::TimedOut {
             request,
-            overrun: false,
+            overrun,
+            acknowledged,
         };
-        assert!(quiet.to_string().contains("nobody registered this id"));
-        let overrun = Error::TimedOut {
-            request,
-            overrun: true,
+        let quiet = timed_out(false, false).to_string();
+        assert!(quiet.contains("nobody registered this id"), "{quiet}");
+        let handled = timed_out(false, true).to_string();
+        assert!(handled.contains("has handled it"), "{handled}");
+        assert!(!handled.contains("registered"), "{handled}");
+        for acknowledged in [false, true] {
+            let overrun = timed_out(true, acknowledged);
+            assert!(overrun.to_string().contains("overran"));
+            assert!(overrun.is_timeout());
+        }
+    }
+
+    #[test]
+    fn who_is_not_there_is_named_and_the_connector_quoted() {
+        let error = |text: Option<&str>| Error::NotRegistered {
+            request: Header::default(),
+            text: text.map(Box::from),
         };
-        assert!(overrun.to_string().contains("overran"));
-        assert!(overrun.is_timeout());
+        let quoted = error(Some("nobody\u{1b}")).to_string();
+        assert!(
+            quoted.starts_with("nobody gets messages to 0:0 (the connector says: nobody\\u{1b})")
+        );
+        assert!(quoted.contains("/proc/net/connector"), "{quoted}");
+        let silent = error(None).to_string();
+        assert!(
+            silent.starts_with("nobody gets messages to 0:0: load"),
+            "{silent}"
+        );
+        assert_eq!(io::Error::from(error(None)).kind(), io::ErrorKind::NotFound);
     }
 
     #[test]
@@ -291,6 +373,11 @@ mod tests {
             Error::io("sending", refused()),
             Error::Service(refused()),
             Error::NoNetlink(refused()),
+            Error::Rejected {
+                request: Header::default(),
+                error: refused(),
+                text: None,
+            },
             Error::Malformed(Malformed {
                 offset: 4,
                 reason: crate::frame::Reason::Empty,
@@ -318,6 +405,7 @@ mod tests {
         let late = Error::TimedOut {
             request: None,
             overrun: false,
+            acknowledged: false,
         };
         assert_eq!(io::Error::from(late).kind(), io::ErrorKind::TimedOut);
     }

@@ -21,10 +21,15 @@
 //!
 //! # What the connector does not do
 //!
-//! It does not confirm anything. The core drops a message to an id that nobody registered, one
-//! that is too large, or one whose lengths lie, and `sendmsg(2)` reports success; a reply that
+//! The kernel's own does not confirm anything. It drops a message to an id that nobody registered,
+//! one that is too large, or one whose lengths lie, and `sendmsg(2)` reports success; a reply that
 //! finds a full receive buffer is gone. This crate therefore never waits without telling why it
 //! gave up ([`Error::TimedOut`]) and never hides a loss ([`Event::Overrun`]).
+//!
+//! The connector of `rust_connector`, where that is in the kernel's place, acknowledges a message whose
+//! sender asks for it. Requests do, so that one to an id that nobody registered is an error at once
+//! ([`Error::NotRegistered`]); and so does [`Connector::send_acknowledged`]. [`Core::find`] says which of
+//! the two there is.
 //!
 //! # Features and minimum Rust version
 //!
@@ -34,6 +39,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ack;
 mod batch;
 mod call;
 mod connector;
@@ -50,6 +56,7 @@ mod message;
 pub mod notify;
 mod overrun;
 mod payload;
+mod probe;
 pub mod proc;
 mod processes;
 mod procfs;
@@ -85,6 +92,7 @@ pub use self::{
     message::Message,
     overrun::{Cause, Overrun},
     payload::Payload,
+    probe::Core,
     proc::ProcEvent,
     processes::ProcEvents,
     procfs::{Registered, SocketInfo, registered, sockets},

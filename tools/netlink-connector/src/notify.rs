@@ -79,8 +79,8 @@ impl Connector {
     /// # Errors
     ///
     /// [`Error::Service`] if `cn_notify` refuses: it takes `CAP_NET_ADMIN`, and there is a limit to
-    /// the number of requests. [`Error::TimedOut`] if there is no `cn_notify`. Those of
-    /// [`Self::join`] and [`Self::send`].
+    /// the number of requests. [`Error::NotRegistered`] or [`Error::TimedOut`] if there is no `cn_notify`.
+    /// Those of [`Self::join`] and [`Self::send`].
     pub fn watch_ids(&self, ids: &Ids, group: Group, deadline: impl Into<Deadline>) -> Result<()> {
         self.join(group)?;
         self.control(ids, group.number(), deadline.into())

@@ -15,7 +15,7 @@ use std::fmt;
 #[non_exhaustive]
 pub struct Overrun {
     /// How many datagrams were lost, as far as known: the kernel counts them for each socket in
-    /// `/proc/net/netlink`.
+    /// `/proc/net/netlink`. Acknowledgements that requests asked for are datagrams as well.
     pub lost: Option<u64>,
     /// What was full.
     pub cause: Cause,

@@ -128,6 +128,11 @@ impl Asking<'_> {
     /// came before are forgotten.
     pub(crate) fn confirmed(self, ack: Result<Message>) -> Result<()> {
         let event = match ack {
+            Err(Error::NotRegistered { .. }) => {
+                return Err(Error::NoProcEvents {
+                    registered: Some(false),
+                });
+            }
             Err(Error::TimedOut { overrun: false, .. }) => {
                 let registered = procfs::registered().ok();
                 return Err(Error::NoProcEvents {

@@ -89,20 +89,29 @@ impl Reader {
         }
     }
 
-    /// The message in the datagram, of which it is known to have exactly one, with this header.
-    #[inline]
-    pub(crate) fn sole_message(&self, header: Header) -> Message {
+    /// The message in the datagram, of which it is known to have exactly one, with this header; if its
+    /// data is kept in place.
+    #[inline(always)]
+    pub(crate) fn small_message(&self, header: Header) -> Option<Message> {
         let (_, data) = self.buffer.split_at(HEADERS);
-        let len = header.len.into();
         let Sender { portid, group } = self.sender;
-        match Payload::inline(data, len) {
-            Some(data) => Message {
-                header,
-                data,
-                group,
-                portid,
-            },
-            None => large_message(header, &data[..len], self.sender),
+        Some(Message {
+            header,
+            data: Payload::inline(data, header.len.into())?,
+            group,
+            portid,
+        })
+    }
+
+    /// The same for data that takes an allocation.
+    #[cold]
+    pub(crate) fn large_message(&self, header: Header) -> Message {
+        let (_, data) = self.buffer.split_at(HEADERS);
+        Message {
+            header,
+            data: data[..header.len.into()].into(),
+            group: self.sender.group,
+            portid: self.sender.portid,
         }
     }
 
@@ -198,16 +207,5 @@ impl Reader {
             lost,
             cause: Cause::ReceiveBuffer,
         })
-    }
-}
-
-/// A message whose data takes an allocation.
-#[cold]
-fn large_message(header: Header, data: &[u8], sender: Sender) -> Message {
-    Message {
-        header,
-        data: data.into(),
-        group: sender.group,
-        portid: sender.portid,
     }
 }

@@ -12,12 +12,14 @@ use std::{
 use parking_lot::MutexGuard;
 
 use crate::{
+    ack::{self, Ack},
     connector::{Connector, State},
     deadline::Deadline,
     error::{Error, Result},
     event::Event,
     exchange::{Exchange, Ticket},
-    frame,
+    frame::{self, Malformed, Reason},
+    message::Sender,
     reader::{Datagram, Read, Reader},
     thread::{self, Thread},
 };
@@ -64,7 +66,7 @@ impl Connector {
     /// received; [`Error::Io`].
     pub fn recv(&self, deadline: impl Into<Deadline>) -> Result<Event> {
         let mut state = self.lock();
-        let ticket = state.exchange.enter(None);
+        let ticket = state.exchange.enter();
         self.wait(state, ticket, deadline.into())
     }
 
@@ -78,7 +80,7 @@ impl Connector {
     pub fn recv_many(&self, batch: &mut RecvBatch, deadline: impl Into<Deadline>) -> Result<()> {
         batch.events.clear();
         let mut state = self.lock();
-        let ticket = state.exchange.enter(None);
+        let ticket = state.exchange.enter();
         let (mut state, first) = self.wait_in(state, ticket, &mut deadline.into());
         match first {
             Err(error) if !error.is_dropped_datagram() => return Err(error),
@@ -86,7 +88,7 @@ impl Connector {
         }
         let State { exchange, reader } = &mut *state;
         // Somebody is there for whatever comes.
-        let ticket = exchange.enter(None);
+        let ticket = exchange.enter();
         // What was kept comes first. If somebody else receives, that is all for now.
         batch.events.extend(std::iter::from_fn(|| exchange.take()));
         for _ in 1..batch.datagrams {
@@ -114,7 +116,7 @@ impl Connector {
     }
 
     /// [`Self::wait`], and leaves the lock to the caller.
-    fn wait_in<'a>(
+    pub(crate) fn wait_in<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         ticket: Ticket,
@@ -219,10 +221,34 @@ impl Connector {
         for message in frame::messages(datagram.buffer, datagram.len) {
             match message {
                 Ok(message) => exchange.message(message, sender),
-                Err(malformed) => exchange.keep(Err(malformed.into())),
+                Err(malformed) => match acknowledgement(datagram, malformed) {
+                    Some(ack) => exchange.acknowledge(&ack),
+                    None => exchange.keep(Err(malformed.into())),
+                },
             }
         }
     }
+
+    /// Receives the acknowledgement of a request that asked for one, and whose reply has come, so that
+    /// the socket is not readable on its account any more. If it is not the next datagram, or if
+    /// somebody else receives, it is found by whoever comes to it.
+    #[cold]
+    pub(crate) fn pick_up_ack(&self, state: &mut State) {
+        if let Some(reader) = state.reader.as_deref_mut() {
+            let read = reader.look(&self.socket);
+            // A failure to receive is for those who want something.
+            let _ = self.hand_out(&mut state.exchange, read, reader);
+        }
+    }
+}
+
+/// The acknowledgement that a datagram is, of which it is known that it is no message of the
+/// connector's. Only the core acknowledges: what a process sends is not looked at.
+#[cold]
+fn acknowledgement(datagram: Datagram<'_>, malformed: Malformed) -> Option<Ack<'_>> {
+    let is_one =
+        malformed.reason == Reason::Kind(ack::ERROR) && datagram.sender == Sender::default();
+    Ack::parse(datagram.buffer.get(..datagram.len)?).filter(|_| is_one)
 }
 
 /// What came of an attempt to receive.
@@ -239,7 +265,7 @@ pub(crate) enum Handed {
 impl Connector {
     /// Enters someone who waits for anything.
     pub(crate) fn enter(&self) -> Ticket {
-        self.lock().exchange.enter(None)
+        self.lock().exchange.enter()
     }
 
     /// What this waiter waited for, if it is there or can be received now. Otherwise `waker` is

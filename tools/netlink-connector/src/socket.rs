@@ -60,6 +60,17 @@ nix::setsockopt_impl!(
     nix::sys::socket::sockopt::SetStruct<'_, u32>
 );
 
+/// `NETLINK_EXT_ACK`, which rustix does not know either.
+#[derive(Clone, Copy)]
+struct Words;
+nix::setsockopt_impl!(
+    Words,
+    libc::SOL_NETLINK,
+    libc::NETLINK_EXT_ACK,
+    u32,
+    nix::sys::socket::sockopt::SetStruct<'_, u32>
+);
+
 /// A bound netlink socket of the connector's protocol.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -102,13 +113,16 @@ impl Socket {
         if let Some(bytes) = receive_buffer {
             set_receive_buffer(fd.as_fd(), bytes)?;
         }
+        // Acknowledgements say in words what is wrong. Where that cannot be had, they do without.
+        let _ = nix::sys::socket::setsockopt(&fd, Words, &1);
         net::bind(&fd, &SocketAddrNetlink::new(0, groups))
             .map_err(|errno| membership("binding the socket", groups, errno))?;
         Self::bound(fd, processes, groups != 0)
     }
 
     /// Takes over a socket that somebody else opened, such as systemd for a unit's `.socket`, and
-    /// binds it if that was not done.
+    /// binds it if that was not done. Whether acknowledgements come with words (`NETLINK_EXT_ACK`) or
+    /// without data (`NETLINK_CAP_ACK`) stays as it was: who has the socket later may count on it.
     pub(crate) fn adopt(
         fd: OwnedFd,
         groups: u32,

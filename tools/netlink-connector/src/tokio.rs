@@ -25,7 +25,7 @@ use crate::{
     message::Message,
     notify::{self, Ids},
     proc::{Events, ProcEvent},
-    processes,
+    processes, request,
 };
 
 /// A [`Connector`] whose waiting is asynchronous. Tasks may share it, as threads may share a
@@ -173,6 +173,23 @@ impl AsyncConnector {
             .await
     }
 
+    /// As [`Connector::send_acknowledged`], for tasks. The runtime must have time enabled.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connector::send_acknowledged`].
+    pub async fn send_acknowledged(
+        &self,
+        header: &Header,
+        data: &[u8],
+        limit: Duration,
+    ) -> Result<bool> {
+        let sent = self
+            .connector()
+            .send_request(Answers::Acknowledgement, header, data)?;
+        request::acknowledged(self.wait(sent.ticket, limit).await)
+    }
+
     /// As [`Connector::recv`], without a deadline of its own: use `tokio::time::timeout`. May be
     /// cancelled at any point; no event is lost then.
     ///
@@ -260,10 +277,20 @@ impl AsyncConnector {
         data: &[u8],
         limit: Duration,
     ) -> Result<Message> {
-        let ticket = self.connector().send_request(answers, header, data)?;
+        let sent = self.connector().send_request(answers, header, data)?;
+        let reply = self.wait(sent.ticket, limit).await?;
+        if sent.asks {
+            let state = &mut *self.connector().lock();
+            self.connector().pick_up_ack(state);
+        }
+        reply.into_message()
+    }
+
+    /// Waits no longer than that.
+    async fn wait(&self, ticket: Ticket, limit: Duration) -> Result<Event> {
         let waiting = Waiting::new(self, ticket);
         match timeout(limit, waiting.done()).await {
-            Ok(event) => event?.into_message(),
+            Ok(event) => event,
             Err(_) => Err(self.connector().leave_exchange(ticket)),
         }
     }

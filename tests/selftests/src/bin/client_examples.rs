@@ -34,7 +34,35 @@ fn asking() -> Result<()> {
 fn without_service() -> Result<()> {
     let _core = Module::load_core()?;
     let echo = run(&mut example("echo"))?.expect(1)?;
-    ensure!(echo.stderr.contains("TimedOut"), "{echo:?}");
+    let expected = match core_is_ours() {
+        true => "NotRegistered",
+        false => "TimedOut",
+    };
+    ensure!(echo.stderr.contains(expected), "{echo:?}");
+    Ok(())
+}
+
+fn acknowledging() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let said = |id: &str, seconds: &str| -> Result<String> {
+        Ok(run(example("there").args([id, seconds]))?.expect(0)?.stdout)
+    };
+    let (echo, nobody) = match core_is_ours() {
+        true => (
+            "rust_connector's own connector: handled it\nits reply has 4 bytes\n",
+            "rust_connector's own connector: nobody is there\nand so says a request\n",
+        ),
+        false => (
+            "the kernel's own connector: does not say\nits reply has 4 bytes\n",
+            "the kernel's own connector: does not say\nno reply in time\n",
+        ),
+    };
+    // No more than that are waited for, where nothing is known before.
+    let seconds = if core_is_ours() { "600" } else { "0.05" };
+    for (id, seconds, expected) in [("16:1", "600", echo), ("77:77", seconds, nobody)] {
+        let text = said(id, seconds)?;
+        ensure!(text == expected, "{id}: {text}");
+    }
     Ok(())
 }
 
@@ -146,6 +174,10 @@ fn main() -> ExitCode {
     Suite::new()
         .test("the examples that ask get all their replies", asking)
         .test("an example says that nobody answers", without_service)
+        .test(
+            "an example in tasks says whether anybody is at an id, as soon as the core does",
+            acknowledging,
+        )
         .test(
             "an example and ucon show what cn_test broadcasts",
             listening,

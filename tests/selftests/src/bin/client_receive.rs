@@ -334,17 +334,19 @@ fn other_namespace() -> Result<()> {
 /// Those who wait are told, and if nobody does, the next who would; what is there comes all the
 /// same.
 fn interrupted() -> Result<()> {
-    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    // Somebody who does not answer.
+    let _puppet = Puppet::load()?;
+    let _echo = Module::load("cn_echo", "")?;
     let connector = Connector::open()?;
     let interrupter = connector.interrupter()?;
-    let nobody = connector.header(CbId { idx: 77, val: 77 });
+    let silent = connector.header(PUPPET);
     thread::scope(|scope| {
         let mut waiting: Vec<_> = (0..4)
             .map(|_| scope.spawn(|| connector.recv(Deadline::NEVER).map(drop)))
             .collect();
         waiting.push(scope.spawn(|| {
             let never = Deadline::NEVER;
-            connector.request(&nobody, b"", never).map(drop)
+            connector.request(&silent, b"", never).map(drop)
         }));
         for thread in waiting {
             // Each may begin to wait after the others were told.

@@ -42,6 +42,22 @@ fn expect(object: &Value, members: Value) -> Result<()> {
     Ok(())
 }
 
+/// What JSON calls the connector that is here.
+fn core() -> &'static str {
+    match core_is_ours() {
+        true => "rust_connector",
+        false => "kernel",
+    }
+}
+
+/// What text calls it.
+fn core_in_words() -> &'static str {
+    match core_is_ours() {
+        true => "rust_connector's own connector",
+        false => "the kernel's own connector",
+    }
+}
+
 /// The objects of this event.
 fn of<'a>(objects: &'a [Value], event: &str) -> Vec<&'a Value> {
     objects.iter().filter(|o| o["event"] == event).collect()
@@ -50,6 +66,16 @@ fn of<'a>(objects: &'a [Value], event: &str) -> Vec<&'a Value> {
 fn list() -> Result<()> {
     let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
     let objects = ended(&["list", "--json"], 0)?.json()?;
+    ensure!(
+        objects[0] == value!({"event": "connector", "core": core()}),
+        "{objects:?}"
+    );
+    let title = ended(&["list"], 0)?.stdout;
+    let title = title.lines().next().context("no title")?;
+    ensure!(
+        title.starts_with("ID ") && title.contains(core_in_words()),
+        "{title}"
+    );
     let echo = objects.iter().find(|object| object["id"] == "16:1");
     let echo = echo.context("cn_echo is not in the list")?;
     expect(
@@ -76,7 +102,7 @@ fn send() -> Result<()> {
         let len = data.len() / 2;
         expect(
             &objects[0],
-            value!({"event": "sent", "id": "16:1", "seq": 7, "ack": 7, "len": len}),
+            value!({"event": "sent", "id": "16:1", "seq": 7, "ack": 7, "len": len, "core": core()}),
         )?;
         expect(
             &objects[1],
@@ -102,17 +128,61 @@ fn send() -> Result<()> {
     Ok(())
 }
 
+/// What is known of a message when it has been sent.
+fn send_and_go() -> Result<()> {
+    let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
+    let sent = ended(&["send", "16:1", "hello", "--json"], 0)?.json()?;
+    let [sent] = &sent[..] else {
+        anyhow::bail!("{sent:?}")
+    };
+    expect(
+        sent,
+        value!({"event": "sent", "id": "16:1", "core": core()}),
+    )?;
+    let acknowledged = core_is_ours().then_some(true);
+    ensure!(sent["acknowledged"].as_bool() == acknowledged, "{sent}");
+    let text = ended(&["send", "16:1", "hello"], 0)?.stdout;
+    let end = match core_is_ours() {
+        true => "len=5 by rust_connector's own connector, acknowledged\n",
+        false => "len=5 by the kernel's own connector\n",
+    };
+    ensure!(text.ends_with(end), "{text}");
+    if !core_is_ours() {
+        // Nobody is told.
+        ended(&["send", "77:77", "hello"], 0)?;
+        return Ok(());
+    }
+    for words in [
+        &["send", "77:77"][..],
+        &["send", "77:77", "-w", "-W", "600"],
+    ] {
+        let nobody = ended(words, 1)?;
+        ensure!(
+            nobody.stderr.contains("nobody has registered this id"),
+            "{words:?}: {nobody:?}"
+        );
+    }
+    let ping = ended(&["ping", "77:77", "-c", "1", "-W", "600"], 1)?;
+    ensure!(
+        ping.stdout.contains("so the connector says") && ping.stdout.contains("1 lost"),
+        "{ping:?}"
+    );
+    Ok(())
+}
+
 /// The kernel's 1-wire driver answers a request for the list of masters with the request's `seq`
 /// plus one as `ack`.
 fn send_to_w1() -> Result<()> {
     let puppet = Puppet::load()?;
     let answered_like_w1 = |words: &[&str]| -> Result<Ended> {
-        let words = [&["send", "w1", "--json", "--wait", "-W", "60"], words].concat();
+        // An id where somebody is, who leaves the answer to this test.
+        let id = PUPPET.to_string();
+        let words = [&["send", &id, "--json", "--wait", "-W", "60"], words].concat();
         let mut sending = Running::start(&mut cnctl(&words))?;
         let sent = json(&sending.line()?)?;
         let seq = sent["seq"].as_u64().context("a number")?.try_into()?;
         let answer = Header {
-            id: CbId { idx: 3, val: 1 },
+            id: PUPPET,
             seq,
             ack: seq.wrapping_add(1),
             ..Header::default()
@@ -122,7 +192,7 @@ fn send_to_w1() -> Result<()> {
     };
     for words in [&["--hex", "060000000000000000000000"][..], &["--ack", "0"]] {
         let objects = answered_like_w1(words)?.expect(0)?.json()?;
-        let data = value!({"event": "reply", "id": "3:1", "data": "6d617374657273"});
+        let data = value!({"event": "reply", "id": "30:8", "data": "6d617374657273"});
         expect(objects.first().context("no reply")?, data)?;
     }
     Ok(())
@@ -157,7 +227,7 @@ fn ping() -> Result<()> {
     let summary = objects.last().context("no summary")?;
     expect(
         summary,
-        value!({"event": "summary", "id": "16:1", "sent": 24, "received": 24, "lost": 0,
+        value!({"event": "summary", "id": "16:1", "core": core(), "sent": 24, "received": 24, "lost": 0,
                 "wrong": 0, "elapsed_ms": null, "rtt_min_ms": null, "rtt_avg_ms": null,
                 "rtt_max_ms": null, "rtt_mdev_ms": null}),
     )?;
@@ -439,12 +509,15 @@ fn statuses() -> Result<()> {
     // All came.
     ended(&["list"], 0)?;
     ended(&["--help"], 0)?;
-    ended(&["send", "77:77", "nobody is told"], 0)?;
     ended(&["ping", "16:1", "-c", "2", "-i", "0"], 0)?;
     // Something did not.
     let silent = ended(&["send", "77:77", "--wait", "-W", "0.05"], 1)?;
+    let expected = match core_is_ours() {
+        true => "nobody gets messages to 77:77",
+        false => "no reply from 77:77",
+    };
     ensure!(
-        silent.stderr.contains("no reply from 77:77") && silent.stdout.starts_with("sent"),
+        silent.stderr.contains(expected) && silent.stdout.starts_with("sent"),
         "{silent:?}"
     );
     ended(&["ping", "77:77", "-c", "1", "-W", "0.05"], 1)?;
@@ -516,6 +589,10 @@ fn main() -> ExitCode {
         .test(
             "send --wait takes data from everywhere and shows the reply",
             send,
+        )
+        .test(
+            "send says which connector took the message, and if nobody has the id, where that is known",
+            send_and_go,
         )
         .test("send --wait understands w1's answer", send_to_w1)
         .test("sockets shows who listens to what", sockets)

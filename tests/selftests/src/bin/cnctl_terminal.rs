@@ -12,6 +12,7 @@ use nix::{sys::signal::Signal, unistd::pipe};
 use selftests::{
     Module, Suite, core_is_ours,
     program::{Running, run, tool},
+    puppet::Puppet,
     skip, wait_for,
 };
 
@@ -79,10 +80,11 @@ fn interrupted_ping() -> Result<()> {
 }
 
 fn interrupted_wait() -> Result<()> {
-    let _core = Module::load_core()?;
-    let words = ["cnctl", "ping", "77:77", "-W", "3600", "-v"];
+    // Somebody who does not answer.
+    let _puppet = Puppet::load()?;
+    let words = ["cnctl", "ping", "30:8", "-W", "3600", "-v"];
     let mut ping = Running::start_on_terminal(&words, &[])?;
-    ping.lines_until(|line| line.contains("> 77:77 seq=1"))?;
+    ping.lines_until(|line| line.contains("> 30:8 seq=1"))?;
     ping.press("\x03")?;
     let ended = ping.wait()?.expect(1)?;
     ensure!(ended.stdout.contains("1 sent, 0 received"), "{ended:?}");
@@ -149,14 +151,14 @@ fn interrupted_bench() -> Result<()> {
 }
 
 fn interrupted_send() -> Result<()> {
-    let _core = Module::load_core()?;
-    let words = ["cnctl", "send", "77:77", "data", "--wait", "-W", "3600"];
+    let _puppet = Puppet::load()?;
+    let words = ["cnctl", "send", "30:8", "data", "--wait", "-W", "3600"];
     let mut send = Running::start_on_terminal(&words, &[])?;
     wait_for_threads(&send, 2).context("one that waits for the signal")?;
     send.press("\x03")?;
     let ended = send.wait()?.expect(1)?;
     ensure!(
-        ended.stdout.contains("sent  77:77 ") && ended.stdout.contains("ended before a reply came"),
+        ended.stdout.contains("sent  30:8 ") && ended.stdout.contains("ended before a reply came"),
         "{ended:?}"
     );
     Ok(())

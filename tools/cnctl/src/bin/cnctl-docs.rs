@@ -11,13 +11,15 @@
     reason = "only the command line is of interest, not what is read from it"
 )]
 mod cli;
+#[path = "../completions.rs"]
+mod completions;
 #[path = "../examples.rs"]
 mod examples;
 
 use std::{env, error::Error, fs, io, path::Path};
 
-use clap::{Command, CommandFactory, ValueEnum};
-use clap_complete::Shell;
+use clap::{Command, CommandFactory};
+use clap_complete::{Generator, Shell};
 use clap_mangen::{
     Man,
     roff::{Roff, bold, roman},
@@ -39,16 +41,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: cnctl-docs DIRECTORY".into());
     };
     let mut command = cli::Cli::command().disable_help_subcommand(true);
+    let folder = Path::new(&directory).join("completions");
+    fs::create_dir_all(&folder)?;
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        let mut file = fs::File::create(folder.join(shell.file_name("cnctl")))?;
+        completions::write(&command, shell, &mut file)?;
+    }
+
     // Man pages of subcommands are named and titled `cnctl-ping`, and so on.
     command.build();
-
-    let completions = Path::new(&directory).join("completions");
-    fs::create_dir_all(&completions)?;
-    for shell in Shell::value_variants() {
-        if matches!(shell, Shell::Bash | Shell::Zsh | Shell::Fish) {
-            clap_complete::generate_to(*shell, &mut command, "cnctl", &completions)?;
-        }
-    }
 
     let folder = Path::new(&directory).join("man");
     fs::create_dir_all(&folder)?;

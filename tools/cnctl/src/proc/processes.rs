@@ -179,11 +179,17 @@ impl Processes {
     /// A process that is known, or can be read.
     fn get(&mut self, pid: i32) -> Option<&mut Process> {
         if !self.by_pid.contains_key(&pid) {
-            let mut process = self.read(pid)?;
-            process.chosen = self.chosen.contains(&pid) || self.descends(process.parent);
-            self.by_pid.insert(pid, process);
+            self.learn(pid)?;
         }
         self.by_pid.get_mut(&pid)
+    }
+
+    /// Reads of a process that is not known.
+    fn learn(&mut self, pid: i32) -> Option<()> {
+        let mut process = self.read(pid)?;
+        process.chosen = self.chosen.contains(&pid) || self.descends(process.parent);
+        self.by_pid.insert(pid, process);
+        Some(())
     }
 
     /// A process that nothing is known of but its parent.

@@ -96,8 +96,8 @@ pub(super) fn processes() -> impl Iterator<Item = i32> {
 pub(super) fn terminal(device: u32) -> Option<String> {
     // As the kernel packs it: new_encode_dev().
     let (major, minor) = (
-        device >> 8 & 0xfff,
-        device & 0xff | device >> 12 & 0xfff_ff00,
+        (device >> 8) & 0xfff,
+        (device & 0xff) | ((device >> 12) & 0xfff_ff00),
     );
     match (major, minor) {
         (0, 0) => None,
@@ -145,8 +145,8 @@ mod tests {
     #[test]
     fn terminals_are_named_by_their_device_number() {
         assert_eq!(terminal(0), None);
-        assert_eq!(terminal(136 << 8 | 3).as_deref(), Some("pts/3"));
-        assert_eq!(terminal(137 << 8 | 3).as_deref(), Some("pts/259"));
+        assert_eq!(terminal((136 << 8) | 3).as_deref(), Some("pts/3"));
+        assert_eq!(terminal((137 << 8) | 3).as_deref(), Some("pts/259"));
     }
 
     #[test]
