@@ -6,6 +6,8 @@
 // Not all that the files have is used here.
 #![allow(dead_code, missing_docs)]
 
+#[path = "../../../../tools/netlink-connector/src/ack.rs"]
+mod ack;
 #[path = "../../../../tools/netlink-connector/src/batch.rs"]
 mod batch;
 #[path = "../../../../tools/netlink-connector/src/connector.rs"]

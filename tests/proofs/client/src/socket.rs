@@ -73,7 +73,7 @@ pub(crate) fn answer() {
 pub(crate) fn bring(header: &Header) {
     kernel::trace(|| "a message comes".to_owned());
     let queues = queues();
-    let datagram = batch::headers(header, 0).to_vec();
+    let datagram = batch::headers(header, 0, 0).to_vec();
     queues
         .received
         .lock()
