@@ -10,6 +10,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    context,
     cores,
     send::{
         self,
@@ -67,16 +68,18 @@ impl Broadcaster {
 
     /// Sends a message.
     ///
-    /// Process context or softirq; does not sleep.
+    /// Process context or softirq, with interrupts on; does not sleep.
     ///
     /// # Errors
     ///
-    /// The message is lost, and its number missing, with
+    /// [`SendError::InterruptsOff`]: nothing was done. The message is lost, and its number missing, with
     ///
     /// - [`SendError::NoMemory`]: no memory for it.
     /// - [`SendError::TooLarge`]: more than 65535 bytes.
     /// - [`SendError::Overrun`]: a listener that wants senders to know had no room; others got it.
     pub fn send(&self, data: &[u8]) -> Result<(), SendError> {
+        // Else softirqs would run here, under a lock of the caller's that keeps them off.
+        context::check()?;
         let _no_softirq = NoSoftirq::new();
         let mut seq = self.seq.lock();
         let message = OutMessage {

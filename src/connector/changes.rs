@@ -129,7 +129,9 @@ impl<T: Observer> Watch<T> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`: no memory.
+    /// - `ENOMEM`: no memory.
+    /// - `ENODEV`: the observer's module is going, its exit function has returned, and what calls this is
+    ///   something that it left behind. This reference to the observer is leaked as well.
     pub fn new(observer: Arc<T>) -> Result<Self> {
         let feed = Feed::new(hub::look)?;
         let teller = Teller {

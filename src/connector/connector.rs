@@ -69,11 +69,13 @@ mod bindings;
 mod broadcaster;
 pub mod changes;
 mod closed;
+mod context;
 mod cores;
 mod debugfs;
 mod dispatch;
 mod error;
 mod gfp;
+mod going;
 mod in_place;
 mod job;
 mod layout;
@@ -154,8 +156,8 @@ module! {
     license: "GPL",
     params: {
         groups: u32 {
-            default: 16384,
-            description: "how many groups there are, from 32 to 65536 (default: 16384)",
+            default: 32,
+            description: "how many groups there are, from 32 to 65536 (default: 32)",
         },
     },
 }
@@ -178,6 +180,7 @@ impl kernel::InPlaceModule for Connector {
         // SAFETY: A module is initialised once, and no other function of this crate can run
         // before that: a user of its symbols is loaded only after this returned.
         unsafe {
+            going::init();
             registry::init();
             changes::init();
             job::init();

@@ -34,6 +34,9 @@ pub enum SendError {
     NoSuchPort,
     /// A listener that asked for it (`NETLINK_BROADCAST_ERROR`) had no room (`ENOBUFS`).
     Overrun,
+    /// Interrupts are off: the caller is an interrupt handler, or holds a lock that switches them off.
+    /// Netlink cannot be used there (`EDEADLK`). Send when the lock was given back, or from a work item.
+    InterruptsOff,
     /// Netlink refused the message for another reason (`EINVAL`).
     Other,
 }
@@ -74,6 +77,7 @@ impl From<SendError> for Error {
             SendError::Full => bindings::EAGAIN,
             SendError::NoSuchPort => bindings::ECONNREFUSED,
             SendError::Overrun => bindings::ENOBUFS,
+            SendError::InterruptsOff => bindings::EDEADLK,
             SendError::NoGroup | SendError::Other => bindings::EINVAL,
         };
         // CAST: Error numbers are small.

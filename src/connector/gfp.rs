@@ -1,29 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Allocation flags as C takes them, for messages that are sent.
+//! Allocation flags for messages that are sent. Users say what they like, and get what is known here.
 
 use kernel::{
-    alloc::Flags,
+    alloc::{
+        flags::__GFP_NOWARN,
+        Flags, //
+    },
     prelude::*, //
 };
 
 use crate::bindings;
 
-/// The C form of `flags`, as far as it means something for sending: whether to sleep, which reserves
-/// to touch, and whom to account to. The kernel crate keeps the number to itself.
+/// What of `flags` means something for sending: whether to sleep, which reserves to touch, and whom to
+/// account to. In the kernel crate's form and in C's, whose number that one keeps to itself.
 ///
 /// Never with the warning that a large allocation failed: the caller is told.
-pub(crate) fn to_gfp(flags: Flags) -> bindings::gfp_t {
-    let gfp = if flags.contains(GFP_KERNEL_ACCOUNT) {
-        bindings::GFP_KERNEL_ACCOUNT
+fn known(flags: Flags) -> (Flags, bindings::gfp_t) {
+    let (flags, gfp) = if flags.contains(GFP_KERNEL_ACCOUNT) {
+        (GFP_KERNEL_ACCOUNT, bindings::GFP_KERNEL_ACCOUNT)
     } else if flags.contains(GFP_KERNEL) {
-        bindings::GFP_KERNEL
+        (GFP_KERNEL, bindings::GFP_KERNEL)
     } else if flags.contains(GFP_ATOMIC) {
-        bindings::GFP_ATOMIC
+        (GFP_ATOMIC, bindings::GFP_ATOMIC)
     } else {
-        bindings::GFP_NOWAIT
+        (GFP_NOWAIT, bindings::GFP_NOWAIT)
     };
-    gfp | bindings::__GFP_NOWARN
+    (flags | __GFP_NOWARN, gfp | bindings::__GFP_NOWARN)
+}
+
+/// The flags for memory of our own.
+pub(crate) fn to_flags(flags: Flags) -> Flags {
+    known(flags).0
+}
+
+/// The flags for netlink's memory.
+pub(crate) fn to_gfp(flags: Flags) -> bindings::gfp_t {
+    known(flags).1
 }
 
 /// The same, for a message to this port and group, as the cores take them. For one to a port alone the

@@ -5,6 +5,7 @@
  */
 
 #include <linux/bottom_half.h>
+#include <linux/irqflags.h>
 #include <linux/skbuff.h>
 #include <net/netlink.h>
 #include <net/sock.h>
@@ -19,6 +20,11 @@ void connector_helper_local_bh_disable(void)
 void connector_helper_local_bh_enable(void)
 {
 	local_bh_enable();
+}
+
+bool connector_helper_irqs_disabled(void)
+{
+	return irqs_disabled();
 }
 
 struct sk_buff *connector_helper_skb_get(struct sk_buff *skb)

@@ -28,6 +28,7 @@ use core::{
 
 use crate::{
     bindings,
+    context,
     cores,
     nlmsg,
     parms::Parms,
@@ -76,6 +77,9 @@ pub(crate) fn reply(message: &Message<'_>, parms: &Parms<'_>) -> Option<Result<(
         return None;
     }
 
+    if let Err(error) = context::check() {
+        return Some(Err(error));
+    }
     parms.replace();
     // SAFETY: Nobody else reads or writes the skb: it is not shared, and the core and netlink only
     // free it once the handler has returned. It has room for `padded` bytes, of which the first are

@@ -11,9 +11,15 @@
 //! Whatever the code does that runs, it cannot end twice or be called after its end: it is an owned
 //! value, [`Callee`], which whoever uses it takes out of the work item first. While it runs, the work item has
 //! it, and puts it back unless it was ended meanwhile; and whoever ends a job from outside waits for that,
-//! and finds it, or finds that it is gone.
+//! and finds it, or finds that somebody else has it to drop it. Then that is waited for: to drop it is to
+//! call its code, too.
+//!
+//! The exception is who does so from inside: the task that is in that code just now, be it called or
+//! dropped. Which task that is, is noted, see [`Item::is_current`]. `current_work()` would not tell: there is
+//! memory that was freed and has another work item in it, while the first one still runs.
 
 use core::{
+    mem::forget,
     pin::Pin,
     ptr::{
         self,
@@ -34,9 +40,11 @@ use kernel::{
         global_lock,
         static_lock_class,
         Arc,
+        Completion,
         LockClassKey,
         Mutex, //
     },
+    task::Task,
     time::Jiffies,
     workqueue::{
         self,
@@ -49,8 +57,13 @@ use kernel::{
 
 use crate::{
     bindings,
+    going,
     text, //
 };
+
+#[cfg(connector_kunit)]
+#[path = "../../tests/kunit/job.rs"]
+mod tests;
 
 global_lock! {
     /// Every job that may be called, or may be running. Nobody's code runs while this is held.
@@ -95,7 +108,8 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `ENOMEM`; or `ENODEV` if the module is [`going`] whose code `value` is, which is leaked then: to
+    /// drop it might be to try again.
     pub(crate) fn new<T: Run>(value: T) -> Result<Self> {
         Self::of(T::KIND, Callee::new(value)?)
     }
@@ -105,9 +119,16 @@ impl Job {
         while let Some(done) = find(|item| item.done.load(Acquire)) {
             done.end();
         }
-        let job = Self(Arc::pin_init(Item::new(kind, callee), GFP_KERNEL)?);
-        JOBS.lock().push(job.0.clone(), GFP_KERNEL)?;
-        Ok(job)
+        let item = Arc::pin_init(Item::new(kind, callee), GFP_KERNEL)?;
+        let mut jobs = JOBS.lock();
+        if going::is_any_of([item.code]) {
+            drop(jobs);
+            forget(item.callee.lock().take());
+            return Err(ENODEV);
+        }
+        // If this fails, the item is dropped, and what it would call with it, after the lock.
+        jobs.push(item.clone(), GFP_KERNEL)?;
+        Ok(Self(item))
     }
 
     /// Has it called after `delay`, unless it is waiting for a call already. Does not sleep.
@@ -119,6 +140,11 @@ impl Job {
     pub(crate) fn call(&self) {
         self.queue(0);
         self.0.finish();
+    }
+
+    /// Whether it was ended, which somebody else than the owner does when its module goes.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.has_ended()
     }
 
     /// Whether this is called in the job itself.
@@ -139,17 +165,19 @@ pub(crate) struct Item {
     kind: Kind,
     /// Where the code is that is called.
     code: usize,
-    /// What is called. Not in here while it runs, and when it was dropped. Nobody's code runs while
-    /// the lock is held.
+    /// What is called. Not in here while it runs, and once somebody has taken it to drop it. Nobody's code
+    /// runs while the lock is held.
     #[pin]
     callee: Mutex<Option<Callee>>,
+    /// The task that is in the code of what is called, or null.
+    inside: Atomic<*const bindings::task_struct>,
     /// Whether it was ended: it is not called again.
     ended: Atomic<bool>,
-    /// Whether the work item has dropped what it calls, because of that.
+    /// Whether what is called was dropped.
     done: Atomic<bool>,
-    /// Each has a class of its own: a job may wait for another one's end.
+    /// Completed then.
     #[pin]
-    key: LockClassKey,
+    dropped: Completion,
     #[pin]
     work: DelayedWork<Self>,
 }
@@ -166,10 +194,9 @@ impl WorkItem for Item {
         let Some(mut callee) = taken else {
             return;
         };
-        let again = callee.run(&this);
+        let again = this.enter(|| callee.run(&this));
         if this.has_ended() {
-            drop(callee);
-            this.done.store(true, Release);
+            this.let_go(callee);
             return;
         }
         *this.callee.lock() = Some(callee);
@@ -181,25 +208,36 @@ impl WorkItem for Item {
 
 impl Item {
     fn new(kind: Kind, callee: Callee) -> impl PinInit<Self> {
-        pin_init!(&this in Self {
+        pin_init!(Self {
             kind,
             code: callee.call as usize,
             callee <- new_mutex!(Some(callee)),
+            inside: Atomic::new(ptr::null()),
             ended: Atomic::new(false),
             done: Atomic::new(false),
-            key <- LockClassKey::new_dynamic(),
-            work <- {
-                // SAFETY: The key was initialised, and is pinned. It lives longer than the work item is
-                // used: `JOBS` has a reference until that was disabled and waited for.
-                let key = unsafe { Pin::new_unchecked(&(*this.as_ptr()).key) };
-                DelayedWork::new(
-                    c"rust_connector::job",
-                    key,
-                    c"rust_connector::job_timer",
-                    static_lock_class!(),
-                )
-            },
+            dropped <- Completion::new(),
+            work <- DelayedWork::new(
+                c"rust_connector::job",
+                lock_class(),
+                c"rust_connector::job_timer",
+                static_lock_class!(),
+            ),
         })
+    }
+
+    /// Calls `f`, which runs or drops what is called. To be called by whoever has that.
+    fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.inside.store(Task::current_raw(), Relaxed);
+        let result = f();
+        self.inside.store(ptr::null(), Relaxed);
+        result
+    }
+
+    /// Drops what is called, which was taken out. Not under a lock.
+    fn let_go(&self, callee: Callee) {
+        self.enter(|| drop(callee));
+        self.done.store(true, Release);
+        self.dropped.complete_all();
     }
 
     fn queue(self: &Arc<Self>, delay: Jiffies) {
@@ -218,9 +256,10 @@ impl Item {
         unsafe { bindings::flush_work(self.raw_work()) };
     }
 
+    /// Whether the current task is in the code of what is called: only a task itself notes that it is, and
+    /// notes that it is not before it goes on.
     fn is_current(&self) -> bool {
-        // SAFETY: Can be called anywhere; only the address is used.
-        ptr::eq(unsafe { bindings::current_work() }, self.raw_work())
+        ptr::eq(self.inside.load(Relaxed), Task::current_raw())
     }
 
     /// Whether it was ended: then what is called returns when it can.
@@ -231,7 +270,7 @@ impl Item {
     /// Ends it, see [`Job`]. If that was in the job itself, this has to be called once more, by somebody
     /// else.
     ///
-    /// May sleep. May be called more than once, and by several tasks.
+    /// May sleep. May be called more than once, and by several tasks: all of them wait.
     fn end(self: &Arc<Self>) {
         if self.is_current() {
             self.ended.store(true, Relaxed);
@@ -247,8 +286,11 @@ impl Item {
             drop(unsafe { Arc::from_raw(Arc::as_ptr(self)) });
         }
         let callee = self.callee.lock().take();
-        // Not under the lock.
-        drop(callee);
+        match callee {
+            Some(callee) => self.let_go(callee),
+            // Somebody else does, or has.
+            None => self.dropped.wait_for_completion(),
+        }
         let mut jobs = JOBS.lock();
         jobs.retain(|other| !Arc::ptr_eq(other, self));
         if jobs.is_empty() {
@@ -314,23 +356,35 @@ unsafe fn call<T: Run>(value: NonNull<()>, item: Option<&Item>) -> Option<Jiffie
     }
 }
 
+/// The lock class of the work items: that of what lockdep does not look at.
+///
+/// A job may wait for another one's end, which with one class for all would be taken for a job that waits
+/// for itself; and a class for each is more than lockdep has room for.
+fn lock_class() -> Pin<&'static LockClassKey> {
+    #[cfg(CONFIG_LOCKDEP)]
+    {
+        let key = (&raw const bindings::__lockdep_no_track__).cast::<LockClassKey>();
+        // SAFETY: It is a static object, and a `LockClassKey` is what C calls that.
+        Pin::static_ref(unsafe { &*key })
+    }
+    #[cfg(not(CONFIG_LOCKDEP))]
+    static_lock_class!()
+}
+
 fn find(is_meant: impl Fn(&Item) -> bool) -> Option<Arc<Item>> {
     let jobs = JOBS.lock();
     jobs.iter().find(|item| is_meant(item)).cloned()
 }
 
-/// Ends the jobs whose code lies in `module`. Returns whether there were any.
+/// Ends the jobs whose code lies in `module`, which is [`going`]. After that it has none, for good.
 ///
 /// May sleep.
-pub(crate) fn end_all_of(module: &bindings::module) -> bool {
-    let mut found = false;
+pub(crate) fn end_all_of(module: &bindings::module) {
     while let Some(item) = find(|item| text::is_in(module, item.code)) {
         if !item.has_ended() {
             let kind = item.kind;
             pr_warn!("a module goes and left a {kind:?}: it was never dropped\n");
         }
         item.end();
-        found = true;
     }
-    found
 }

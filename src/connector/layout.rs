@@ -12,15 +12,13 @@ use core::{
 };
 
 use kernel::{
-    alloc::{
-        flags::__GFP_NOWARN,
-        Flags, //
-    },
+    alloc::Flags,
     prelude::*, //
 };
 
 use crate::{
     bindings,
+    gfp,
     CbId,
     Header,
     SendError, //
@@ -55,7 +53,7 @@ pub(crate) fn with_cn_msg<R>(
         return Ok(f(NonNull::from(bytes).cast()));
     }
     let mut allocated =
-        KVec::with_capacity(Header::SIZE + usize::from(header.len), flags | __GFP_NOWARN)?;
+        KVec::with_capacity(Header::SIZE + usize::from(header.len), gfp::to_flags(flags))?;
     let room = allocated.spare_capacity_mut();
     let bytes = lay_out(header, data, room).ok_or(SendError::NoMemory)?;
     Ok(f(NonNull::from(bytes).cast()))

@@ -60,7 +60,9 @@ impl Periodic {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`: no memory.
+    /// - `ENOMEM`: no memory.
+    /// - `ENODEV`: the closure's module is going, its exit function has returned, and what calls this is
+    ///   something that it left behind. The closure is leaked as well: to drop it might be to try again.
     pub fn new<F: FnMut() + Send + 'static>(period: Delta, f: F) -> Result<Self> {
         // CAST: Just made to fit.
         let millis = period.as_millis().clamp(1, Msecs::MAX.into()) as Msecs;

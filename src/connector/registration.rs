@@ -2,7 +2,10 @@
 
 //! Registrations: what a module sees of its registered services.
 
-use core::ptr::NonNull;
+use core::{
+    mem::forget,
+    ptr::NonNull, //
+};
 
 use kernel::{
     fmt,
@@ -59,8 +62,9 @@ pub trait Handler: Send + Sync + 'static {
     /// Whether [`closed`](Self::closed) is called.
     const WANTS_CLOSED: bool = false;
 
-    /// The groups that everybody may listen to, as long as this is registered: others than group 1
-    /// take `CAP_NET_ADMIN`.
+    /// The groups that everybody may join as long as this is registered: others than group 1 take
+    /// `CAP_NET_ADMIN`. Who has joined stays a member, also when this is not registered any more: no other
+    /// service should send what is private to these.
     ///
     /// This is so where the connector is this project's own, `cn.ko`. The kernel's own opens all odd
     /// groups, and no even one: see [`Group`].
@@ -72,7 +76,9 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// Process context, in the sender's `sendmsg(2)`, which returns after this did. May sleep, but
     /// the sender then waits, and so does whoever unregisters. May run in any number of tasks at
-    /// once, and does so before [`Registration::new`] has returned. No lock of the crate is held.
+    /// once, and does so before [`Registration::new`] has returned. No lock of the crate is held. It
+    /// should not wait for a module to be loaded or unloaded: if this is unregistered because its own module
+    /// goes, that waits for the handler, and others wait for that.
     ///
     /// Anyone may send, so that the message can hold anything: see [`Sender::capable`].
     fn handle(&self, message: &Message<'_>, sender: &Sender<'_>);
@@ -152,6 +158,8 @@ impl<T: Handler> Registration<T> {
     ///   watching ids needs for itself.
     /// - `ENOMEM`: no memory.
     /// - `EAGAIN`: the connector core is not up yet.
+    /// - `ENODEV`: the handler's module is going, its exit function has returned, and what calls this is
+    ///   something that it left behind. The handler is leaked as well: to drop it might be to try again.
     /// - What initialising `handler` returns.
     pub fn new<E>(id: CbId, name: &CStr, handler: impl PinInit<T, E>) -> Result<Self>
     where
@@ -178,11 +186,16 @@ impl<T: Handler> Registration<T> {
                 T::OPEN_GROUPS,
             )
         };
-        // INVARIANT: Registered with a pointer to what `handler` owns.
-        Ok(Self {
-            service: registry::register(id, name, raw)?,
-            handler,
-        })
+        match registry::register(id, name, raw) {
+            // INVARIANT: Registered with a pointer to what `handler` owns.
+            Ok(service) => Ok(Self { service, handler }),
+            Err(error) => {
+                if error == ENODEV {
+                    forget(handler);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// The id.

@@ -27,6 +27,7 @@ use crate::{
     changes,
     cores,
     dispatch::TABLE,
+    going,
     service::{
         RawHandler,
         Service, //
@@ -96,24 +97,30 @@ pub(crate) unsafe fn init() {
 ///
 /// # Errors
 ///
-/// `EINVAL` if the id is taken, `ENOMEM`, or `EAGAIN` if the core is not up yet. The
-/// handler may have been called meanwhile, but is not any more.
+/// `EINVAL` if the id is taken, `ENODEV` if the handler's module is [`going`], `ENOMEM`, or `EAGAIN` if the
+/// core is not up yet. The handler may have been called meanwhile, but is not any more.
 pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc<Service>> {
     let service = Arc::pin_init(Service::new(id, name, handler), GFP_KERNEL)?;
     let mut registry = REGISTRY.lock();
+    if going::is_any_of(service.code()) {
+        return Err(ENODEV);
+    }
     if TABLE.contains(id) {
         return Err(EINVAL);
     }
     let room = registry.registered + 1;
     registry.draining.reserve(room, GFP_KERNEL)?;
+    // Before the first message, whose sender may close its socket at once.
+    let wants_closed = usize::from(service.wants_closed());
+    WANT_CLOSED.add(wants_closed, Relaxed);
     // Before the core has the id, so that its first message finds the service.
     //
     // SAFETY: The lock is held. `unregister` has a reference while it waits.
-    unsafe { TABLE.add(service.clone()) }?;
+    unsafe { TABLE.add(service.clone()) }.inspect_err(|_| {
+        WANT_CLOSED.add(wants_closed.wrapping_neg(), Relaxed);
+    })?;
     // INVARIANT: Room for one more was just made.
     registry.registered += 1;
-    // Before the first message, whose sender may close its socket at once.
-    WANT_CLOSED.add(usize::from(service.wants_closed()), Relaxed);
     match cores::add(id, name) {
         Ok(()) => {
             changes::note(id, Change::Registered);
@@ -188,29 +195,46 @@ impl Registry {
     }
 }
 
-/// Unregisters the service of a module in C, if there is one of this id. Waits until its callback is
-/// not called any more; unless `is_inside` says that the current task is in it.
+/// Unregisters the service of a module in C, if there is one of this id. Waits until no callback of C's
+/// for this id is called any more, whoever has unregistered it; unless the current task is in one, by what
+/// `is_inside` says: it then waits only for what it unregisters and is not in.
 ///
 /// May sleep, see [`unregister`].
 #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
-pub(crate) fn unregister_of_c(id: CbId, is_inside: impl FnOnce(&Service) -> bool) {
-    let found = {
-        let _registry = REGISTRY.lock();
+pub(crate) fn unregister_of_c(id: CbId, is_inside: impl Fn(&Service) -> bool) {
+    let is_meant = |service: &Service| service.id() == id && service.is_of_c();
+    let (found, in_withdrawn) = {
+        let registry = REGISTRY.lock();
         // SAFETY: The lock is held.
-        unsafe { TABLE.iter() }
-            .find(|service| service.id() == id && service.is_of_c())
-            .cloned()
+        let mut services = unsafe { TABLE.iter() };
+        let mut withdrawn = registry.draining.iter();
+        (
+            services.find(|service| is_meant(service)).cloned(),
+            withdrawn.any(|(service, _)| is_meant(service) && is_inside(service)),
+        )
     };
-    let Some(service) = found else {
-        return;
-    };
-    if !is_inside(&service) {
-        return unregister(&service);
+    let in_found = found.as_ref().is_some_and(|service| is_inside(service));
+    match found {
+        Some(service) if in_found => {
+            let mut registry = REGISTRY.lock();
+            if give_back(&service, &mut registry) {
+                service.abandon();
+                ABANDONED.add(1, Relaxed);
+            }
+        }
+        Some(service) => unregister(&service),
+        None => {}
     }
-    let mut registry = REGISTRY.lock();
-    if give_back(&service, &mut registry) {
-        service.abandon();
-        ABANDONED.add(1, Relaxed);
+    // Tasks in callbacks would wait for each other.
+    while !in_found && !in_withdrawn {
+        let registry = REGISTRY.lock();
+        let mut withdrawn = registry.draining.iter();
+        let Some((service, _)) = withdrawn.find(|(service, _)| is_meant(service)) else {
+            return;
+        };
+        let service = service.clone();
+        drop(registry);
+        wait_for(&service);
     }
 }
 
@@ -252,11 +276,11 @@ pub(crate) fn is_open(group: u32) -> bool {
     unsafe { TABLE.iter() }.any(|service| service.opens(group))
 }
 
-/// Unregisters whatever `module` left registered, and waits for what nobody else waits for. Returns
-/// whether there was something.
+/// Unregisters whatever `module` left registered, which is [`going`], and waits for what nobody else
+/// waits for. After that it has nothing here, for good.
 ///
 /// May sleep, see [`unregister`].
-pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
+pub(crate) fn unregister_all_of(module: &bindings::module) {
     let is_its = |service: &Service| service.code().any(|at| text::is_in(module, at));
     let left_behind = || {
         let _registry = REGISTRY.lock();
@@ -270,7 +294,6 @@ pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
         let (found, _) = draining.find(|(service, _)| is_its(service))?;
         Some(found.clone())
     };
-    let mut any = false;
     while let Some(service) = left_behind() {
         let how = match service.is_of_c() {
             true => "cn_del_callback() was never called",
@@ -282,13 +305,11 @@ pub(crate) fn unregister_all_of(module: &bindings::module) -> bool {
             service.id()
         );
         unregister(&service);
-        any = true;
     }
+    // What was withdrawn is all here: nothing can be that was not registered.
     while let Some(service) = left_running() {
         wait_for(&service);
-        any = true;
     }
-    any
 }
 
 /// What there is.

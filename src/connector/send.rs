@@ -2,8 +2,8 @@
 
 //! Messages to userspace.
 //!
-//! All of this may be called from process context and, with `GFP_ATOMIC`, from softirq. Of the
-//! allocation flags `GFP_KERNEL`, `GFP_KERNEL_ACCOUNT`, `GFP_ATOMIC` and `GFP_NOWAIT` mean what they
+//! All of this may be called from process context and, with `GFP_ATOMIC`, from softirq. With interrupts
+//! off it is [`SendError::InterruptsOff`]. Of the allocation flags `GFP_KERNEL`, `GFP_KERNEL_ACCOUNT`, `GFP_ATOMIC` and `GFP_NOWAIT` mean what they
 //! say; others that are added make no difference. That there is no memory is an error, and no
 //! warning in the kernel log.
 //!
@@ -29,6 +29,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    context,
     cores,
     gfp,
     layout,
@@ -135,7 +136,7 @@ impl Batch {
     /// [`SendError::NoMemory`].
     pub fn reserve(&mut self, bytes: usize, flags: Flags) -> Result<(), SendError> {
         let bytes = bytes.min(Self::MAX_SIZE - self.0.len());
-        Ok(self.0.reserve(bytes, flags)?)
+        Ok(self.0.reserve(bytes, gfp::to_flags(flags))?)
     }
 
     /// Adds a message.
@@ -150,7 +151,7 @@ impl Batch {
         if self.0.len() + size > Self::MAX_SIZE {
             return Err(SendError::TooLarge);
         }
-        self.0.reserve(size, flags)?;
+        self.0.reserve(size, gfp::to_flags(flags))?;
         let room = self.0.spare_capacity_mut();
         let added = layout::lay_out(&header, &[message.data], room).ok_or(SendError::NoMemory)?;
         let size = added.len();
@@ -232,8 +233,10 @@ impl Listener<'_> {
 /// | [`NoSuchPort`](SendError::NoSuchPort) (`ECONNREFUSED`) | to a port: nobody has it |
 /// | [`TooLarge`](SendError::TooLarge) (`EMSGSIZE`) | more than 65535 bytes of data |
 /// | [`NoMemory`](SendError::NoMemory) (`ENOMEM`) | no memory for the message |
+/// | [`InterruptsOff`](SendError::InterruptsOff) (`EDEADLK`) | interrupts are off |
 /// | [`Overrun`](SendError::Overrun) (`ENOBUFS`) | to a group: a listener that wants senders to know had no room |
 pub fn send(message: &OutMessage<'_>, to: Destination, flags: Flags) -> Result<(), SendError> {
+    context::check()?;
     let header = message.header()?;
     let to_port = port_first(to, |port| send(message, port, flags));
     let (portid, group) = address(to, header.id)?;
@@ -254,6 +257,7 @@ pub(crate) fn broadcast(message: &OutMessage<'_>) -> Result<(), SendError> {
 
 /// Sends a reply to a request to a port, whose data are these, one behind the other. Does not sleep.
 pub(crate) fn reply(request: &Header, data: &[&[u8]], portid: u32) -> Result<(), SendError> {
+    context::check()?;
     let len = data.iter().try_fold(0u16, |len, part| {
         len.checked_add(u16::try_from(part.len()).ok()?)
     });
@@ -284,6 +288,7 @@ pub(crate) fn reply(request: &Header, data: &[&[u8]], portid: u32) -> Result<(),
 /// }
 /// ```
 pub fn send_multi(batch: &Batch, to: Destination, flags: Flags) -> Result<(), SendError> {
+    context::check()?;
     let bytes = &batch.0;
     let Some(behind_header) = bytes.len().checked_sub(Header::SIZE) else {
         return Ok(());
@@ -334,6 +339,7 @@ pub fn send_filtered<F>(
 where
     F: FnMut(&Listener<'_>) -> bool,
 {
+    context::check()?;
     let header = message.header()?;
     layout::with_cn_msg(&header, &[message.data], flags, |raw| {
         // SAFETY: `raw` points to a header that says `header.len`, and that many bytes of data.

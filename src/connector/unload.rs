@@ -7,11 +7,26 @@
 //! belongs to can go all the same. The kernel announces a module that goes after its exit function
 //! returned (or its init function failed) and before its memory is freed: here is where what it left
 //! is taken away.
+//!
+//! # Why nothing of it is called after that
+//!
+//! The crate calls a module's code for what is on one of two lists, the registry's and that of
+//! [`job`], and takes it off only when that code has returned and will not be called again.
+//!
+//! 1. First of all the module is [`going`], and so nothing of it is added to either list any more.
+//! 2. Then one list after the other is looked through, under its lock, until nothing of the module is on
+//!    it. What is found is closed and waited for, whoever else is about to end it. That may be done by
+//!    the module's own code, which can therefore end something that is on the other list, but add
+//!    nothing: a list that was found without it stays so.
+//! 3. After both, none of the module's code runs for the crate, and nothing of it will.
+//!
+//! It does not matter in which order the lists are looked through, nor how many modules go at once.
 
 use kernel::prelude::*;
 
 use crate::{
     bindings,
+    going,
     job,
     notifier::Notifier,
     registry, //
@@ -42,9 +57,11 @@ unsafe extern "C" fn notify(
     if state == bindings::module_state_MODULE_STATE_GOING as c_ulong {
         // SAFETY: The kernel passes the module, whose memory it frees only after this returned.
         let module = unsafe { &*module.cast::<bindings::module>() };
-        // Handlers, observers and closures run until they are taken away, and may leave something
-        // else meanwhile: until none is found.
-        while registry::unregister_all_of(module) | job::end_all_of(module) {}
+        // Handlers, observers and closures run until they are taken away, but leave nothing new.
+        going::during(module, || {
+            registry::unregister_all_of(module);
+            job::end_all_of(module);
+        });
     }
     // `NOTIFY_DONE`: not our concern whether others are told.
     0

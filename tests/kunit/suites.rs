@@ -32,6 +32,7 @@ use crate::{
         unclaimed,
         TABLE, //
     },
+    going,
     registry,
     slot::{
         Lane,
@@ -47,16 +48,14 @@ use crate::{
     Sender, //
 };
 
-/// This module, as [`kernel::Module::init`] is given it.
-fn this_module() -> &'static ThisModule {
+/// This module, which is loaded.
+pub(crate) fn loaded_module() -> &'static bindings::module {
     extern "C" {
-        // A `module`, of which only the address is used.
-        static __this_module: u8;
+        #[link_name = "__this_module"]
+        static THIS: u8;
     }
     // SAFETY: The module loader makes it.
-    static THIS: ThisModule =
-        unsafe { ThisModule::from_ptr((&raw const __this_module).cast_mut().cast()) };
-    &THIS
+    unsafe { &*(&raw const THIS).cast::<bindings::module>() }
 }
 
 #[kunit_tests(connector_layout)]
@@ -467,10 +466,19 @@ mod registering {
         static COUNT: Atomic<i32> = Atomic::new(0);
         let left = register(ID, &COUNT)?;
         let other = register(CbId { val: 3, ..ID }, &COUNT)?;
-        // SAFETY: The module is this one, which is loaded.
-        let module = unsafe { &*this_module().as_ptr().cast::<bindings::module>() };
-        assert!(registry::unregister_all_of(module));
-        assert!(!registry::unregister_all_of(module));
+        let module = loaded_module();
+        let mut refused = false;
+        going::during(module, || {
+            registry::unregister_all_of(module);
+            /// Takes no memory, which is leaked if it is refused.
+            struct Nothing;
+            impl Handler for Nothing {
+                fn handle(&self, _message: &Message<'_>, _sender: &Sender<'_>) {}
+            }
+            let another = Registration::new(CbId { val: 4, ..ID }, c"connector_kunit", Nothing);
+            refused = another.is_err_and(|error| error == ENODEV);
+        });
+        assert!(refused);
         assert_eq!(registered(ID).0, 0);
         assert!(TABLE.enter(ID).is_none());
         // To drop them afterwards does no harm, even if somebody else has the id by then.

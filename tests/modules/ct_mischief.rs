@@ -25,6 +25,8 @@ use connector::{
     send,
     send_filtered,
     wire::notify::Change,
+    Batch,
+    Broadcaster,
     Capability,
     CbId,
     Destination,
@@ -37,7 +39,11 @@ use connector::{
     Sender, //
 };
 use kernel::{
-    fmt, new_mutex, new_spinlock,
+    alloc::flags::{
+        __GFP_HIGHMEM,
+        __GFP_ZERO, //
+    },
+    fmt, impl_has_hr_timer, new_mutex, new_spinlock,
     prelude::*,
     sync::{
         atomic::{
@@ -47,13 +53,23 @@ use kernel::{
             Release, //
         },
         Arc,
+        ArcBorrow,
         Mutex,
         SetOnce,
         SpinLock, //
     },
     time::{
         delay::fsleep,
-        Delta, //
+        hrtimer::{
+            HrTimer,
+            HrTimerCallback,
+            HrTimerCallbackContext,
+            HrTimerPointer,
+            HrTimerRestart,
+            RelativeHardMode, //
+        },
+        Delta,
+        Monotonic, //
     },
 };
 
@@ -223,7 +239,7 @@ impl Observer for Ender {
 type Scheme = fn(&Arc<Shared>) -> Result;
 
 /// All schemes by name.
-const SCHEMES: [(&[u8], Scheme); 12] = [
+const SCHEMES: [(&[u8], Scheme); 14] = [
     (b"stop", stop),
     (b"swap", swap),
     (b"replace", replace),
@@ -236,6 +252,8 @@ const SCHEMES: [(&[u8], Scheme); 12] = [
     (b"observe", observe),
     (b"end", end),
     (b"filter", filter),
+    (b"flags", flags),
+    (b"interrupt", interrupt),
 ];
 
 fn stop(shared: &Arc<Shared>) -> Result {
@@ -430,6 +448,78 @@ fn filter(shared: &Arc<Shared>) -> Result {
         sent?;
     }
     Ok(())
+}
+
+/// Sends with allocation flags that make no difference, or would crash the allocator.
+fn flags(_shared: &Arc<Shared>) -> Result {
+    let group = Destination::Group(Group::new(32).ok_or(EINVAL)?);
+    let large = KVec::from_elem(0, 10_000, GFP_KERNEL)?;
+    for flags in [GFP_KERNEL | __GFP_HIGHMEM, !__GFP_ZERO] {
+        for data in [&large[..10], &large[..500], &large] {
+            let message = OutMessage::new(id(1), data);
+            send(&message, group, flags)?;
+            let mut batch = Batch::new();
+            batch.push(&message, flags)?;
+            batch.reserve(Batch::MAX_SIZE, flags)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends in an interrupt.
+#[pin_data]
+struct Interrupt {
+    broadcaster: Broadcaster,
+    /// How many ways of sending said that interrupts are off, plus 1 when it is over.
+    refused: Atomic<u32>,
+    #[pin]
+    timer: HrTimer<Self>,
+}
+
+impl HrTimerCallback for Interrupt {
+    type Pointer<'a> = Arc<Self>;
+
+    fn run(this: ArcBorrow<'_, Self>, _: HrTimerCallbackContext<'_, Self>) -> HrTimerRestart {
+        let message = OutMessage::new(id(1), b"interrupt");
+        let mut refused = 1;
+        let mut count = |result| refused += u32::from(result == Err(SendError::InterruptsOff));
+        count(this.broadcaster.send(b"interrupt"));
+        count(send(&message, Destination::Registered, GFP_ATOMIC));
+        count(connector::send_multi(
+            &Batch::new(),
+            Destination::Registered,
+            GFP_ATOMIC,
+        ));
+        if let Some(group) = Group::new(32) {
+            count(send(&message, Destination::Group(group), GFP_ATOMIC));
+            count(send_filtered(&message, group, GFP_ATOMIC, |_| true));
+        }
+        this.refused.store(refused, Release);
+        HrTimerRestart::NoRestart
+    }
+}
+
+impl_has_hr_timer! {
+    impl HasHrTimer<Self> for Interrupt {
+        mode: RelativeHardMode<Monotonic>, field: self.timer
+    }
+}
+
+fn interrupt(_shared: &Arc<Shared>) -> Result {
+    let broadcaster = Broadcaster::new(id(1))?;
+    let interrupt = pin_init!(Interrupt {
+        broadcaster,
+        refused: Atomic::new(0),
+        timer <- HrTimer::new(),
+    });
+    let interrupt = Arc::pin_init(interrupt, GFP_KERNEL)?;
+    let started = interrupt.clone().start(Delta::from_micros(100));
+    while interrupt.refused.load(Acquire) == 0 {
+        fsleep(Delta::from_micros(100));
+    }
+    drop(started);
+    let refused = interrupt.refused.load(Acquire);
+    (refused == 6).then_some(()).ok_or(ERANGE)
 }
 
 /// What a message and its sender say.

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `ct_remains`: goes while what it left still runs, and leaves more meanwhile.
+//! `ct_remains`: goes while what it left still runs, and would leave more meanwhile, if it could. The
+//! kernel log says what was refused.
 //!
 //! Nothing that it makes is ever dropped. The data of a message to `32:1` say what to do:
 //!
-//! - `circle`: leave `32:2` registered, and a watch that its observer owns, which leaves `32:4`
-//!   registered when it is dropped.
-//! - `heir`: leave a watch too, whose observer leaves `32:3` registered when it is told that `32:2`
-//!   is not any more.
+//! - `heir`: leave `32:2` registered; a watch that its observer owns, which leaves `32:4` registered when
+//!   it is dropped; and one whose observer leaves `32:3` registered when it is told that `32:2` is not any
+//!   more.
 //! - `again`: answer `in`, wait until `32:1` is taken away, and leave it registered once more.
 //! - `late`: answer `in`, wait until `32:1` is taken away, and leave a watch as with `heir`.
+//! - `tick`: leave a periodic task, which waits until `32:1` is taken away, and leaves `32:5` registered.
+//! - `phoenix`: leave a periodic task and a watch, each of which leaves one like itself when it is dropped.
 //! - anything else: leave another id registered, and answer with how many there are.
 
 #![forbid(unsafe_code)]
@@ -25,6 +27,7 @@ use connector::{
     CbId,
     Handler,
     Message,
+    Periodic,
     Registration,
     Sender, //
 };
@@ -33,8 +36,10 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{
+            Acquire,
             Atomic,
-            Relaxed, //
+            Relaxed,
+            Release, //
         },
         Arc,
         Mutex, //
@@ -55,6 +60,27 @@ module! {
 
 const fn id(val: u32) -> CbId {
     CbId { idx: 32, val }
+}
+
+/// Leaves what was made, or says what could not be, because the module goes.
+fn leave<T>(what: &str, made: Result<T>) {
+    match made {
+        Ok(made) => forget(made),
+        Err(error) if error == ENODEV => pr_info!("refused {what}\n"),
+        Err(error) => pr_err!("{what}: {error:?}\n"),
+    }
+}
+
+/// Takes no memory: what a kernel thread leaks would be taken for a leak of the crate's.
+struct Mute;
+
+impl Handler for Mute {
+    fn handle(&self, _message: &Message<'_>, _sender: &Sender<'_>) {}
+}
+
+/// Leaves an id registered.
+fn leave_id(what: &str, val: u32) {
+    leave(what, Registration::new(id(val), c"ct_remains left", Mute));
 }
 
 /// Does what it is told.
@@ -87,25 +113,23 @@ impl Breeder {
     }
 }
 
-/// Returns when `32:1` can be registered, with that.
-fn when_taken_away() -> Registration<Breeder> {
+/// Returns when `32:1` is not taken any more: with that, or with the reason why it cannot be had.
+fn when_taken_away() -> Result<Registration<Breeder>> {
     loop {
         let left = Atomic::new(0);
-        if let Ok(registration) = Registration::new(id(1), c"ct_remains again", Breeder { left }) {
-            return registration;
+        match Registration::new(id(1), c"ct_remains again", Breeder { left }) {
+            Err(error) if error == EINVAL => fsleep(Delta::from_millis(1)),
+            other => return other,
         }
-        fsleep(Delta::from_millis(1));
     }
 }
 
 impl Handler for Breeder {
     fn handle(&self, message: &Message<'_>, sender: &Sender<'_>) {
         match message.data() {
-            what @ (b"circle" | b"heir") => {
+            b"heir" => {
                 let _ = Circle::leave();
-                if what == b"heir" {
-                    let _ = Heir::leave();
-                }
+                let _ = Heir::leave();
                 let left = Atomic::new(0);
                 forget(Registration::new(
                     id(2),
@@ -116,12 +140,36 @@ impl Handler for Breeder {
             }
             b"again" => {
                 let _ = sender.reply(message, b"in");
-                forget(when_taken_away());
+                leave("32:1", when_taken_away());
             }
             b"late" => {
                 let _ = sender.reply(message, b"in");
                 drop(when_taken_away());
-                let _ = Heir::leave();
+                leave("a watch", Heir::leave());
+            }
+            b"tick" => {
+                let called = Arc::new(Atomic::new(false), GFP_KERNEL);
+                let Ok(called) = called else { return };
+                let caller = called.clone();
+                let ticking = Periodic::new(Delta::from_millis(1), move || {
+                    caller.store(true, Release);
+                    while Registration::new(id(1), c"ct_remains tick", Mute)
+                        .is_err_and(|e| e == EINVAL)
+                    {
+                        fsleep(Delta::from_millis(1));
+                    }
+                    leave_id("32:5", 5);
+                });
+                leave("a periodic task", ticking);
+                while !called.load(Acquire) {
+                    fsleep(Delta::from_millis(1));
+                }
+                let _ = sender.reply(message, b"done");
+            }
+            b"phoenix" => {
+                Phoenix::rise();
+                Ashes::rise();
+                let _ = sender.reply(message, b"done");
             }
             _ => {
                 if let Ok(number) = self.breed() {
@@ -145,12 +193,7 @@ impl Heir {
 impl Observer for Heir {
     fn changed(&self, changed: CbId, change: Change) {
         if (changed, change) == (id(2), Change::Unregistered) {
-            let left = Atomic::new(0);
-            forget(Registration::new(
-                id(3),
-                c"ct_remains heir",
-                Breeder { left },
-            ));
+            leave_id("32:3", 3);
         }
     }
 
@@ -179,12 +222,52 @@ impl Observer for Circle {
 
 impl Drop for Circle {
     fn drop(&mut self) {
-        let left = Atomic::new(0);
-        forget(Registration::new(
-            id(4),
-            c"ct_remains circle",
-            Breeder { left },
-        ));
+        leave_id("32:4", 4);
+    }
+}
+
+/// What the closure of a periodic task has, and makes the next one of when it is dropped.
+struct Phoenix;
+
+impl Phoenix {
+    fn rise() {
+        let next = Self;
+        let task = Periodic::new(Delta::from_secs(1), move || {
+            let _ = &next;
+        });
+        leave("a periodic task", task);
+    }
+}
+
+impl Drop for Phoenix {
+    fn drop(&mut self) {
+        Self::rise();
+    }
+}
+
+/// The same as an observer.
+struct Ashes;
+
+impl Ashes {
+    fn rise() {
+        leave(
+            "a watch",
+            Arc::new(Self, GFP_KERNEL)
+                .map_err(Into::into)
+                .and_then(Watch::new),
+        );
+    }
+}
+
+impl Observer for Ashes {
+    fn changed(&self, _id: CbId, _change: Change) {}
+
+    fn lost(&self, _count: u64) {}
+}
+
+impl Drop for Ashes {
+    fn drop(&mut self) {
+        Self::rise();
     }
 }
 

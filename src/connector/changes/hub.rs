@@ -157,12 +157,16 @@ pub(super) fn look() -> Sight {
 ///
 /// # Errors
 ///
-/// `ENOMEM`.
+/// `ENOMEM`; or `ENODEV` if the source's job was ended meanwhile, because its module is going.
 pub(super) fn start(source: Arc<Source>) -> Result {
     // Whether or not it is needed: to make one is to wait for others that have ended, which may wait for
     // the lock.
     let check = Periodic::new(CHECK_PERIOD, || for_each(Source::wake))?;
     let mut hub = HUB.lock();
+    if source.has_ended() {
+        // Its end has called `stop`, or is about to, which nobody would do again.
+        return Err(ENODEV);
+    }
     hub.check.get_or_insert(check);
     if hub.probes.is_none() {
         hub.probes = Probes::register()

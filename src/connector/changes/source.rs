@@ -32,6 +32,10 @@ use crate::{
     CbId, //
 };
 
+#[cfg(connector_kunit)]
+#[path = "../../../tests/kunit/source.rs"]
+mod tests;
+
 /// What an observer is told.
 pub(super) enum Event {
     Changed(CbId, Change),
@@ -70,6 +74,11 @@ impl Source {
     /// Notes a change. Takes no lock; [`Self::wake`] has to follow.
     pub(super) fn note(&self, id: CbId, change: Change) {
         self.feed.ring.push(id, change);
+    }
+
+    /// Whether nobody is told any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.job.has_ended()
     }
 
     /// Has the observer told what was noted, soon. Does not sleep.

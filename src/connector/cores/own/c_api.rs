@@ -3,8 +3,8 @@
 //! What modules in C call, by way of `c_api.c`.
 //!
 //! A callback is a service like any other: its handler is the function. So `cn_del_callback()` returns
-//! when the callback runs nowhere any more, but in the caller itself, which may be the callback: see
-//! `calls.rs`.
+//! when the callback runs nowhere any more, whoever has unregistered it. The callback may call it itself,
+//! and then waits neither for itself nor for others that run it: see `calls.rs`.
 
 use core::{
     ffi::c_void,
@@ -62,8 +62,8 @@ pub(crate) unsafe extern "C" fn connector_add_callback(
     }
 }
 
-/// `cn_del_callback()`: unregisters a callback, and waits until it runs nowhere any more but in the
-/// current task. May sleep.
+/// `cn_del_callback()`: unregisters a callback, and waits until it runs nowhere any more, unless the current
+/// task is in it. May sleep.
 ///
 /// An id that nobody has is left alone, and so is one that a module in Rust has.
 ///

@@ -7,6 +7,7 @@ use core::{
         c_uint,
         c_void, //
     },
+    marker::PhantomData,
     ptr::{
         self,
         NonNull, //
@@ -93,10 +94,11 @@ pub(crate) unsafe fn send_mult(
         filter,
         filter_data,
     };
+    // INVARIANT: By this function's contract.
     let whole = Whole {
-        // SAFETY: By this function's contract.
-        first: unsafe { message.as_ref() },
+        first: message,
         len,
+        _messages: PhantomData,
     };
     // SAFETY: By this function's contract.
     unsafe { transmit(&whole, to) }
@@ -117,7 +119,7 @@ pub(super) unsafe fn send_one(
     gfp: bindings::gfp_t,
 ) -> c_int {
     // SAFETY: By this function's contract.
-    let first = unsafe { message.as_ref() };
+    let len = unsafe { (*message.as_ptr()).len };
     let to = To {
         portid,
         group,
@@ -125,9 +127,11 @@ pub(super) unsafe fn send_one(
         filter: None,
         filter_data: ptr::null_mut(),
     };
+    // INVARIANT: By this function's contract.
     let whole = Whole {
-        first,
-        len: first.len,
+        first: message,
+        len,
+        _messages: PhantomData,
     };
     // SAFETY: There is no filter.
     unsafe { transmit(&whole, to) }
@@ -186,21 +190,25 @@ impl Contents for Pieces<'_> {
 ///
 /// # Invariants
 ///
-/// There are `len` bytes behind the first header.
+/// `first` is valid for reads of a header and of the `len` bytes behind it, for `'a`.
+// No reference: that would be to the header alone.
 struct Whole<'a> {
-    first: &'a bindings::cn_msg,
+    first: NonNull<bindings::cn_msg>,
     len: u16,
+    _messages: PhantomData<&'a [u8]>,
 }
 
 impl Contents for Whole<'_> {
     #[inline(always)]
     fn id(&self) -> CbId {
-        layout::id_of(&self.first.id)
+        // SAFETY: By the type's invariants.
+        layout::id_of(unsafe { &(*self.first.as_ptr()).id })
     }
 
     #[inline(always)]
     fn seq(&self) -> u32 {
-        self.first.seq
+        // SAFETY: By the type's invariants.
+        unsafe { (*self.first.as_ptr()).seq }
     }
 
     #[inline(always)]
@@ -210,9 +218,9 @@ impl Contents for Whole<'_> {
 
     #[inline(always)]
     unsafe fn write(&self, to: *mut u8) {
-        let from: *const bindings::cn_msg = self.first;
+        let from = self.first.as_ptr().cast_const().cast();
         // SAFETY: By the type's invariants and this function's contract.
-        unsafe { ptr::copy_nonoverlapping(from.cast(), to, self.size()) };
+        unsafe { ptr::copy_nonoverlapping(from, to, self.size()) };
     }
 }
 

@@ -213,7 +213,7 @@ fn unregistered_while_it_sleeps() -> Result<()> {
 
 fn deletes_itself() -> Result<()> {
     let _connector = Module::load("rust_connector", "")?;
-    for _ in 0..3 {
+    for round in 0..4 {
         let module = Module::load("ct_callback", "")?;
         let sending = in_callback(b"delete")?;
         wait_for("the callback unregisters its id", || {
@@ -222,6 +222,11 @@ fn deletes_itself() -> Result<()> {
         // The id is free at once, while the callback sleeps; and the module waits for that.
         let _echo = Module::load("cn_echo", "idx=50 val=1")?;
         Client::open()?.expect_echo(&Client::header(CALLBACK, 1, 1), b"hello")?;
+        if round % 2 == 1 {
+            // There is nothing to take away any more, but who asks for that waits as well.
+            fs::write("/sys/module/ct_callback/parameters/unregister", "now")
+                .context("cn_del_callback() returned while the callback ran")?;
+        }
         let unloading = unload_in_background(module)?;
         expect_answer(sending)?;
         unloading.wait()?;

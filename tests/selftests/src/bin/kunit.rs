@@ -9,12 +9,14 @@ use anyhow::{Result, ensure};
 use selftests::{KernelLog, Module, Suite, procfs, skip};
 
 /// The suites in tests/kunit. One that did not run would not be missed otherwise.
-const SUITES: [&str; 5] = [
+const SUITES: [&str; 7] = [
     "connector_layout",
     "connector_bounds",
     "connector_slot",
     "connector_registry",
     "connector_ring",
+    "connector_job",
+    "connector_source",
 ];
 
 fn run() -> Result<()> {

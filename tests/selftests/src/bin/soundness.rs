@@ -5,7 +5,6 @@
 
 use std::{
     fs,
-    path::Path,
     process::ExitCode,
     sync::{
         Arc,
@@ -218,6 +217,27 @@ fn filtered() -> Result<()> {
     meanwhile("filter", 20, Some(32))
 }
 
+fn with_any_flags() -> Result<()> {
+    let (_connector, module) = Module::load_with_connector("ct_mischief", "")?;
+    // The messages have to be made and queued, or nothing is allocated.
+    let listener = Client::open_in(32)?;
+    carry_out("flags")?;
+    for _ in 0..2 {
+        for len in [10, 500, 10_000] {
+            ensure!(listener.recv()?.single()?.data.len() == len);
+        }
+    }
+    module.unload()
+}
+
+fn in_an_interrupt() -> Result<()> {
+    let (_connector, module) = Module::load_with_connector("ct_mischief", "")?;
+    let listener = Client::open_in(31)?;
+    carry_out("interrupt")?;
+    listener.expect_nothing()?;
+    module.unload()
+}
+
 fn replies() -> Result<()> {
     let (_connector, module) = Module::load_with_connector("ct_mischief", "")?;
     let client = Client::open()?;
@@ -242,32 +262,31 @@ fn reply_data(len: usize) -> Vec<u8> {
     data
 }
 
-fn watches_left() -> Result<()> {
-    // What an observer leaves that is told something was allocated in a kernel thread: kmemleak's
-    // finding could not be told from any other.
-    let (what, expected): (&[u8], &[_]) = match Path::new("/sys/kernel/debug/kmemleak").exists() {
-        true => (b"circle", &["left 32:4 registered"]),
-        false => (b"heir", &["left 32:3 registered", "left 32:4 registered"]),
-    };
+/// What `ct_remains` leaves tries to leave more while the module goes, and cannot.
+fn refused(what: &'static [u8], expected: &[&str]) -> Result<()> {
     let _connector = Module::load("rust_connector", "")?;
     for _ in 0..5 {
         let module = Module::load("ct_remains", "")?;
         let reply = Client::open()?.ask(&Client::header(remains(1), 1, 0), what)?;
         ensure!(reply.data == b"done", "{reply:?}");
         let mut log = KernelLog::from_now()?;
-        module.unload()?;
-        // One observer was dropped while the module went, and the other one told something.
-        let messages = log.messages()?;
-        for left in expected {
-            ensure!(
-                messages.iter().any(|message| message.contains(left)),
-                "the kernel log should say `{left}`, and says {messages:#?}"
-            );
-        }
-        expect_none(32)?;
-        stir()?;
+        unload_in_background(module)?.wait()?;
+        expect_refused(&mut log, expected)?;
     }
     Ok(())
+}
+
+fn expect_refused(log: &mut KernelLog, expected: &[&str]) -> Result<()> {
+    let messages = log.messages()?;
+    for refused in expected {
+        let line = format!("ct_remains: refused {refused}");
+        ensure!(
+            messages.contains(&line),
+            "the kernel log should say `{line}`, and says {messages:#?}"
+        );
+    }
+    expect_none(32)?;
+    stir()
 }
 
 /// Changes that an observer which is still called would be told, and messages that a handler would
@@ -281,7 +300,7 @@ fn stir() -> Result<()> {
     expect_none(32)
 }
 
-fn left_while_going(what: &'static [u8]) -> Result<()> {
+fn left_while_going(what: &'static [u8], refused: &str) -> Result<()> {
     let _connector = Module::load("rust_connector", "")?;
     for _ in 0..5 {
         let module = Module::load("ct_remains", "")?;
@@ -291,9 +310,9 @@ fn left_while_going(what: &'static [u8]) -> Result<()> {
         thread::spawn(move || sender.send(&Client::header(remains(1), 1, 0), what));
         let reply = client.recv()?.single()?;
         ensure!(reply.data == b"in", "the handler said {reply:?}");
+        let mut log = KernelLog::from_now()?;
         unload_in_background(module)?.wait()?;
-        expect_none(32)?;
-        stir()?;
+        expect_refused(&mut log, &[refused])?;
     }
     Ok(())
 }
@@ -378,20 +397,35 @@ fn main() -> ExitCode {
             filtered,
         )
         .test(
+            "allocation flags that are of no use do no harm",
+            with_any_flags,
+        )
+        .test(
+            "in an interrupt every way of sending is refused",
+            in_an_interrupt,
+        )
+        .test(
             "after a reply, and after three, message and sender are as they were",
             replies,
         )
         .test(
-            "what observers of leaked watches register while their module goes is taken away",
-            watches_left,
+            "observers of leaked watches can register nothing while their module goes",
+            // One is dropped meanwhile, and the other one told something.
+            || refused(b"heir", &["32:3", "32:4"]),
         )
-        .test(
-            "so is what a handler registers that the module waits for",
-            || left_while_going(b"again"),
-        )
-        .test("and a watch that such a handler leaves", || {
-            left_while_going(b"late")
+        .test("nor can a handler that the module waits for", || {
+            left_while_going(b"again", "32:1")
         })
+        .test("which can leave no watch, either", || {
+            left_while_going(b"late", "a watch")
+        })
+        .test("nor can the closure of a leaked periodic task", || {
+            refused(b"tick", &["32:5"])
+        })
+        .test(
+            "a module goes whose closures and observers make the next ones when they are dropped",
+            || refused(b"phoenix", &["a periodic task", "a watch"]),
+        )
         .test(
             "of a handler that registers an id whenever it is called, nothing is left",
             breeding,
