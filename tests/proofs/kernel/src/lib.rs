@@ -64,6 +64,7 @@ pub mod error {
     }
 
     pub const EINVAL: Error = Error(22);
+    pub const ENODEV: Error = Error(19);
 }
 
 pub mod str {
@@ -97,7 +98,7 @@ pub mod prelude {
     //! As the kernel's module of that name.
 
     pub use crate::alloc::{GFP_KERNEL, KBox, KVec};
-    pub use crate::error::{EINVAL, Error, Result};
+    pub use crate::error::{EINVAL, ENODEV, Error, Result};
     pub use crate::pr_warn;
     pub use core::ffi::{c_int, c_ulong, c_void};
     pub use pinned_init::{PinInit, pin_data, pin_init};

@@ -67,6 +67,10 @@ impl Source {
         Arc::new(Self { feed, next }, GFP_KERNEL)
     }
 
+    pub(super) fn has_ended(&self) -> bool {
+        false
+    }
+
     pub(super) fn note(&self, id: CbId, change: Change) {
         self.feed.made.with(|_| ());
         self.feed.ring.push(id, change);
