@@ -6,7 +6,7 @@
 # Kernel-side Rust files: everything tracked that cargo does not own.
 kernel_rust_files() {
 	git ls-files -z --cached --others --exclude-standard 'src/*.rs' 'samples/*.rs' 'tests/*.rs' |
-		grep -zvE '^(src/wire|samples/(ucon|kv/src|standalone/(src|tests))|tests/(api|guest|runner|selftests|fuzz|bench/src))/'
+		grep -zvE '^(src/wire|samples/(ucon|kv/src|standalone/(src|tests))|tests/(api|guest|proofs|runner|selftests|fuzz|bench/src))/'
 }
 
 format() {

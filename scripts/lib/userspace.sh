@@ -45,7 +45,7 @@ forget_own_crates() {
 }
 
 own_crates() {
-	sed -n 's/^name = "\(.*\)"/\1/p' "$top"/{src,tools,samples,tests}/*/Cargo.toml
+	sed -n 's/^name = "\(.*\)"/\1/p' "$top"/{src,tools,samples,tests}/*/Cargo.toml "$top"/tests/proofs/{client,client/locks,kernel}/Cargo.toml
 }
 
 # link_dependencies OF_RUSTC: to the fullest directory there. What cargo made of a crate of a registry
@@ -83,7 +83,7 @@ cargo_build() {
 	if [[ $lean ]]; then
 		cargo_static --bins -p runner -p guest -p cnctl -p ucon -p kv >"$build/cargo.json"
 	else
-		cargo_static --workspace >"$build/cargo.json" &&
+		cargo_static --workspace --exclude proofs --exclude client-models --exclude loom-locks --exclude kernel >"$build/cargo.json" &&
 			cargo_static -p netlink-connector --examples --features tokio >>"$build/cargo.json"
 	fi
 }

@@ -35,7 +35,8 @@ use kernel::{
             Acquire,
             Atomic,
             Full,
-            Relaxed, //
+            Relaxed,
+            Release, //
         },
         Completion, //
     },
@@ -84,20 +85,22 @@ impl Lane {
     /// Whether this enters: whether the lane is open.
     #[inline(always)]
     fn enter(&self) -> bool {
-        self.entered.fetch_add(1, Acquire) >= 0
+        // That the lane was open is all there is to know: what a handler did is ordered by leaving.
+        self.entered.fetch_add(1, Relaxed) >= 0
     }
 
     /// Closes the lane. Returns how many had entered, ever, and whether nobody is inside.
     fn close(&self) -> (i64, bool) {
-        let entered = self.entered.fetch_add(Self::CLOSED, Full);
-        (entered, self.left.fetch_sub(entered, Full) == entered)
+        let entered = self.entered.fetch_add(Self::CLOSED, Relaxed);
+        (entered, self.left.fetch_sub(entered, Relaxed) == entered)
     }
 
     /// Leaves. Returns whether the lane was closed and this was the last one inside.
     #[inline(always)]
     fn leave(&self) -> bool {
-        // While the lane is open, `left` is not negative.
-        self.left.fetch_add(1, Full) == -1
+        // While the lane is open, `left` is not negative. Whoever finds that it was the last one
+        // goes on with `busy_lanes`, which has the other half of this.
+        self.left.fetch_add(1, Release) == -1
     }
 
     /// How many are inside.
@@ -213,6 +216,7 @@ impl Slot {
 
     #[cold]
     fn lane_drained(&self) {
+        // After all that is known to have left any lane, and before whoever waits goes on.
         if self.busy_lanes.fetch_sub(1, Full) == 1 {
             // Who waits goes on only when this does not need the completion any more.
             self.drained.complete_all();

@@ -85,7 +85,8 @@ fn for_each(f: impl Fn(&Source)) {
     // SAFETY: By the invariants of `FIRST`.
     while let Some(source) = unsafe { next.as_ref() } {
         f(source);
-        next = source.next.load(Acquire);
+        // What is behind a source was on the list before it.
+        next = source.next.load(Relaxed);
     }
 }
 
@@ -106,7 +107,7 @@ impl Sink for Everyone {
     }
 
     fn wake() {
-        for_each(Source::wake);
+        for_each(|source| source.wake());
     }
 }
 

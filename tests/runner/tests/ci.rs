@@ -9,19 +9,21 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A `make` whose goals end with what the file of that name says, and of which `test` leaves what
-/// is in the folder `left`, or in `left-debug` or `left-core`.
+/// is in the folder `left`, or in `left-debug` or `left-core`, and `proofs` one that passed.
 const MAKE: &str = r#"#!/bin/sh
 case $* in
+proofs*) left=left-proofs ;;
 *FLAVOR=debug*) left=left-debug ;;
 *CORE=rust*) left=left-core ;;
 *) left=left ;;
 esac
+link=
 for word; do
 	case $word in
 	RESULTS=*) link=${word#RESULTS=} ;;
 	esac
 done
-if [ "$1" = test ] && [ -e "$left" ]; then
+if [ -n "$link" ] && [ -e "$left" ]; then
 	cp -r "$left" "$link"
 fi
 read -r status 2>/dev/null <"status-$1" || status=0
@@ -40,6 +42,7 @@ impl Clone {
         let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.ci/run");
         fs::copy(run, clone.path(".ci/run")).expect("it can be copied");
         clone.write("bin/make", MAKE);
+        clone.leave("left-proofs", 1, 0, 0);
         let executable = fs::Permissions::from_mode(0o755);
         fs::set_permissions(clone.path("bin/make"), executable).expect("it is ours");
         symlink(
@@ -101,10 +104,10 @@ fn all_is_well() {
     clone.leave("left", 10, 0, 2);
     clone.leave("left-debug", 20, 0, 1);
     clone.leave("left-core", 30, 0, 4);
-    // Three steps have no tests.
+    // Three steps have no tests, and there is a proof.
     assert_eq!(
         clone.run(),
-        ("63 passed, 0 failed, 7 skipped".to_owned(), true)
+        ("64 passed, 0 failed, 7 skipped".to_owned(), true)
     );
     assert!(clone.path("build/ci/junit.xml").exists());
     assert!(clone.path("build/ci/default/summary.json").exists());
@@ -119,7 +122,7 @@ fn a_benchmark_that_failed_is_a_failure() {
     clone.write("status-bench", "2\n");
     assert_eq!(
         clone.run(),
-        ("62 passed, 1 failed, 0 skipped".to_owned(), false)
+        ("63 passed, 1 failed, 0 skipped".to_owned(), false)
     );
 }
 
@@ -131,7 +134,7 @@ fn a_flavor_that_was_not_built_is_a_failure() {
     // The one left results that do not go with its status, the others none.
     assert_eq!(
         clone.run(),
-        ("13 passed, 3 failed, 0 skipped".to_owned(), false)
+        ("14 passed, 3 failed, 0 skipped".to_owned(), false)
     );
 }
 
@@ -144,7 +147,21 @@ fn tests_that_failed_are_failures() {
     clone.write("status-test", "1\n");
     assert_eq!(
         clone.run(),
-        ("63 passed, 6 failed, 0 skipped".to_owned(), false)
+        ("64 passed, 6 failed, 0 skipped".to_owned(), false)
+    );
+}
+
+#[test]
+fn a_proof_that_fails_is_a_failure() {
+    let clone = Clone::new("proof");
+    clone.leave("left", 10, 0, 0);
+    clone.leave("left-debug", 20, 0, 0);
+    clone.leave("left-core", 30, 0, 0);
+    clone.leave("left-proofs", 4, 1, 2);
+    clone.write("status-proofs", "1\n");
+    assert_eq!(
+        clone.run(),
+        ("67 passed, 1 failed, 2 skipped".to_owned(), false)
     );
 }
 
@@ -154,6 +171,6 @@ fn nothing_at_all_is_a_failure() {
     fs::remove_file(clone.path("build/host/runner")).expect("it is there");
     assert_eq!(
         clone.run(),
-        ("0 passed, 6 failed, 0 skipped".to_owned(), false)
+        ("0 passed, 7 failed, 0 skipped".to_owned(), false)
     );
 }

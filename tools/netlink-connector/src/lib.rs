@@ -64,6 +64,7 @@ mod reader;
 mod receive;
 mod request;
 mod socket;
+mod thread;
 #[cfg(feature = "tokio")]
 mod tokio;
 

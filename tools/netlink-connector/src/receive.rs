@@ -7,7 +7,6 @@ use std::{
     fmt,
     sync::Arc,
     task::{Wake, Waker},
-    thread::{self, Thread},
 };
 
 use parking_lot::MutexGuard;
@@ -22,6 +21,7 @@ use crate::{
     frame::{self, Malformed, Reason},
     message::Sender,
     reader::{Datagram, Read, Reader},
+    thread::{self, Thread},
 };
 
 /// Room for what several datagrams bring; see [`Connector::recv_many`].

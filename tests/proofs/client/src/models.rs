@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Threads that ask and receive on one socket.
+
+use std::rc::Rc;
+
+use connector_wire::{CbId, Header};
+use kernel::Model;
+use loom::thread::{self, JoinHandle};
+
+use crate::{Connector, deadline::Deadline, error::Error, event::Event, socket};
+
+/// All of them.
+pub const MODELS: &[Model] = &[
+    Model {
+        name: "client-requests",
+        property: "each of two threads that ask at once gets its own reply",
+        cpus: 2,
+        preemptions: Some(3),
+        run: requests,
+    },
+    Model {
+        name: "client-late",
+        property: "each of two threads gets its own reply, whoever receives it, and none sleeps on",
+        cpus: 2,
+        preemptions: Some(2),
+        run: late,
+    },
+    Model {
+        name: "client-inbox",
+        property: "who asks gets the reply, and who receives gets all else",
+        cpus: 2,
+        preemptions: Some(2),
+        run: inbox,
+    },
+    Model {
+        name: "client-leaves",
+        property: "when who receives for all stops, another thread does",
+        cpus: 2,
+        preemptions: Some(2),
+        run: leaves,
+    },
+];
+
+const ID: CbId = CbId { idx: 16, val: 1 };
+
+fn connector(answers_later: bool) -> Rc<Connector> {
+    socket::answers_later(answers_later);
+    Rc::new(Connector::open().expect("there is a socket"))
+}
+
+/// Asks, and gets the reply to that.
+fn ask(connector: &Rc<Connector>) -> JoinHandle<()> {
+    let connector = connector.clone();
+    thread::spawn(move || {
+        let request = connector.header(ID);
+        let reply = connector.request(&request, b"", Deadline::NEVER);
+        let reply = reply.expect("a reply comes");
+        assert!(reply.header.is_reply_to(&request), "it is another one's");
+    })
+}
+
+fn requests() {
+    let connector = connector(false);
+    let threads = [ask(&connector), ask(&connector)];
+    for thread in threads {
+        thread.join().expect("it ends");
+    }
+    drop(connector);
+    socket::end();
+}
+
+fn late() {
+    let connector = connector(true);
+    let threads = [ask(&connector), ask(&connector)];
+    socket::answer();
+    socket::answer();
+    for thread in threads {
+        thread.join().expect("it ends");
+    }
+    drop(connector);
+    socket::end();
+}
+
+/// A message that replies to nothing.
+const NEWS: Header = Header {
+    id: ID,
+    seq: 0x7777_0000,
+    ack: 0,
+    len: 0,
+    flags: 0,
+};
+
+fn inbox() {
+    let connector = connector(false);
+    let asks = ask(&connector);
+    let service = thread::spawn(|| socket::bring(&NEWS));
+    let event = connector.recv(Deadline::NEVER).expect("news come");
+    assert!(matches!(event, Event::Message(message) if message.header == NEWS));
+    asks.join().expect("it ends");
+    service.join().expect("it ends");
+    drop(connector);
+    socket::end();
+}
+
+fn leaves() {
+    let connector = connector(true);
+    let asks = ask(&connector);
+    let other = {
+        let connector = connector.clone();
+        thread::spawn(move || match connector.recv(Deadline::NOW) {
+            Err(Error::TimedOut { .. }) => {}
+            other => panic!("there is nothing to receive: {other:?}"),
+        })
+    };
+    socket::answer();
+    asks.join().expect("it ends");
+    other.join().expect("it ends");
+    drop(connector);
+    socket::end();
+}

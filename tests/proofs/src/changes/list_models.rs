@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Noting changes while sources come and go.
+
+use kernel::sync::Arc;
+use loom::thread;
+
+use super::{
+    hub,
+    source::{Feed, Source},
+};
+use crate::{models::Model, wire::notify::Change, CbId};
+
+pub(crate) const MODELS: &[Model] = &[Model {
+    name: "list-sources",
+    property: "who notes a change finds sources that are complete, and none that was stopped",
+    cpus: 4,
+    preemptions: Some(3),
+    run: sources,
+}];
+
+const ID: CbId = CbId { idx: 1, val: 1 };
+
+fn start(feed: &Arc<Feed>) {
+    let source = Source::new(feed.clone()).expect("there is memory");
+    hub::start(source).expect("there is memory");
+}
+
+fn sources() {
+    // SAFETY: This comes first in an interleaving.
+    unsafe { hub::init() };
+    let noting = thread::spawn(|| hub::note(ID, Change::Registered));
+    let other = thread::spawn(|| {
+        let stays = Feed::new().expect("there is memory");
+        start(&stays);
+        stays
+    });
+    let goes = Feed::new().expect("there is memory");
+    start(&goes);
+    hub::stop(&goes);
+    goes.is_over();
+    noting.join().expect("it ends");
+    let stays = other.join().expect("it ends");
+    hub::note(ID, Change::Unregistered);
+    hub::stop(&stays);
+    stays.is_over();
+    assert_eq!(stays.changes().last(), Some(&(ID, Change::Unregistered)));
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Looking into the table while one task after the other adds and removes.
+
+use std::ptr::NonNull;
+
+use kernel::{
+    prelude::GFP_KERNEL,
+    sync::{rcu, Arc},
+};
+use loom::{sync::Mutex, thread};
+
+use super::{used::Used, Model};
+use crate::{
+    bindings::cn_msg,
+    dispatch::{self, TABLE},
+    service::{RawHandler, Service},
+    CbId,
+};
+
+pub(super) const MODELS: &[Model] = &[Model {
+    name: "table-walk",
+    property: "who looks for an id finds it, complete, whatever comes and goes beside it",
+    cpus: 4,
+    preemptions: Some(3),
+    run: walk,
+}];
+
+/// Its handler uses `used`.
+pub(super) fn handler(used: &Used) -> RawHandler {
+    // SAFETY: As `Used::by_handler` finds out if it is not so.
+    unsafe {
+        RawHandler::new(
+            NonNull::from(used).cast(),
+            |used, _, _, _| used.cast::<Used>().as_ref().by_handler(),
+            |_, _| Ok(()),
+            None,
+            &[],
+        )
+    }
+}
+
+/// A message comes to an id. Returns whether it was handled.
+pub(super) fn message_to(id: CbId) -> bool {
+    let message = cn_msg { id };
+    // SAFETY: The message is one, and the handlers here look at neither.
+    unsafe { dispatch::deliver(NonNull::from(&message), NonNull::dangling()) }
+}
+
+/// Keeps it until the interleaving is over, like the memory that was freed.
+pub(super) fn leak<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+/// Ids that lie in one bucket.
+fn neighbours() -> impl Iterator<Item = CbId> {
+    let id = |val| CbId { idx: 1, val };
+    // Multiplying by it and taking the upper bits is how the table hashes.
+    let hash = |id: CbId| {
+        let key = u64::from(id.val) << 32 | u64::from(id.idx);
+        key.wrapping_mul(0x61C8_8646_80B5_83EB) >> 56
+    };
+    (0..).map(id).filter(move |it| hash(*it) == hash(id(0)))
+}
+
+fn walk() {
+    let mut ids = neighbours();
+    let mut id = || ids.next().expect("there are enough");
+    let service = |id| {
+        let service = Service::new(id, c"walk", handler(leak(Used::new())));
+        Arc::pin_init(service, GFP_KERNEL).expect("there is memory")
+    };
+    let writers: &Mutex<()> = leak(Mutex::new(()));
+    let (first, second, third) = (id(), id(), id());
+
+    let keeps = service(second);
+    let goes = keeps.clone();
+    let adder = thread::spawn(move || {
+        let new = service(third);
+        let _lock = writers.lock();
+        // SAFETY: The lock is held, and it is not removed.
+        unsafe { TABLE.add(new) }.expect("there is memory");
+    });
+    let remover = thread::spawn(move || {
+        let _lock = writers.lock();
+        // SAFETY: The lock is held; what goes is kept.
+        unsafe { TABLE.add(goes.clone()) }.expect("there is memory");
+        // The link to it leads to the other one, if that is there, which somebody else has made.
+        //
+        // SAFETY: The lock is held.
+        assert!(unsafe { TABLE.remove(&goes) });
+        goes.usage().close();
+    });
+    let found = message_to(third);
+    assert!(!message_to(first));
+    adder.join().expect("it ends");
+    remover.join().expect("it ends");
+    assert!(message_to(third) || found);
+    assert!(!TABLE.contains(second));
+    keeps.usage().wait_until_drained();
+    rcu::rcu_barrier();
+    drop(keeps);
+    // SAFETY: There is nobody else any more.
+    let left = unsafe { TABLE.iter() }.next().cloned().expect("the third");
+    // SAFETY: As above.
+    assert!(unsafe { TABLE.remove(&left) });
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the shipped files use of the rest of the crate: names, without what is behind them.
+
+use core::{cell::Cell, marker::PhantomData};
+
+use kernel::{prelude::*, str::CStr, time::Delta};
+
+use crate::CbId;
+
+#[derive(Clone, Copy)]
+pub(crate) enum SendError {
+    Full,
+    NoSuchPort,
+    NoMemory,
+    Other,
+}
+
+/// Something that is called again and again; it is not.
+pub(crate) struct Periodic;
+
+impl Periodic {
+    pub(crate) fn new<F: FnMut() + Send + 'static>(_period: Delta, _f: F) -> Result<Self> {
+        Ok(Self)
+    }
+}
+
+pub(crate) mod bindings {
+    //! C's side.
+
+    #![allow(non_camel_case_types)]
+
+    pub(crate) const CN_CBQ_NAMELEN: u32 = 32;
+
+    /// A module, by where its code lies.
+    pub(crate) struct module(pub(crate) core::ops::Range<usize>);
+
+    pub(crate) struct callback_head;
+
+    /// A message: its id.
+    pub(crate) struct cn_msg {
+        pub(crate) id: crate::CbId,
+    }
+
+    pub(crate) struct netlink_skb_parms;
+
+    /// # Safety
+    ///
+    /// As the kernel's.
+    pub(crate) unsafe fn call_rcu(
+        head: *mut callback_head,
+        f: Option<unsafe extern "C" fn(*mut callback_head)>,
+    ) {
+        if let Some(f) = f {
+            // SAFETY: By this function's contract; this comes after a grace period.
+            kernel::sync::rcu::call(move || unsafe { f(head) });
+        }
+    }
+}
+
+pub(crate) mod layout {
+    //! How C's side has things.
+
+    pub(crate) fn id_of(id: &crate::CbId) -> crate::CbId {
+        *id
+    }
+}
+
+pub(crate) mod going {
+    //! Which modules are going; none, as far as who registers is concerned.
+
+    pub(crate) fn is_any_of(_code: impl Iterator<Item = usize>) -> bool {
+        false
+    }
+}
+
+pub(crate) mod text {
+    //! Whose code something is.
+
+    pub(crate) fn is_in(module: &super::bindings::module, address: usize) -> bool {
+        module.0.contains(&address)
+    }
+}
+
+pub(crate) mod cores {
+    //! The core.
+
+    use super::*;
+
+    thread_local! {
+        /// Whether the core is not up yet. All tasks of a model are in one thread.
+        pub(crate) static REFUSES: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(crate) fn add(_id: CbId, _name: &CStr) -> Result {
+        match REFUSES.get() {
+            true => Err(EINVAL),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn del(_id: CbId) {}
+
+    pub(crate) const AVAILABLE: bool = false;
+
+    /// What probes report to.
+    pub(crate) trait Sink {
+        fn note(id: CbId, change: crate::wire::notify::Change);
+        fn wake();
+    }
+
+    /// There are none.
+    pub(crate) struct Probes<S>(PhantomData<S>);
+
+    impl<S: Sink> Probes<S> {
+        pub(crate) fn register() -> Result<Self> {
+            Err(EINVAL)
+        }
+
+        pub(crate) fn fire(&self) -> bool {
+            false
+        }
+
+        pub(crate) fn missed(&self) -> u64 {
+            0
+        }
+    }
+}
