@@ -145,6 +145,9 @@ impl<T> Drop for Arc<T> {
     }
 }
 
+/// As the kernel's type of that name, which takes its memory from elsewhere.
+pub type KVVec<T> = KVec<T>;
+
 /// As the kernel's type of that name.
 pub struct KVec<T>(Vec<T>);
 

@@ -97,7 +97,7 @@ pub mod time {
 pub mod prelude {
     //! As the kernel's module of that name.
 
-    pub use crate::alloc::{GFP_KERNEL, KBox, KVec};
+    pub use crate::alloc::{GFP_KERNEL, KBox, KVVec, KVec};
     pub use crate::error::{EINVAL, ENODEV, Error, Result};
     pub use crate::pr_warn;
     pub use core::ffi::{c_int, c_ulong, c_void};
