@@ -225,8 +225,11 @@ pub(crate) fn unregister_of_c(id: CbId, is_inside: impl Fn(&Service) -> bool) {
         Some(service) => unregister(&service),
         None => {}
     }
-    // Tasks in callbacks would wait for each other.
-    while !in_found && !in_withdrawn {
+    if in_found || in_withdrawn {
+        // Tasks in callbacks would wait for each other.
+        return;
+    }
+    loop {
         let registry = REGISTRY.lock();
         let mut withdrawn = registry.draining.iter();
         let Some((service, _)) = withdrawn.find(|(service, _)| is_meant(service)) else {
