@@ -88,6 +88,7 @@ bench_sizes() {
 		case $name in
 		cn_echo) bench_size "$build/bench/guest/c_echo.ko" c "$name" ;;
 		rust_bench) bench_size "$build/bench/guest/c_bench.ko" c "$name" ;;
+		cn_kv) bench_size "$build/bench/guest/c_kv.ko" c "$name" ;;
 		esac
 	done
 	bench_size "$build/bench/guest/genl_echo.ko" genl cn_echo

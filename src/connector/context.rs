@@ -13,12 +13,18 @@ use crate::{
 };
 
 /// Fails where netlink must not be used.
-// Not inlined into users' modules, for which the helper is not there.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn check() -> Result<(), SendError> {
-    // SAFETY: Can be called anywhere.
-    match unsafe { bindings::connector_helper_irqs_disabled() } {
+    match interrupts_are_off() {
         true => Err(SendError::InterruptsOff),
         false => Ok(()),
     }
+}
+
+// Not inlined into users' modules, for which the helper is not there. No more than that, so that it is
+// a jump to the helper.
+#[inline(never)]
+fn interrupts_are_off() -> bool {
+    // SAFETY: Can be called anywhere.
+    unsafe { bindings::connector_helper_irqs_disabled() }
 }
