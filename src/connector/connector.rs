@@ -76,6 +76,7 @@ mod dispatch;
 mod error;
 mod gfp;
 mod going;
+mod grace;
 mod in_place;
 mod job;
 mod layout;

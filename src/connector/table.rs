@@ -26,6 +26,7 @@ use kernel::{
 
 use crate::{
     bindings,
+    grace,
     service::{
         Running,
         Service, //
@@ -231,7 +232,7 @@ impl Table {
 
     /// Waits until everything that was removed was freed. May sleep.
     pub(crate) fn wait_for_frees() {
-        rcu::rcu_barrier();
+        grace::rcu_barrier();
     }
 }
 

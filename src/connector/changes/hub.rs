@@ -39,6 +39,7 @@ use crate::{
         Probes,
         Sink, //
     },
+    grace,
     wire::notify::Change,
     CbId,
     Periodic, //
@@ -202,6 +203,6 @@ pub(super) fn stop(feed: &Feed) {
     };
     if source.is_some() {
         // INVARIANT: The list's reference is dropped after that.
-        rcu::synchronize_rcu();
+        grace::synchronize_rcu();
     }
 }

@@ -16,13 +16,13 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
-        rcu,
         Arc, //
     },
 };
 
 use super::ring::Ring;
 use crate::{
+    grace,
     job::{
         Item,
         Job,
@@ -99,7 +99,7 @@ impl Source {
         if ring.tail() < end {
             // An entry was still being written, and those behind it may be complete. Whoever writes
             // does so in an RCU read-side critical section.
-            rcu::synchronize_rcu();
+            grace::synchronize_rcu();
             self.job.call();
         }
     }

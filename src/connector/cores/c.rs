@@ -21,8 +21,7 @@ use kernel::{
     alloc::Flags,
     error::to_result,
     prelude::*,
-    str::CStr,
-    sync::rcu, //
+    str::CStr, //
 };
 
 #[cfg(connector_kunit)]
@@ -40,6 +39,7 @@ use crate::{
     bindings,
     dispatch::deliver,
     gfp,
+    grace,
     layout,
     table::Table,
     CbId,
@@ -201,7 +201,7 @@ impl Drop for Core {
     fn drop(&mut self) {
         // On a kernel that does not preempt itself this is enough: a task leaves that stretch before
         // its CPU does anything else.
-        rcu::synchronize_rcu();
+        grace::synchronize_rcu();
         #[cfg(CONFIG_TASKS_RCU)]
         // SAFETY: Modules are removed in process context, which may sleep.
         unsafe {

@@ -34,5 +34,5 @@ pub use models::{Model, MODELS};
 
 // As the crate has them at its root.
 use connector_wire as wire;
-use rest::{bindings, cores, going, layout, text, Periodic, SendError};
+use rest::{bindings, cores, going, grace, layout, text, Periodic, SendError};
 use wire::{CbId, Group};

@@ -58,6 +58,12 @@ pub(crate) mod bindings {
     }
 }
 
+pub(crate) mod grace {
+    //! Waiting for RCU.
+
+    pub(crate) use kernel::sync::rcu::{rcu_barrier, synchronize_rcu};
+}
+
 pub(crate) mod layout {
     //! How C's side has things.
 
