@@ -183,7 +183,7 @@ fn leave(what: &str) -> Result<()> {
         "helper" => {
             let (modprobe, script) = ("/proc/sys/kernel/modprobe", "/tmp/modprobe");
             let before = fs::read_to_string(modprobe)?;
-            fs::write(script, "#!/bin/sh\nsleep 100000 &\n")?;
+            fs::write(script, "#!/bin/sh\nsleep 100000 &\nexit 1\n")?;
             fs::set_permissions(script, Permissions::from_mode(0o755))?;
             fs::write(modprobe, script)?;
             let none = None::<&str>;
