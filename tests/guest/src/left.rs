@@ -159,6 +159,7 @@ impl World {
 
     fn settings_back(&mut self, left: &mut Vec<String>) {
         let now = settings();
+        let told = left.len();
         for (path, before) in &self.settings {
             let value = now.get(path);
             if value != Some(before) {
@@ -168,8 +169,9 @@ impl World {
                 let _ = fs::write(path.to_string(), before);
             }
         }
-        // What cannot be set back is told of once.
-        self.settings = settings();
+        // There are hundreds: they are read again only if some were set. What cannot be set back is told
+        // of once.
+        self.settings = if left.len() == told { now } else { settings() };
     }
 
     fn members_gone(&mut self, left: &mut Vec<String>) {

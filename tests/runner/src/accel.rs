@@ -111,13 +111,14 @@ impl Accel {
 
     /// What the kernel has to be told.
     pub fn command_line(self) -> String {
-        match (self, ticks::khz()) {
-            // Nor is it to doubt it because an emulated timer was late.
-            (Accel::Tcg | Accel::TcgInTurns, Some(khz)) => {
-                format!("tsc_early_khz={khz} tsc=reliable")
-            }
-            _ => String::new(),
-        }
+        let khz = match self {
+            Accel::Tcg | Accel::TcgInTurns => ticks::khz(),
+            Accel::Kvm | Accel::Counting => None,
+        };
+        // Nor is it to doubt it because an emulated timer was late.
+        khz.map_or(String::new(), |khz| {
+            format!("tsc_early_khz={khz} tsc=reliable")
+        })
     }
 
     /// For people.
