@@ -3,20 +3,28 @@
 //! What the connector can that is this project's own, `cn.ko`, beyond the kernel's: acknowledgements,
 //! several messages in a datagram, as many groups as one likes, and closed ones.
 
-use std::{fs, process::ExitCode};
+use std::{
+    env, fs,
+    process::{Child, Command, ExitCode},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 use selftests::{
-    CbId, Client, ECHO, Header, Module, NlHeader, Setting, Suite,
+    CbId, Client, ECHO, Header, Module, NlHeader, Setting, Stats, Suite,
     ack::{self, Ack},
     core_is_ours, datagram,
     notify::{Change, Ids, Listener, expect_done},
-    pattern, procfs, steps, times,
+    pattern, procfs, steps, times, wait_for,
 };
 
 /// Nobody registers it.
 const NOBODY: CbId = CbId { idx: 99, val: 99 };
+/// Those of `ct_gate`.
+const WAITER: CbId = CbId { idx: 30, val: 1 };
+const OPENER: CbId = CbId { idx: 30, val: 2 };
+/// The step that [`send_two_to_the_gate`] is.
+const SEND_TWO: &str = "send-two-to-the-gate";
 const CALLBACK: CbId = CbId { idx: 12345, val: 7 };
 
 fn header_of(datagram: &[u8]) -> NlHeader {
@@ -326,6 +334,33 @@ fn take(groups: impl Iterator<Item = String>) -> Result<()> {
     Ok(())
 }
 
+/// The client's side of the next test: does not return from its `sendmsg(2)` before the gate was opened.
+fn send_two_to_the_gate() -> Result<()> {
+    let two = [&b"wait"[..], b"no wait"].map(|data| datagram(&Client::header(WAITER, 1, 0), data));
+    Ok(Client::open()?.send_raw(&behind_each_other(&two))?)
+}
+
+/// How many of the two are handled if something is done to the sender while the first one is.
+fn handled_of_two(meanwhile: impl FnOnce(&mut Child) -> Result<()>) -> Result<u64> {
+    let (_connector, _gate) = Module::load_with_connector("ct_gate", "")?;
+    let mut sender = Command::new("/proc/self/exe").arg(SEND_TWO).spawn()?;
+    wait_for("the first is being handled", || {
+        Ok((Stats::of(WAITER)?.running == 1).then_some(()))
+    })?;
+    meanwhile(&mut sender)?;
+    Client::open()?.send(&Client::header(OPENER, 0, 0), b"open")?;
+    sender.wait()?;
+    Ok(Stats::of(WAITER)?.received)
+}
+
+fn killed_between_messages() -> Result<()> {
+    let handled = handled_of_two(|_| Ok(()))?;
+    ensure!(handled == 2, "of a sender that is left alone: {handled}");
+    let handled = handled_of_two(|sender| Ok(sender.kill()?))?;
+    ensure!(handled == 1, "of a sender that was killed: {handled}");
+    Ok(())
+}
+
 fn who_may_join() -> Result<()> {
     const GROUPS: &str = "1 2 3 5 6 7 15 31 32 33 12345";
     let connector = Module::load("rust_connector", "groups=16384")?;
@@ -399,7 +434,11 @@ fn listed_in_order() -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = steps::taken_by(|mut steps| take(&mut steps)) {
+    let code = steps::taken_by(|mut steps| match env::args().nth(1).as_deref() {
+        Some(SEND_TWO) => send_two_to_the_gate(),
+        _ => take(&mut steps),
+    });
+    if let Some(code) = code {
         return code;
     }
     let lacking = (!core_is_ours()).then_some("the connector is the kernel's own");
@@ -412,6 +451,7 @@ fn main() -> ExitCode {
             "a message behind one that was refused is handled, and none behind one whose length lies",
             several_with_mistakes,
         )
+        .test("who is killed has no more messages of a datagram handled", killed_between_messages)
         .test("the documentation's group 12345 can be joined as it says, and receives", documented_group)
         .test("there are as many groups as the module was asked for", as_many_groups_as_asked_for)
         .test("a user may join group 1, and those that a service opens while it is there", who_may_join)
