@@ -101,7 +101,7 @@ step_weaken() {
 	step "weakening"
 	mkdir -p "$build/log"
 	LOG_LINES=40 run_logged "building" "$build/log/proofs.log" "the compiler's messages are above" build_proofs
-	"$CARGO_TARGET_DIR/release/proofs" weaken --top "$top" --keep "$build/weaken" --only "$file" --cargo "$cargo" ||
+	RUSTC=$rustc "$CARGO_TARGET_DIR/release/proofs" weaken --top "$top" --keep "$build/weaken" --only "$file" --cargo "$cargo" ||
 		die "something survived without a reason" "write a test that needs it, weaken it, or give the reason in tests/proofs/README.md"
 	step_done "each survivor has its reason"
 }
