@@ -144,7 +144,7 @@ step_vm_test_own() {
 }
 
 step_vm_test() {
-	local patience slowness keep times flavor
+	local patience slowness keep times flavor examples=/dev/null
 	local -a of_kernel rerun=()
 	step "tests"
 	test_patience
@@ -152,8 +152,9 @@ step_vm_test() {
 	mkdir -p "$build/log"
 	if [[ -z ${T:-} ]]; then
 		progress "compiling the examples"
+		examples=$build/log/examples.log
 		# What it says is counted with the rest.
-		compile_examples >"$build/log/examples.log" 2>&1 || true
+		compile_examples >"$examples" 2>&1 || true
 	fi
 	[[ ! ${RERUN:-} ]] || rerun=(--rerun "$(realpath "$build/test")/summary.json")
 	test_of_kernel
@@ -164,7 +165,7 @@ step_vm_test() {
 	say "on the host and in the VM"
 	say_gdb
 	CARGO=$cargo RUSTC=$rustc runner test "$keep" --link "$(realpath -ms "${RESULTS:-$build/test}")" --times "$times" --selftests "$build/selftests" \
-		--examples "$build/log/examples.log" --patience "$patience" --slowness "$slowness" \
+		--examples "$examples" --patience "$patience" --slowness "$slowness" \
 		"${of_kernel[@]}" "${machine[@]}" "${only[@]}" "${rerun[@]}" ${REPEAT:+--repeat "$REPEAT"} \
 		${VMS:+--vms "$VMS"} \
 		${SEED:+--seed "$SEED"} ${V:+--verbose} || exit

@@ -414,11 +414,11 @@ fn one_program(
             see(line);
         }
     })?;
-    Ok(went_well(screen, boot, &over, name))
+    Ok(went_well(screen, &boot.files().log, &over, name))
 }
 
 /// Judges a boot for one program.
-fn went_well(screen: &Screen, boot: &Boot<'_>, over: &Over, name: &str) -> bool {
+fn went_well(screen: &Screen, log: &Path, over: &Over, name: &str) -> bool {
     let judged = verdict::suite(&over.expected, &over.transcript, 0);
     let rest = verdict::rest(
         &over.expected,
@@ -442,7 +442,7 @@ fn went_well(screen: &Screen, boot: &Boot<'_>, over: &Over, name: &str) -> bool 
         false,
         &format!("Failed: {about}: {} (see above)", first.name),
     );
-    screen.plain(&format!("kernel log: {}", boot.files().log.display()));
+    screen.plain(&format!("kernel log: {}", log.display()));
     false
 }
 

@@ -3,14 +3,20 @@
 //! Guests that misbehave on purpose: is it noticed? One that hangs, one that crashes, and one in
 //! which all goes wrong that can go wrong with a suite, each time blamed on the right one.
 
+use std::fs::File;
+use std::io::{Read, Write};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use guest::injection::{self, Injection, LEFT};
+use nix::pty::{Winsize, openpty};
+use nix::sys::termios::tcgetattr;
 
 use crate::klog;
 use crate::recording::Ending;
 use crate::results::{self, Results};
+use crate::shell::{self, Terminal};
 use crate::suites::{How, Vm};
 use crate::tap::{Outcome, Report, Test};
 use crate::verdict::{self, Judged, tail};
@@ -26,6 +32,7 @@ const HANG: Duration = Duration::from_secs(4);
 pub fn run(vm: &Vm<'_>, how: &How, rounds: usize, results: &mut Results) -> Result<()> {
     check(vm, results, NAME, |report| {
         hang_and_crash(vm, how, report)?;
+        terminal(vm, how, report)?;
         inject(vm, how, rounds, report)
     })
 }
@@ -89,6 +96,86 @@ fn hang_and_crash(vm: &Vm<'_>, how: &How, report: &mut Report) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What is seen when the VM is over.
+const NO_MORE: &str = "(no more)";
+
+/// Somebody at a terminal, who types before the shell is there, interrupts a program, and leaves.
+fn terminal(vm: &Vm<'_>, how: &How, report: &mut Report) -> Result<()> {
+    const SIZE: Winsize = Winsize {
+        ws_row: 33,
+        ws_col: 101,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // What is typed once that is seen.
+    let steps = [
+        ("", "echo $((6 * 7"),
+        ("vm# ", "000)); stty size\r"),
+        ("42000\r\n33 101\r\n", "echo wai''ting; sleep 100000\r"),
+        ("waiting\r\n", "\x03"),
+        ("vm# ", "echo '<4>from the log' >/dev/kmsg\r"),
+        ("[kernel] from the log\r\n", "exit\r"),
+    ];
+    let name = "a shell takes what is typed, from the first byte, and gives the terminal back";
+    vm.screen.progress(&format!("vm    {name}"));
+    let pty = openpty(Some(&SIZE), None).context("openpty")?;
+    let mut slave = File::from(pty.slave);
+    let before = tcgetattr(&slave)?;
+    let at = Terminal {
+        input: slave.try_clone()?,
+        output: slave.try_clone()?,
+    };
+    // This end stays open: the other one is an error afterwards.
+    let master = File::from(pty.master);
+    let typing = thread::spawn({
+        let master = master.try_clone()?;
+        move || type_in(master, &steps)
+    });
+    let limit = how.patience(Duration::from_secs(600));
+    let session = shell::session(vm, shell::SHELL, "terminal.log", limit, &at)?;
+    let after = tcgetattr(&slave)?;
+    // Who types may be waiting for more.
+    slave.write_all(NO_MORE.as_bytes())?;
+    let (seen, done) = typing.join().expect("it does not panic");
+    let troubles = klog::troubles(&session.over.log(), 40);
+    let gave_back = before == after;
+    if done && gave_back && session.over.ending == Ending::Done && troubles.is_empty() {
+        report.tests.push(Test::new(name, Outcome::Passed));
+    } else {
+        report.rest = troubles
+            .into_iter()
+            .chain(seen.lines().map(str::to_owned))
+            .collect();
+        report.fail(format!(
+            "{name}: all typed {done}, given back {gave_back}, ended {:?}",
+            session.over.ending
+        ));
+    }
+    Ok(())
+}
+
+/// Types at the terminal's other end. Returns what was seen, and whether all of it was.
+fn type_in(mut master: File, steps: &[(&str, &str)]) -> (String, bool) {
+    let (mut seen, mut bytes) = (String::new(), [0; 4096]);
+    let mut looked_at = 0;
+    for (expected, typed) in steps {
+        while !seen[looked_at..].contains(expected) {
+            match master.read(&mut bytes) {
+                Ok(len @ 1..) => seen.push_str(&String::from_utf8_lossy(&bytes[..len])),
+                _ => return (seen, false),
+            }
+            if seen.ends_with(NO_MORE) {
+                return (seen, false);
+            }
+        }
+        looked_at = seen.len();
+        if master.write_all(typed.as_bytes()).is_err() {
+            return (seen, false);
+        }
+    }
+    (seen, true)
 }
 
 fn inject(vm: &Vm<'_>, how: &How, rounds: usize, report: &mut Report) -> Result<()> {

@@ -17,7 +17,10 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use nix::{
     pty::openpty,
-    sys::signal::{Signal, kill},
+    sys::{
+        signal::{Signal, kill},
+        termios::{LocalFlags, SetArg, tcgetattr, tcsetattr},
+    },
     unistd::Pid,
 };
 use serde_json::Value;
@@ -108,6 +111,10 @@ impl Running {
     /// Starts a program on a terminal of its own, which controls it.
     pub fn start_on_terminal(words: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
         let terminal = openpty(None, None).context("openpty")?;
+        // Ctrl-C otherwise takes away what was printed and not yet read here.
+        let mut settings = tcgetattr(&terminal.slave)?;
+        settings.local_flags.insert(LocalFlags::NOFLSH);
+        tcsetattr(&terminal.slave, SetArg::TCSANOW, &settings)?;
         let end = || -> Result<OwnedFd> { Ok(terminal.slave.try_clone()?) };
         let child = Command::new("/bin/busybox")
             .args(["setsid", "-c"])
