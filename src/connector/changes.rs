@@ -65,7 +65,8 @@ use crate::{
 /// Process context, in a work item; may sleep. One call at a time, in the order of the changes. No
 /// lock is held: an observer may register and unregister ids, make and drop watches, its own too,
 /// and take any lock but one under which somebody drops or flushes its own watch, for these wait
-/// for the observer.
+/// for the observer. So two observers that drop each other's watch at the same time wait for each
+/// other, forever.
 pub trait Observer: Send + Sync + 'static {
     /// `id` has been registered, and messages to it are handled; or it is not registered any more,
     /// and they are not.
@@ -130,6 +131,7 @@ impl<T: Observer> Watch<T> {
     /// # Errors
     ///
     /// - `ENOMEM`: no memory.
+    /// - `EBUSY`: there are 2048 watches and [`Periodic`](crate::Periodic)s in this kernel.
     /// - `ENODEV`: the observer's module is going, its exit function has returned, and what calls this is
     ///   something that it left behind. This reference to the observer is leaked as well.
     pub fn new(observer: Arc<T>) -> Result<Self> {

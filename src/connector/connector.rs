@@ -173,6 +173,7 @@ struct Connector {
     closed: Notifier,
     debugfs: debugfs::Files,
     core: cores::Core,
+    jobs: job::Queue,
     memory: registry::Memory,
 }
 
@@ -190,9 +191,12 @@ impl kernel::InPlaceModule for Connector {
             memory: registry::Memory,
             unload <- unload::watch(),
             closed <- closed::watch(),
-            debugfs: debugfs::Files::new(),
-            // The last: messages may come as soon as this is there.
+            jobs: job::Queue::new()?,
+            // Messages may come as soon as this is there.
             core: cores::Core::new()?,
+            // After all that can fail: who has a file open keeps the module, but not one that could
+            // not be initialised.
+            debugfs: debugfs::Files::new(),
         })
     }
 }

@@ -14,7 +14,10 @@
 //! and finds it, or finds that somebody else has it to drop it. Then that is waited for: to drop it is to
 //! call its code, too.
 //!
-//! The exception is who does so from inside: the task that is in that code just now, be it called or
+//! Jobs may wait for each other's end, any number of them. So each has to be called whatever all others
+//! wait for: they have a workqueue of their own, and there are no more of them than it runs at a time.
+//!
+//! The exception to waiting is who does so from inside: the task that is in that code just now, be it called or
 //! dropped. Which task that is, is noted, see [`Item::is_current`]. `current_work()` would not tell: there is
 //! memory that was freed and has another work item in it, while the first one still runs.
 
@@ -65,6 +68,55 @@ use crate::{
 #[path = "../../tests/kunit/job.rs"]
 mod tests;
 
+/// How many jobs there can be: as many as a workqueue runs at a time on one CPU.
+const MOST: usize = bindings::wq_consts_WQ_MAX_ACTIVE as usize;
+
+/// Where jobs run, from [`Queue::new`] until that is dropped; null before and after.
+static QUEUE: Atomic<*mut bindings::workqueue_struct> = Atomic::new(ptr::null_mut());
+
+/// The workqueue.
+///
+/// # Invariants
+///
+/// [`QUEUE`] is a workqueue that this owns, or null.
+pub(crate) struct Queue(());
+
+impl Queue {
+    /// Makes it. To be called once, before there are jobs; it is dropped when there are none any more.
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new() -> Result<Self> {
+        // What a job does may take a while, also of its CPU: no other one waits for it.
+        let flags = bindings::wq_flags_WQ_PERCPU | bindings::wq_flags_WQ_CPU_INTENSIVE;
+        // SAFETY: The name has nothing to be formatted; the function copies it. It may sleep here.
+        let queue = unsafe {
+            bindings::alloc_workqueue_noprof(
+                c"rust_connector".as_char_ptr(),
+                flags,
+                bindings::wq_consts_WQ_MAX_ACTIVE as c_int,
+            )
+        };
+        if queue.is_null() {
+            return Err(ENOMEM);
+        }
+        QUEUE.store(queue, Relaxed);
+        // INVARIANT: Just made, and not null.
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        let queue = QUEUE.xchg(ptr::null_mut(), Relaxed);
+        // SAFETY: By the invariants it is ours. There is no job any more that would use it.
+        unsafe { bindings::destroy_workqueue(queue) };
+    }
+}
+
 global_lock! {
     /// Every job that may be called, or may be running. Nobody's code runs while this is held.
     unsafe(uninit) static JOBS: Mutex<KVec<Arc<Item>>> = KVec::new();
@@ -108,8 +160,8 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; or `ENODEV` if the module is [`going`] whose code `value` is, which is leaked then: to
-    /// drop it might be to try again.
+    /// `ENOMEM`; `EBUSY` if there are [`MOST`]; or `ENODEV` if the module is [`going`] whose code `value`
+    /// is, which is leaked then: to drop it might be to try again.
     pub(crate) fn new<T: Run>(value: T) -> Result<Self> {
         Self::of(T::KIND, Callee::new(value)?)
     }
@@ -127,6 +179,9 @@ impl Job {
             return Err(ENODEV);
         }
         // If this fails, the item is dropped, and what it would call with it, after the lock.
+        if jobs.len() >= MOST {
+            return Err(EBUSY);
+        }
         jobs.push(item.clone(), GFP_KERNEL)?;
         Ok(Self(item))
     }
@@ -241,8 +296,10 @@ impl Item {
     }
 
     fn queue(self: &Arc<Self>, delay: Jiffies) {
-        // It may take a while. An error says that it is queued already, or was ended.
-        let _ = workqueue::system_long().enqueue_delayed(self.clone(), delay);
+        // SAFETY: It is there as long as there are jobs, by what `Queue::new` asks for.
+        let queue = unsafe { workqueue::Queue::from_raw(QUEUE.load(Relaxed)) };
+        // An error says that it is queued already, or was ended.
+        let _ = queue.enqueue_delayed(self.clone(), delay);
     }
 
     fn raw_work(&self) -> *mut bindings::work_struct {

@@ -29,7 +29,8 @@ use crate::job::{
 /// # Dropping it
 ///
 /// waits until the closure is not called any more, and drops the closure; may sleep. So it must not
-/// happen under a lock that the closure takes. In the closure itself there is no waiting: the call
+/// happen under a lock that the closure takes, and two closures that drop each other at the same time wait
+/// for each other, forever. In the closure itself there is no waiting: the call
 /// that drops it is the last one, and the closure is dropped when that has returned.
 ///
 /// If it is never dropped, it ends with the module that made it.
@@ -54,18 +55,20 @@ pub struct Periodic {
 }
 
 impl Periodic {
-    /// Calls `f` every `period`, which has milliseconds and is at least one.
+    /// Calls `f` every `period`, which has milliseconds and is from one to `i32::MAX`, 24 days; what is not
+    /// is taken for the nearest that is.
     ///
     /// May sleep.
     ///
     /// # Errors
     ///
     /// - `ENOMEM`: no memory.
+    /// - `EBUSY`: there are 2048 of these and of [`Watch`](crate::changes::Watch)es in this kernel.
     /// - `ENODEV`: the closure's module is going, its exit function has returned, and what calls this is
     ///   something that it left behind. The closure is leaked as well: to drop it might be to try again.
     pub fn new<F: FnMut() + Send + 'static>(period: Delta, f: F) -> Result<Self> {
-        // CAST: Just made to fit.
-        let millis = period.as_millis().clamp(1, Msecs::MAX.into()) as Msecs;
+        // CAST: Just made to fit. What is negative as an `int` is forever in C.
+        let millis = period.as_millis().clamp(1, i32::MAX.into()) as Msecs;
         let period = msecs_to_jiffies(millis);
         let job = Job::new(Closure { f, period })?;
         job.queue(period);

@@ -97,6 +97,49 @@ mod job {
     }
 
     #[test]
+    fn jobs_that_wait_for_each_other_never_run_out_of_workers() -> Result {
+        /// Waits in its call.
+        struct Waits(Arc<Completion>);
+
+        impl Run for Waits {
+            const KIND: Kind = Kind::Periodic;
+
+            fn run(&mut self, _item: &Item) -> Option<Jiffies> {
+                self.0.wait_for_completion();
+                None
+            }
+        }
+
+        let go_on = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+        let mut waiting = KVec::new();
+        // More than the kernel's own workqueues run at a time.
+        for _ in 0..1100 {
+            let job = Job::new(Waits(go_on.clone()))?;
+            job.queue(0);
+            waiting.push(job, GFP_KERNEL)?;
+        }
+        Job::new(Nothing)?.call();
+        go_on.complete_all();
+        Ok(())
+    }
+
+    #[test]
+    fn there_are_no_more_jobs_than_can_run_at_a_time() -> Result {
+        let mut jobs = KVec::new();
+        let refused = loop {
+            match Job::new(Nothing) {
+                Ok(job) => jobs.push(job, GFP_KERNEL)?,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(refused, EBUSY);
+        assert!(jobs.len() <= MOST);
+        drop(jobs.pop());
+        drop(Job::new(Nothing)?);
+        Ok(())
+    }
+
+    #[test]
     fn a_job_knows_the_task_that_is_in_it() -> Result {
         struct Asker(Arc<Asked>);
 

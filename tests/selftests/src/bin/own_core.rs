@@ -6,6 +6,8 @@
 use std::{
     env, fs,
     process::{Child, Command, ExitCode},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -306,6 +308,33 @@ fn as_many_groups_as_asked_for() -> Result<()> {
     Ok(())
 }
 
+/// Who has a file of a module open does not keep the module from going if it could not be initialised.
+fn no_file_before_all_is_there() -> Result<()> {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let seen = scope.spawn(|| {
+            let mut seen = 0;
+            while !done.load(Ordering::Relaxed) {
+                seen += u32::from(fs::File::open("/sys/kernel/debug/rust_connector/stats").is_ok());
+            }
+            seen
+        });
+        let refused = (0..times(100)).try_for_each(|_| {
+            match Module::try_load("rust_connector", "groups=1")? {
+                Ok(_) => bail!("groups=1 was accepted"),
+                Err(_) => Ok(()),
+            }
+        });
+        done.store(true, Ordering::Relaxed);
+        let seen = seen.join().expect("it does not panic");
+        ensure!(
+            seen == 0,
+            "a file of a module that was not loaded was open {seen} times"
+        );
+        refused
+    })
+}
+
 /// The client's side: joins as a user, and says which groups it could.
 fn take(groups: impl Iterator<Item = String>) -> Result<()> {
     let mut joined = Vec::new();
@@ -454,6 +483,7 @@ fn main() -> ExitCode {
         .test("who is killed has no more messages of a datagram handled", killed_between_messages)
         .test("the documentation's group 12345 can be joined as it says, and receives", documented_group)
         .test("there are as many groups as the module was asked for", as_many_groups_as_asked_for)
+        .test("a module that cannot be initialised shows no file", no_file_before_all_is_there)
         .test("a user may join group 1, and those that a service opens while it is there", who_may_join)
         .test("cn cannot be unloaded while a socket is open, and can afterwards", stays_while_open)
         .test("ids of C modules are told of without a probe", told_without_probes)
