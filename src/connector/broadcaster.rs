@@ -68,7 +68,8 @@ impl Broadcaster {
 
     /// Sends a message.
     ///
-    /// Process context or softirq, with interrupts on; does not sleep.
+    /// Process context or softirq, with interrupts on; does not sleep. It takes a time that grows with the
+    /// number of listeners, some microseconds each, and softirqs are off for so long.
     ///
     /// # Errors
     ///

@@ -58,7 +58,7 @@ impl kernel::Module for CnEcho {
         };
         let echo = Registration::new(id, c"cn_echo", Echo).inspect_err(|&error| {
             if error == EINVAL {
-                pr_err!("cannot register {id}: the id is taken\n");
+                pr_err!("cannot register {id}: it is taken, or reserved\n");
             }
         })?;
         Ok(Self { _echo: echo })

@@ -270,7 +270,7 @@ impl Requests {
         // Each request that is the first finds it anew; the log has it once.
         if !self.said_unseen.xchg(true, Relaxed) {
             pr_warn!(
-                "ids of C modules are not seen: see /sys/kernel/debug/kprobes/enabled, which may be 0\n"
+                "ids of C modules are not seen: there was no memory for the probes, or /sys/kernel/debug/kprobes/enabled is 0\n"
             );
         }
         self.unseen.add(1, Relaxed);

@@ -50,12 +50,14 @@ use crate::{
 const CHECK_PERIOD: Delta = Delta::from_secs(1);
 
 global_lock! {
-    unsafe(uninit) static HUB: Mutex<Hub> = Hub { probes: None, check: None };
+    unsafe(uninit) static HUB: Mutex<Hub> = Hub { probes: None, said_blind: false, check: None };
 }
 
 struct Hub {
     /// `None` without sources, and where there can be no probes.
     probes: Option<Probes<Everyone>>,
+    /// Whether it was said that there are none, since the first source came.
+    said_blind: bool,
     /// Has all observers told what was lost. `None` without sources.
     check: Option<Periodic>,
 }
@@ -138,6 +140,21 @@ impl Hub {
         }
     }
 
+    /// Has changes of C modules noted, if that can be had.
+    fn probe(&mut self) {
+        if self.probes.is_none() {
+            self.probes = Probes::register()
+                .inspect_err(|error| {
+                    // It is tried again, at every check.
+                    if cores::AVAILABLE && !self.said_blind {
+                        self.said_blind = true;
+                        pr_warn!("the ids of C modules are not seen: no probe ({error:?})\n");
+                    }
+                })
+                .ok();
+        }
+    }
+
     /// How well changes are seen.
     fn look(&self) -> Sight {
         Sight {
@@ -147,9 +164,14 @@ impl Hub {
     }
 }
 
-/// How well changes are seen. May sleep.
+/// How well changes are seen, after what could not be had before was tried again. May sleep.
 pub(super) fn look() -> Sight {
-    HUB.lock().look()
+    let mut hub = HUB.lock();
+    // Who looks late may be the last, whose source is off the list: for nobody there are no probes.
+    if !FIRST.load(Relaxed).is_null() {
+        hub.probe();
+    }
+    hub.look()
 }
 
 /// Has changes noted in a source that is new.
@@ -169,15 +191,7 @@ pub(super) fn start(source: Arc<Source>) -> Result {
         return Err(ENODEV);
     }
     hub.check.get_or_insert(check);
-    if hub.probes.is_none() {
-        hub.probes = Probes::register()
-            .inspect_err(|error| {
-                if cores::AVAILABLE {
-                    pr_warn!("the ids of C modules are not seen: no probe ({error:?})\n");
-                }
-            })
-            .ok();
-    }
+    hub.probe();
     source.feed.begin(hub.look());
     hub.link(source);
     Ok(())
@@ -196,6 +210,7 @@ pub(super) fn stop(feed: &Feed) {
         if FIRST.load(Relaxed).is_null() {
             // Here, so that there are never two sets of them, which would note everything twice.
             hub.probes = None;
+            hub.said_blind = false;
             // It takes no lock of ours.
             hub.check = None;
         }

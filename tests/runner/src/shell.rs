@@ -70,7 +70,9 @@ impl Terminal {
         let size = self.stty(&["size"]).unwrap_or_default();
         match size.split_once(' ') {
             // Who has a terminal without a size has one whose size nobody knows.
-            Some((rows, columns)) if rows != "0" => format!(" rc_rows={rows} rc_columns={}", columns.trim()),
+            Some((rows, columns)) if rows != "0" => {
+                format!(" rc_rows={rows} rc_columns={}", columns.trim())
+            }
             _ => String::new(),
         }
     }

@@ -28,7 +28,8 @@ type Callback = unsafe extern "C" fn(*mut bindings::cn_msg, *mut bindings::netli
 
 /// `cn_add_callback()`: registers a callback. May sleep.
 ///
-/// Returns 0, `-EINVAL` if the id is taken or there is no callback, or `-ENOMEM`.
+/// Returns 0, `-EINVAL` if the id is taken or there is no callback, `-ENOMEM`, or `-ENODEV` if
+/// the callback's module is going.
 ///
 /// # Safety
 ///

@@ -15,7 +15,7 @@ use selftests::{
     CbId, Client, Datagram, ECHO, Module, Stats, Suite, core_is_ours,
     faults::Faults,
     notify::{Change, Ids, Listener, NOTIFY, NotifyStats, answer, blink, expect_done, probed},
-    pattern, procfs,
+    pattern, procfs, wait_for,
 };
 
 const REPLY: CbId = CbId { idx: 30, val: 6 };
@@ -346,7 +346,10 @@ fn sending_from_softirq() -> Result<()> {
 
 fn requests() -> Result<()> {
     let faults = Faults::in_modules()?;
+    /// One of a module in C.
+    const BLINK: CbId = CbId { idx: 5, val: 5 };
     let (_connector, _notify) = Module::load_with_connector("cn_notify", "")?;
+    let _peer = Module::load("ct_peer", "")?;
     let client = Client::open()?;
     let ranges: Vec<_> = (0..16).map(|number| (number, 1)).collect();
     let ids = Ids::new(&ranges, &ranges);
@@ -367,6 +370,16 @@ fn requests() -> Result<()> {
         );
         Ok(())
     };
+    // That it could not be seen from the beginning is no reason not to see it later.
+    let sees_c_modules = || {
+        let mut listener = Listener::new(GROUP)?;
+        wait_for("ids of C modules are told of", || {
+            blink(BLINK, 1)?;
+            expect_done(&client, &ids, GROUP)?;
+            let (changes, _) = listener.changes_and_gaps()?;
+            Ok(changes.contains(&Change::Came(BLINK)).then_some(()))
+        })
+    };
     faults.each("a request", |n| {
         let (answer, failed) = ask(n, &ids.request(GROUP))?;
         let stored = NotifyStats::read()?.stored;
@@ -374,7 +387,10 @@ fn requests() -> Result<()> {
             Some(Err(Errno::ENOMEM)) if failed => {
                 ensure!(stored == 0, "refused, and stored all the same");
             }
-            Some(Ok(())) => ensure!(stored == 1, "answered, and not stored"),
+            Some(Ok(())) => {
+                ensure!(stored == 1, "answered, and not stored");
+                sees_c_modules()?;
+            }
             // The answer itself found no memory.
             None if failed => {}
             other => bail!("the answer is {other:?}"),

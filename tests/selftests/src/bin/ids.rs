@@ -47,7 +47,9 @@ fn expect_taken(id: CbId) -> Result<()> {
         Ok(_) => bail!("insmod cn_echo.ko succeeded with the id {id}, which is taken"),
         Err(errno) => ensure!(errno == Errno::EINVAL, "insmod cn_echo.ko: {errno}"),
     }
-    log.expect(&format!("cn_echo: cannot register {id}: the id is taken"))?;
+    log.expect(&format!(
+        "cn_echo: cannot register {id}: it is taken, or reserved"
+    ))?;
     ensure!(!procfs::is_loaded("cn_echo")?, "cn_echo is loaded");
     let after = procfs::registered()?;
     ensure!(before == after, "{before:?} became {after:?}");
