@@ -134,7 +134,7 @@ fn make(name: &str, injection: &Injection) -> Result<()> {
 fn say(injection: &Injection) -> Result<()> {
     let mut log = OpenOptions::new().write(true).open("/dev/kmsg")?;
     for line in injection.text() {
-        log.write_all(line.as_bytes())?;
+        log.write_all(format!("{line}\n").as_bytes())?;
     }
     Ok(())
 }

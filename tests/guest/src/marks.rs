@@ -80,8 +80,12 @@ impl Marks {
     }
 
     /// Writes a record into the kernel's log.
+    ///
+    /// Its end goes with it: one without would be kept back, from the console and from who reads the log,
+    /// until there is another, since it might be continued.
     pub fn say(&mut self, record: &str) -> Result<()> {
-        self.log.write_all(record.as_bytes()).context("/dev/kmsg")
+        let line = format!("{record}\n");
+        self.log.write_all(line.as_bytes()).context("/dev/kmsg")
     }
 
     /// Waits until all that was printed is out.
