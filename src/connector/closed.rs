@@ -12,6 +12,10 @@ use crate::{
     registry, //
 };
 
+#[cfg(connector_kunit)]
+#[path = "../../tests/kunit/closed.rs"]
+mod tests;
+
 /// Tells services which sockets are closed, as long as the notifier exists.
 pub(crate) fn watch() -> impl PinInit<Notifier, Error> {
     // SAFETY: Both are netlink's chain's, which is a blocking one; `notify` is made for it.
