@@ -45,6 +45,8 @@ pub(crate) struct Execution {
     pub(crate) readers: Vec<Mutex<()>>,
     /// How deep in such sections each task is.
     pub(crate) depths: RefCell<Vec<usize>>,
+    /// Orders those who ask for calls after a grace period, and who makes them.
+    pub(crate) calls: Mutex<()>,
     pub(crate) callbacks: RefCell<Vec<Callback>>,
     locks: RefCell<Vec<Rc<dyn Any>>>,
     tasks: RefCell<Vec<thread::ThreadId>>,
@@ -172,6 +174,7 @@ impl Execution {
                 .take(TASKS)
                 .collect(),
             depths: RefCell::new(vec![0; TASKS]),
+            calls: Mutex::new(()),
             callbacks: RefCell::default(),
             locks: RefCell::default(),
             tasks: RefCell::default(),

@@ -55,15 +55,19 @@ pub fn synchronize_rcu() {
 
 /// Has a function called after a grace period.
 pub fn call(f: impl FnOnce() + 'static) {
-    execution::current()
-        .callbacks
-        .borrow_mut()
-        .push(Box::new(f));
+    let execution = execution::current();
+    // What came before this has come before the function is called, whoever calls it.
+    let _order = execution.calls.lock();
+    execution.callbacks.borrow_mut().push(Box::new(f));
 }
 
 /// Waits for all functions that are to be called; here, it calls them.
 pub fn rcu_barrier() {
-    let callbacks = execution::current().callbacks.take();
+    let execution = execution::current();
+    let callbacks = {
+        let _order = execution.calls.lock();
+        execution.callbacks.take()
+    };
     if callbacks.is_empty() {
         return;
     }

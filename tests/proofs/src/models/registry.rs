@@ -35,6 +35,13 @@ pub(super) const MODELS: &[Model] = &[
         run: unregister,
     },
     Model {
+        name: "registry-free",
+        property: "what is taken from the table is not freed before it is not needed any more",
+        cpus: 3,
+        preemptions: Some(3),
+        run: free,
+    },
+    Model {
         name: "registry-again",
         property: "an id that is registered again has its late messages handled by one of the two",
         cpus: 4,
@@ -115,6 +122,16 @@ fn unregister() {
     message.join().expect("it ends");
 }
 
+fn free() {
+    init();
+    let service = registered(leak(Used::new()));
+    // Grace periods end whenever they like.
+    let others = thread::spawn(kernel::sync::rcu::rcu_barrier);
+    registry::unregister(&service);
+    others.join().expect("it ends");
+    kernel::sync::rcu::rcu_barrier();
+}
+
 fn again() {
     init();
     let (first, second) = (leak(Used::new()), leak(Used::new()));
@@ -156,7 +173,11 @@ fn module() {
     let used = leak(Used::new());
     let service = registered(used);
     let message = message();
-    let other = thread::spawn(move || registry::unregister(&service));
+    let other = thread::spawn(move || {
+        registry::unregister(&service);
+        drop(service);
+        kernel::sync::rcu::rcu_barrier();
+    });
     let all = bindings::module(0..usize::MAX);
     registry::unregister_all_of(&all);
     used.is_freed();
