@@ -146,6 +146,8 @@ impl Handler for Service {
         let mut watch = self.watch.lock();
         self.requests.remove_all_of_closed();
         if self.requests.is_empty() {
+            // This takes a while, under netlink's notifier chain. Who opens and closes sockets does not wait
+            // for that, only who loads a module that is told of them.
             *watch = None;
         }
     }
