@@ -113,7 +113,11 @@ fn terminal(vm: &Vm<'_>, how: &How, report: &mut Report) -> Result<()> {
     let steps = [
         ("", "echo $((6 * 7"),
         ("vm# ", "000)); stty size\r"),
-        ("42000\r\n33 101\r\n", "echo wai''ting; sleep 100000\r"),
+        // That it waits is said by what then is interrupted: a shell that has not started it yet is not.
+        (
+            "42000\r\n33 101\r\n",
+            "sh -c 'echo wai\"\"ting; exec sleep 100000'\r",
+        ),
         ("waiting\r\n", "\x03"),
         ("vm# ", "echo '<4>from the log' >/dev/kmsg\r"),
         ("[kernel] from the log\r\n", "exit\r"),
