@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# For readers and their editors: the API documentation of both crates as HTML in
-# build/docs/, man pages and shell completions of cnctl in build/docs/cnctl/, and
+# For readers and their editors: the API documentation of the crates as HTML in
+# build/docs/, that of userspace's in build/docs/userspace/, man pages and shell completions of cnctl in build/docs/cnctl/, and
 # rust-project.json. Sourced.
 
 # rustdoc_like OBJECT ARGUMENT...: runs rustdoc with the flags that kbuild compiled
@@ -92,15 +92,23 @@ document_cnctl() {
 		"$build/docs.new/cnctl"
 }
 
+# What a client and its tests are written with.
+document_userspace() {
+	RUSTC=$rustc "$cargo" doc ${CI:+--locked} --no-deps --all-features -p netlink-connector -p selftests -p connector-wire \
+		--lib --target-dir "$build/api/target" &&
+		cp -r "$build/api/target/doc" "$build/docs.new/userspace"
+}
+
 step_docs() {
 	step "docs"
 	rm -rf "$build/docs.new"
 	run_logged "connector-wire" "$build/log/docs.log" "see the log" document wire/connector_wire
 	run_logged "connector" "$build/log/docs.log" "see the log" document connector/connector
 	run_logged "cnctl" "$build/log/docs.log" "see the log" document_cnctl
+	run_logged "userspace" "$build/log/docs.log" "see the log" document_userspace
 	rm -rf "$build/docs"
 	mv "$build/docs.new" "$build/docs"
-	step_done "build/docs/connector/index.html, build/docs/cnctl/man/"
+	step_done "build/docs/connector/, build/docs/userspace/netlink_connector/ and selftests/, build/docs/cnctl/man/"
 }
 
 # What an editor needs to understand the kernel side.

@@ -33,16 +33,8 @@ own_check() {
 
 # Sets files and script.
 shell_check() {
-	local file name
-	local -A taken=()
 	vm_check
-	for file in ${FILES:-}; do
-		name=$(basename "$file")
-		[[ -r $file ]] || die "FILES=: cannot read $file" "paths are from $top, or begin with a slash"
-		[[ ! ${taken[$name]:-} ]] || die "FILES=: both $file and ${taken[$name]} are called $name in /files"
-		taken[$name]=$file
-		files+=("$file")
-	done
+	files_check
 	if [[ ${SCRIPT:-} ]]; then
 		[[ -f $SCRIPT && -r $SCRIPT ]] || die "SCRIPT=: cannot read $SCRIPT" "the path is one from $top, or begins with a slash"
 		script=$SCRIPT
@@ -55,6 +47,19 @@ shell_check() {
 	fi
 }
 
+# Sets files.
+files_check() {
+	local file name
+	local -A taken=()
+	for file in ${FILES:-}; do
+		name=$(basename "$file")
+		[[ -r $file ]] || die "FILES=: cannot read $file" "paths are from $top, or begin with a slash"
+		[[ ! ${taken[$name]:-} ]] || die "FILES=: both $file and ${taken[$name]} are called $name in /files"
+		taken[$name]=$file
+		files+=("$file")
+	done
+}
+
 # The module and the programs of $own, to build/own/.
 build_own() {
 	local log=$build/log/own.log
@@ -64,6 +69,7 @@ build_own() {
 	own_modules
 	[[ ! -e $own/Cargo.toml ]] || own_programs
 	own_scripts
+	own_leaks
 	step_done "$(cd "$build/own" && find modules bin selftests -type f | LC_ALL=C sort | tr '\n' ' ')"
 }
 
@@ -107,10 +113,23 @@ own_programs() {
 	rm -f "$build/own.json"
 }
 
-own_cargo() {
+own_cargo() (
 	local tests=()
+	own_folders_cargo_target
 	[[ ! $(find "$own/tests" -maxdepth 1 -name '*.rs' 2>/dev/null) ]] || tests=(--test '*')
 	cargo_static --manifest-path "$own/Cargo.toml" --bins "${tests[@]}" >"$build/own.json"
+)
+
+# The last suite of all, where the kernel looks for leaks.
+own_leaks() {
+	[[ $goal = test ]] && grep -qx CONFIG_DEBUG_KMEMLEAK=y "$kdir/.config" || return 0
+	run_logged "building what looks for leaks" "$log" "the compiler's messages are above and in the log" leaks_cargo
+	cp -p "$(sed -n '/"name":"kmemleak"/ s/.*"executable":"\([^"]*\)".*/\1/p' "$build/leaks.json")" "$build/own/selftests/"
+	rm -f "$build/leaks.json"
+}
+
+leaks_cargo() {
+	cargo_static --manifest-path "$top/Cargo.toml" -p selftests --bin kmemleak >"$build/leaks.json"
 }
 
 # Shell scripts that print TAP are tests, too. Sets own_suites.

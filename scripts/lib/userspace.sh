@@ -36,6 +36,22 @@ own_cargo_target() {
 	cache_unlock
 }
 
+# The one of $own: to cargo, a package in a folder is the same as one of that name in another folder.
+own_folders_cargo_target() {
+	local of_rustc=${CARGO_TARGET_DIR%/*} dir
+	CARGO_TARGET_DIR=$of_rustc/$(short_hash <<<"$own")
+	export CARGO_TARGET_DIR
+	[[ ! -d $CARGO_TARGET_DIR ]] || return 0
+	cache_lock cargo
+	for dir in "$of_rustc"/*/; do
+		[[ ! -e $dir/folder || -d $(<"$dir/folder") ]] || rm -rf "$dir"
+	done
+	link_dependencies "$of_rustc"
+	mkdir -p "$CARGO_TARGET_DIR"
+	printf '%s\n' "$own" >"$CARGO_TARGET_DIR/folder"
+	cache_unlock
+}
+
 # forget_own_crates DIR: so that cargo compiles what is in this clone.
 forget_own_crates() {
 	local name
@@ -54,7 +70,7 @@ own_crates() {
 link_dependencies() {
 	local from name new=$CARGO_TARGET_DIR.new part of
 	from=$(for from in "$1"/*/"$cargo_target"/release/.fingerprint; do
-		[[ ! -d $from ]] || echo "$(find "$from" -maxdepth 1 | wc -l) $from"
+		[[ ! -d $from || ! -e ${from%"/$cargo_target/"*}/clone ]] || echo "$(find "$from" -maxdepth 1 | wc -l) $from"
 	done | sort -rn | sed -n "1s|^[0-9]* \(.*\)/$cargo_target/.*|\1|p")
 	[[ $from ]] || return 0
 	rm -rf "$new"

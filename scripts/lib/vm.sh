@@ -76,7 +76,8 @@ test_only() {
 
 test_check() {
 	vm_check
-	[[ $own ]] || test_only
+	[[ ! ${FILES:-} || $own ]] || die "FILES= is for make shell, and for make test with M="
+	if [[ $own ]]; then files_check; else test_only; fi
 	[[ ${RERUN:-failed} = failed ]] || die "RERUN=$RERUN: expected RERUN=failed"
 	[[ ${REPEAT:-1} =~ ^[1-9][0-9]{0,5}$ ]] || die "REPEAT=$REPEAT: expected a number as in REPEAT=20"
 	[[ ${VMS:-1} =~ ^[1-9]$ ]] || die "VMS=$VMS: expected a number as in VMS=1"
@@ -138,7 +139,7 @@ step_vm_test_own() {
 	of_kernel=(--skips "$skips" "${of_kernel[@]:2}")
 	say "in the VM"
 	say_gdb
-	runner test "$build/test-own" --selftests "$build/own/selftests" --examples /dev/null \
+	runner test "$build/test-own" ${RESULTS:+--link "$(realpath -ms "$RESULTS")"} --selftests "$build/own/selftests" --examples /dev/null \
 		--patience "$patience" --slowness "$slowness" "${of_kernel[@]}" "${machine[@]}" "${only[@]}" \
 		${REPEAT:+--repeat "$REPEAT"} ${SEED:+--seed "$SEED"} ${V:+--verbose} || exit
 }

@@ -80,6 +80,9 @@ pub trait Handler: Send + Sync + 'static {
     /// should not wait for a module to be loaded or unloaded: if this is unregistered because its own module
     /// goes, that waits for the handler, and others wait for that.
     ///
+    /// One that does much for a message should look at `current!().signal_pending()` meanwhile, and return: a
+    /// client that is to be killed stays until then, and so does the module.
+    ///
     /// Anyone may send, so that the message can hold anything: see [`Sender::capable`].
     fn handle(&self, message: &Message<'_>, sender: &Sender<'_>);
 
@@ -94,7 +97,7 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// Process context, in the client's `close(2)` or exit. May sleep. No lock of the crate is
     /// held, but netlink's notifier chain is: keep it short, and neither close nor wait for netlink
-    /// sockets. Whoever unregisters waits for this as for a message's handler.
+    /// sockets. Sending is fine. Whoever unregisters waits for this as for a message's handler.
     ///
     /// C counterpart: `NETLINK_URELEASE`, see `netlink_register_notifier()`.
     fn closed(&self, portid: u32) {

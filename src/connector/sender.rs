@@ -108,7 +108,8 @@ impl<'a> Sender<'a> {
     ///
     /// A sender with the right capabilities can claim another one than its own
     /// (`SCM_CREDENTIALS`), and a set-user-id program can be made to send for others: whoever
-    /// decides by this acts for the wrong one. [`Self::capable`] is for that.
+    /// decides by this acts for the wrong one. [`Self::capable`] is for that; and what a client may use up
+    /// is better counted for its [`socket`](Self::socket), with a limit for all sockets together.
     #[inline]
     pub fn uid(&self) -> Kuid {
         Kuid::from_raw(self.parms.get().creds.uid)

@@ -98,7 +98,7 @@ mod closed {
         let listens = Listens::<true>::register(10)?;
         // Another protocol, another network namespace, another event.
         close(RELEASED, bindings::NETLINK_ROUTE, initial());
-        close(RELEASED, CONNECTOR, initial().wrapping_add(1));
+        close(RELEASED, CONNECTOR, initial().wrapping_byte_add(1));
         close(RELEASED + 1, CONNECTOR, initial());
         assert_eq!(listens.handler().0.load(Relaxed), 0);
         close(RELEASED, CONNECTOR, initial());

@@ -63,8 +63,8 @@ impl Module {
         }))
     }
 
-    /// Loads `rust_connector` and a module on top of it, which come in this order: bound by one
-    /// `let`, the second one is unloaded first.
+    /// Loads `rust_connector` and a module on top of it, which come in this order: bound to two
+    /// names by one `let`, the second one is unloaded first. In one variable, the first one would be.
     pub fn load_with_connector(name: &str, parameters: &str) -> Result<(Self, Self)> {
         let connector = Self::load("rust_connector", "")?;
         Ok((connector, Self::load(name, parameters)?))

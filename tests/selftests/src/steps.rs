@@ -15,7 +15,8 @@ use nix::{
     unistd::{Gid, Uid, setresgid, setresuid},
 };
 
-/// Has a process of this program take these steps, one after the other; returns what it prints.
+/// Has a process of this program take these steps, words with a blank between them, one after the other;
+/// returns what it prints.
 pub fn process(steps: &str) -> Result<String> {
     let output = Command::new("/proc/self/exe")
         .args(steps.split(' '))

@@ -131,7 +131,8 @@ impl Builder {
 ///
 /// All methods take `&self`: threads may share one socket, each sending and waiting for its own
 /// replies. Whoever waits receives for all; what is not the reply that some request waits for is
-/// kept for [`Self::recv`], in order.
+/// kept for [`Self::recv`], in order: whoever calls that first gets it. So a thread that is sent many messages in
+/// answer to one should have a socket of its own.
 ///
 /// A connector that gets process events tells the kernel when it is dropped that it wants no more.
 pub struct Connector {
