@@ -4,13 +4,14 @@
  *
  * It registers idx:val while it is loaded, and answers each message with ack + 1 and no data. What the
  * first byte of the data says, it does before that: 's' sleeps for 300 ms; 'd' unregisters the id of the
- * callback itself and sleeps; 'r' unregisters it and registers it again. 'b' sends the answer to all who
- * listen to the id's own group. Writing to its parameter `unregister` does that, and fails with EBUSY if
+ * callback itself and sleeps; 'r' unregisters it and registers it again; 'w' waits for the first 'o'. 'b'
+ * sends the answer to all who listen to the id's own group. Writing to its parameter `unregister` does that, and fails with EBUSY if
  * the callback runs when cn_del_callback() has returned. With leave=1 it goes without
  * unregistering anything.
  */
 
 #include <linux/atomic.h>
+#include <linux/completion.h>
 #include <linux/connector.h>
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -34,6 +35,8 @@ MODULE_PARM_DESC(nameless, "register without a name");
 /* How many tasks are in the callback. */
 static atomic_t inside = ATOMIC_INIT(0);
 
+static DECLARE_COMPLETION(opened);
+
 static void ct_callback(struct cn_msg *msg, struct netlink_skb_parms *nsp)
 {
 	struct cb_id id = msg->id;
@@ -52,6 +55,12 @@ static void ct_callback(struct cn_msg *msg, struct netlink_skb_parms *nsp)
 	case 'r':
 		cn_del_callback(&id);
 		reply.flags = -cn_add_callback(&id, "ct_callback", ct_callback);
+		break;
+	case 'w':
+		wait_for_completion(&opened);
+		break;
+	case 'o':
+		complete_all(&opened);
 		break;
 	case 'b':
 		everybody = true;

@@ -136,7 +136,7 @@ impl Placed {
     }
 
     fn set(&self, execution: &Execution, at: usize) {
-        let place = execution.number << 16 | at as u64;
+        let place = (execution.number << 16) | at as u64;
         self.0.store(place, Relaxed);
     }
 }

@@ -57,7 +57,7 @@ fn neighbours() -> impl Iterator<Item = CbId> {
     let id = |val| CbId { idx: 1, val };
     // Multiplying by it and taking the upper bits is how the table hashes.
     let hash = |id: CbId| {
-        let key = u64::from(id.val) << 32 | u64::from(id.idx);
+        let key = (u64::from(id.val) << 32) | u64::from(id.idx);
         key.wrapping_mul(0x61C8_8646_80B5_83EB) >> 56
     };
     (0..).map(id).filter(move |it| hash(*it) == hash(id(0)))

@@ -271,14 +271,15 @@ fn registers_itself_again_in_a_crowd() -> Result<()> {
             Ok(client.recv_now()?.header.ack)
         }))
     };
-    let crowd: Result<Vec<_>> = (0..CROWD).map(|_| ask(b"sleep")).collect();
+    let crowd: Result<Vec<_>> = (0..CROWD).map(|_| ask(b"wait")).collect();
     let crowd = crowd?;
     wait_for("the crowd is in the callback", || {
-        Ok((Stats::total()?.running >= CROWD / 2).then_some(()))
+        Ok((Stats::total()?.running == CROWD).then_some(()))
     })?;
     for _ in 0..20 {
         expect_answer(ask(b"register again")?)?;
     }
+    expect_answer(ask(b"open")?)?;
     crowd.into_iter().try_for_each(expect_answer)?;
     ensure!(is_handled(CALLBACK)?);
     let total = Stats::total()?;
