@@ -59,7 +59,7 @@ impl From<CbId> for Key {
     #[inline(always)]
     fn from(id: CbId) -> Self {
         // In this order it is just how a `cb_id` lies in memory, on most machines.
-        Self(u64::from(id.val) << 32 | u64::from(id.idx))
+        Self((u64::from(id.val) << 32) | u64::from(id.idx))
     }
 }
 

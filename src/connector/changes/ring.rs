@@ -107,14 +107,14 @@ impl Ring {
     /// Fills the entry of a position that the caller has reserved.
     pub(super) fn fill(&self, position: u64, id: CbId, change: Change) {
         if let Some(entry) = self.entry(position) {
-            let id = u64::from(id.idx) << 32 | u64::from(id.val);
+            let id = (u64::from(id.idx) << 32) | u64::from(id.val);
             entry.id.store(id, Relaxed);
             entry.stamp.store(Self::stamp(position, change), Release);
         }
     }
 
     fn stamp(position: u64, change: Change) -> u64 {
-        (position + 1) << 1 | u64::from(change == Change::Unregistered)
+        ((position + 1) << 1) | u64::from(change == Change::Unregistered)
     }
 
     /// Takes the next change out, if there is one and it is complete. One caller at a time.
