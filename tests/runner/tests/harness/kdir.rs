@@ -82,11 +82,12 @@ impl Kernel {
 
     fn make(&self) -> PathBuf {
         let kdir = folder(&format!("kdir-{}", self.name));
-        let options: String = self
+        let options: Vec<String> = self
             .options
             .iter()
             .map(|(name, value)| format!("CONFIG_{name}={value}\n"))
             .collect();
+        let options = options.concat();
         let head = format!(
             "#\n# Linux/{} {} Kernel Configuration\n#\n",
             self.arch, self.release
@@ -101,11 +102,12 @@ impl Kernel {
         write(kdir.join("Makefile"), "");
         write(kdir.join("arch/x86/boot/bzImage"), "");
         program(kdir.join("scripts/mod/modpost"), "");
-        let symbols: String = self
+        let symbols: Vec<String> = self
             .symbols
             .iter()
             .map(|name| format!("0x00000000\t{name}\tvmlinux\tEXPORT_SYMBOL_GPL\t\n"))
             .collect();
+        let symbols = symbols.concat();
         write(kdir.join("Module.symvers"), symbols);
         let mut metadata = b"rust\0\0\0\x0a\x46\xe5\x6e\0\0\0\0\0".to_vec();
         metadata.push(self.rustc.len() as u8);
