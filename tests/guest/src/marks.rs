@@ -136,7 +136,8 @@ fn raw(record: &str) -> String {
         micros % 1_000_000
     );
     let lines = text.split("\\x0a");
-    lines.map(|line| format!("{prefix}{line}\n")).collect()
+    let lines: Vec<_> = lines.map(|line| format!("{prefix}{line}\n")).collect();
+    lines.concat()
 }
 
 #[cfg(test)]
