@@ -44,10 +44,10 @@ use crate::{
 #[inline(always)]
 pub(crate) fn reply(message: &Message<'_>, parms: &Parms<'_>) -> Option<Result<(), SendError>> {
     let in_skb = parms.as_ptr()?.as_ptr();
+    let offset = offset_of!(bindings::sk_buff, cb);
     // SAFETY: The core passed the control block `cb` of the skb that the message is in, and holds
     // that. Who else has it, or its data, is looked at below.
-    let skb =
-        unsafe { in_skb.byte_sub(offset_of!(bindings::sk_buff, cb)) }.cast::<bindings::sk_buff>();
+    let skb: *mut bindings::sk_buff = unsafe { in_skb.byte_sub(offset) }.cast();
     // SAFETY: As above, for the fields of the skb.
     let (data, len, netlink) = unsafe {
         let skb = &*skb;
