@@ -244,8 +244,8 @@ impl Eye {
                 }
             }
             Deed::Register => drop(Shared::register(self.number as u32)?),
-            // The observer of the other one is this number's, too, but is told nothing.
-            Deed::Make => drop(self.shared.make(self.number)?),
+            // It may be told of what comes meanwhile: its observer is one that nobody asks.
+            Deed::Make => drop(self.shared.make(WATCHES - 1)?),
             Deed::DropNext => {
                 let next = self.shared.places.get(self.number + 1).ok_or(EINVAL)?;
                 drop(next.watch(true));
