@@ -20,6 +20,10 @@ test_goals() {
 	for round in 1 2; do
 		for words in "${test_goals[@]}"; do
 			step "make $words"
+			if [[ $words = rust-analyzer && $(stock_wanted) ]]; then
+				step_done "left out: it takes a rustc of this system that is that kernel's"
+				continue
+			fi
 			# shellcheck disable=SC2086 # a goal and its T=
 			LOG_LINES=40 run_logged "the $([[ $round = 1 ]] && echo first || echo second) time" "$log" "log: $log" \
 				make -C "$top" $words

@@ -90,13 +90,11 @@ impl Queue {
     ///
     /// `ENOMEM`.
     pub(crate) fn new() -> Result<Self> {
-        // What a job does may take a while, also of its CPU: no other one waits for it.
-        let flags = bindings::wq_flags_WQ_PERCPU | bindings::wq_flags_WQ_CPU_INTENSIVE;
         // SAFETY: The name has nothing to be formatted; the function copies it. It may sleep here.
         let queue = unsafe {
             bindings::alloc_workqueue_noprof(
                 c"rust_connector".as_char_ptr(),
-                flags,
+                bindings::wq_flags_WQ_PERCPU,
                 bindings::wq_consts_WQ_MAX_ACTIVE as c_int,
             )
         };
