@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # For readers and their editors: the API documentation of the crates as HTML in
-# build/docs/, that of userspace's in build/docs/userspace/, man pages and shell completions of cnctl in build/docs/cnctl/, and
-# rust-project.json. Sourced.
+# build/docs/, that of userspace's in build/docs/userspace/, man pages and shell completions of cnctl in
+# build/docs/cnctl/, and rust-project.json. Sourced.
 
 # rustdoc_like OBJECT ARGUMENT...: runs rustdoc with the flags that kbuild compiled
 # a crate with, which it keeps beside the object.

@@ -95,7 +95,8 @@ impl Queue {
             bindings::alloc_workqueue_noprof(
                 c"rust_connector".as_char_ptr(),
                 bindings::wq_flags_WQ_PERCPU,
-                bindings::wq_consts_WQ_MAX_ACTIVE as c_int,
+                // CAST: It was one.
+                MOST as c_int,
             )
         };
         if queue.is_null() {

@@ -40,9 +40,8 @@ use crate::{
 
 global_lock! {
     /// Held while an id is registered or unregistered, so that our table and the core's list
-    /// change as one, and changes are noted in their order. No message waits for it, but
-    /// for [`reap`] while a callback in C runs that has unregistered itself; and no code of others runs
-    /// under it.
+    /// change as one, and changes are noted in their order. No message waits for it, but for [`reap`] while a
+    /// callback in C runs that has unregistered itself; and no code of others runs under it.
     unsafe(uninit) static REGISTRY: Mutex<Registry> = Registry {
         registered: 0,
         draining: KVVec::new(),

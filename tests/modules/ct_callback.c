@@ -5,8 +5,8 @@
  * It registers idx:val while it is loaded, and answers each message with ack + 1 and no data. What the
  * first byte of the data says, it does before that: 's' sleeps for 300 ms; 'd' unregisters the id of the
  * callback itself and sleeps; 'r' unregisters it and registers it again; 'w' waits for the first 'o'. 'b'
- * sends the answer to all who listen to the id's own group. Writing to its parameter `unregister` does that, and fails with EBUSY if
- * the callback runs when cn_del_callback() has returned. With leave=1 it goes without
+ * sends the answer to all who listen to the id's own group. Writing to its parameter `unregister` does that,
+ * and fails with EBUSY if the callback runs when cn_del_callback() has returned. With leave=1 it goes without
  * unregistering anything.
  */
 

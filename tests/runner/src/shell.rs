@@ -83,7 +83,7 @@ impl Terminal {
 pub struct Session {
     pub over: Over,
     /// By Ctrl-A X.
-    pub quit: bool,
+    quit: bool,
     /// The kernel's.
     log: PathBuf,
 }

@@ -4,7 +4,7 @@
 //! several messages in a datagram, as many groups as one likes, and closed ones.
 
 use std::{
-    env, fs,
+    fs,
     process::{Child, Command, ExitCode},
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -335,13 +335,17 @@ fn no_file_before_all_is_there() -> Result<()> {
     })
 }
 
-/// The client's side: joins as a user, and says which groups it could.
+/// The client's side: joins groups, as a user or not, and says which it could; or sends to the gate.
 fn take(groups: impl Iterator<Item = String>) -> Result<()> {
     let mut joined = Vec::new();
     for group in groups {
-        if group == "become-user" {
-            steps::become_user(1000, 1000)?;
-            continue;
+        match &group[..] {
+            "become-user" => {
+                steps::become_user(1000, 1000)?;
+                continue;
+            }
+            SEND_TWO => return send_two_to_the_gate(),
+            _ => {}
         }
         let group: u32 = group.parse().context("a group")?;
         let client = Client::open()?;
@@ -463,11 +467,7 @@ fn listed_in_order() -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    let code = steps::taken_by(|mut steps| match env::args().nth(1).as_deref() {
-        Some(SEND_TWO) => send_two_to_the_gate(),
-        _ => take(&mut steps),
-    });
-    if let Some(code) = code {
+    if let Some(code) = steps::taken_by(|mut steps| take(&mut steps)) {
         return code;
     }
     let lacking = (!core_is_ours()).then_some("the connector is the kernel's own");
