@@ -23,6 +23,7 @@ use nix::{
     },
     unistd::Pid,
 };
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_USERSOCK};
 use serde_json::Value;
 
 use crate::{PATIENCE, wait_for};
@@ -205,7 +206,7 @@ impl Running {
         }
     }
 
-    /// Waits until the program has joined a group.
+    /// Waits until the program has joined a group, and who sends to it finds a listener.
     pub fn wait_until_in(&self, group: u32) -> Result<()> {
         // CAST: A process id is positive.
         let port = self.pid();
@@ -219,7 +220,8 @@ impl Running {
                     && matches!(groups, Some(Ok(mask)) if mask & (1 << (group - 1)) != 0)
             });
             Ok(joined.then_some(()))
-        })
+        })?;
+        wait_for_netlink_table()
     }
 
     /// Waits for the end. The output is what was not taken before.
@@ -263,6 +265,16 @@ fn read_all(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
         }
     });
     receive
+}
+
+/// Waits for whoever changes a netlink socket's groups: one after the other they do, of all protocols.
+/// `/proc` shows a group before the kernel knows that it has listeners. Where a CPU is emulated, it may stop
+/// between the two for long.
+fn wait_for_netlink_table() -> Result<()> {
+    let mut socket = Socket::new(NETLINK_USERSOCK).context("socket(NETLINK_USERSOCK)")?;
+    socket
+        .bind(&SocketAddr::new(0, 1))
+        .context("joining a group")
 }
 
 /// Takes what comes until the end.
