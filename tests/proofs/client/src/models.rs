@@ -7,8 +7,15 @@ use std::rc::Rc;
 use connector_wire::{CbId, Header};
 use kernel::Model;
 use loom::thread::{self, JoinHandle};
+use rustix::io::Errno;
 
-use crate::{Connector, deadline::Deadline, error::Error, event::Event, socket};
+use crate::{
+    Connector,
+    deadline::Deadline,
+    error::Error,
+    event::Event,
+    socket::{self, Waited},
+};
 
 /// All of them.
 pub const MODELS: &[Model] = &[
@@ -39,6 +46,20 @@ pub const MODELS: &[Model] = &[
         cpus: 2,
         preemptions: Some(2),
         run: leaves,
+    },
+    Model {
+        name: "client-apart",
+        property: "who waits for a message holds up nobody who asks",
+        cpus: 2,
+        preemptions: Some(2),
+        run: apart,
+    },
+    Model {
+        name: "client-fails",
+        property: "a request that fails leaves nobody behind who would take the next one's reply",
+        cpus: 1,
+        preemptions: None,
+        run: fails,
     },
 ];
 
@@ -78,6 +99,47 @@ fn late() {
     for thread in threads {
         thread.join().expect("it ends");
     }
+    drop(connector);
+    socket::end();
+}
+
+/// The news come when the other thread has got its reply, and not before.
+fn apart() {
+    let connector = connector(false);
+    let asks = {
+        let connector = connector.clone();
+        thread::spawn(move || {
+            let request = connector.header(ID);
+            let reply = connector.request(&request, b"", Deadline::NEVER);
+            assert!(reply.expect("a reply comes").header.is_reply_to(&request));
+            socket::bring(&NEWS);
+        })
+    };
+    let event = connector.recv(Deadline::NEVER).expect("news come");
+    assert!(matches!(event, Event::Message(message) if message.header == NEWS));
+    asks.join().expect("it ends");
+    drop(connector);
+    socket::end();
+}
+
+fn fails() {
+    let connector = connector(true);
+    let request = connector.header(ID);
+    let ask = |data: &[u8]| connector.request(&request, data, Deadline::NEVER);
+    let succeeds = || {
+        socket::answers_later(false);
+        let reply = ask(b"").expect("a reply comes");
+        assert!(reply.header.is_reply_to(&request));
+        socket::answers_later(true);
+    };
+    assert!(ask(&[0; u16::MAX as usize]).is_err(), "it is too large");
+    succeeds();
+    socket::next_wait(Err(Errno::IO));
+    assert!(matches!(ask(b""), Err(Error::Io { .. })));
+    succeeds();
+    socket::next_wait(Ok(Waited::Interrupted));
+    assert!(matches!(ask(b""), Err(Error::Interrupted)));
+    succeeds();
     drop(connector);
     socket::end();
 }

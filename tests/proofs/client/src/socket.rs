@@ -4,7 +4,7 @@
 //! system call that brings the request, or later, when it is told to.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::VecDeque,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     rc::Rc,
@@ -38,7 +38,8 @@ struct Queues {
 thread_local! {
     // All threads of a model run in one.
     static QUEUES: RefCell<Option<Rc<Queues>>> = const { RefCell::new(None) };
-    static ANSWERS_LATER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    static ANSWERS_LATER: Cell<bool> = const { Cell::new(false) };
+    static NEXT_WAIT: Cell<Option<Result<Waited, Errno>>> = const { Cell::new(None) };
 }
 
 fn queues() -> Rc<Queues> {
@@ -53,6 +54,11 @@ pub(crate) fn end() {
 /// Whether the service answers later.
 pub(crate) fn answers_later(later: bool) {
     ANSWERS_LATER.set(later);
+}
+
+/// What the next one comes to that waits for a message.
+pub(crate) fn next_wait(ended: Result<Waited, Errno>) {
+    NEXT_WAIT.set(Some(ended));
 }
 
 /// Has the service wait until it is asked, and answer that.
@@ -162,6 +168,9 @@ impl Socket {
 
     pub(crate) fn wait_readable(&self, _most: Option<Duration>) -> Result<Waited> {
         kernel::trace(|| "wait for a message".to_owned());
+        if let Some(ended) = NEXT_WAIT.take() {
+            return ended.map_err(|errno| Error::io("waiting", errno));
+        }
         let queues = queues();
         let mut received = queues.received.lock().expect("no panic");
         while received.is_empty() {
