@@ -168,7 +168,7 @@ impl Job {
     fn of(kind: Kind, callee: Callee) -> Result<Self> {
         // Those that ended themselves: nobody could wait for them.
         while let Some(done) = find(|item| item.done.load(Acquire)) {
-            done.end();
+            Item::end(&done);
         }
         let item = Arc::pin_init(Item::new(kind, callee), GFP_KERNEL)?;
         let mut jobs = JOBS.lock();
@@ -187,7 +187,7 @@ impl Job {
 
     /// Has it called after `delay`, unless it is waiting for a call already. Does not sleep.
     pub(crate) fn queue(&self, delay: Jiffies) {
-        self.0.queue(delay);
+        Item::queue(&self.0, delay);
     }
 
     /// Has it called, and returns when it was, from beginning to end. May sleep. Not in the job itself.
@@ -209,7 +209,7 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        self.0.end();
+        Item::end(&self.0);
     }
 }
 
@@ -255,7 +255,7 @@ impl WorkItem for Item {
         }
         *this.callee.lock() = Some(callee);
         if let Some(delay) = again {
-            this.queue(delay);
+            Self::queue(&this, delay);
         }
     }
 }
@@ -294,11 +294,11 @@ impl Item {
         self.dropped.complete_all();
     }
 
-    fn queue(self: &Arc<Self>, delay: Jiffies) {
+    fn queue(this: &Arc<Self>, delay: Jiffies) {
         // SAFETY: It is there as long as there are jobs, by what `Queue::new` asks for.
         let queue = unsafe { workqueue::Queue::from_raw(QUEUE.load(Relaxed)) };
         // An error says that it is queued already, or was ended.
-        let _ = queue.enqueue_delayed(self.clone(), delay);
+        let _ = queue.enqueue_delayed(this.clone(), delay);
     }
 
     fn raw_work(&self) -> *mut bindings::work_struct {
@@ -327,28 +327,28 @@ impl Item {
     /// else.
     ///
     /// May sleep. May be called more than once, and by several tasks: all of them wait.
-    fn end(self: &Arc<Self>) {
-        if self.is_current() {
-            self.ended.store(true, Relaxed);
+    fn end(this: &Arc<Self>) {
+        if this.is_current() {
+            this.ended.store(true, Relaxed);
             return;
         }
-        self.finish();
-        self.ended.store(true, Relaxed);
+        this.finish();
+        this.ended.store(true, Relaxed);
         // SAFETY: The work item is in a `delayed_work`, with all of which we may do that.
-        let work = unsafe { kernel::container_of!(self.raw_work(), bindings::delayed_work, work) };
+        let work = unsafe { kernel::container_of!(this.raw_work(), bindings::delayed_work, work) };
         // SAFETY: The work item is initialised, and does not run here.
         if unsafe { bindings::disable_delayed_work_sync(work) } {
             // SAFETY: It was queued with an `Arc` of its own, which nobody else will take back.
-            drop(unsafe { Arc::from_raw(Arc::as_ptr(self)) });
+            drop(unsafe { Arc::from_raw(Arc::as_ptr(this)) });
         }
-        let callee = self.callee.lock().take();
+        let callee = this.callee.lock().take();
         match callee {
-            Some(callee) => self.let_go(callee),
+            Some(callee) => this.let_go(callee),
             // Somebody else does, or has.
-            None => self.dropped.wait_for_completion(),
+            None => this.dropped.wait_for_completion(),
         }
         let mut jobs = JOBS.lock();
-        jobs.retain(|other| !Arc::ptr_eq(other, self));
+        jobs.retain(|other| !Arc::ptr_eq(other, this));
         if jobs.is_empty() {
             // Nobody drops what is static.
             *jobs = KVec::new();
@@ -441,6 +441,6 @@ pub(crate) fn end_all_of(module: &bindings::module) {
             let kind = item.kind;
             pr_warn!("a module goes and left a {kind:?}: it was never dropped\n");
         }
-        item.end();
+        Item::end(&item);
     }
 }

@@ -74,7 +74,7 @@ mod job {
         ender.queue(0);
         begun.wait_for_completion();
         // Another task is about to drop it.
-        ended.end();
+        Item::end(&ended);
         assert!(dropped.load(Acquire));
         Ok(())
     }
@@ -171,7 +171,7 @@ mod job {
                     self.ask(&item);
                     if item.is_current() {
                         // Which would wait for this otherwise.
-                        item.end();
+                        Item::end(&item);
                     }
                 }
             }

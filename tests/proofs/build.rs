@@ -6,7 +6,6 @@ fn main() {
     // Loads that something depends on are Acquire then: loom knows no dependencies.
     println!("cargo::rustc-cfg=CONFIG_LTO");
     println!("cargo::rustc-cfg=CONFIG_SMP");
-    println!("cargo::rustc-cfg=CONFIG_CONNECTOR=\"y\"");
     // A ring that is full soon.
     println!("cargo::rustc-cfg=connector_proofs");
     println!("cargo::rerun-if-changed=build.rs");

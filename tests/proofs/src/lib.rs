@@ -5,11 +5,17 @@
 //! `kernel/`; what they use of the rest of the crate is in `rest.rs`, and does nothing.
 
 // Not all that the files have is used here, and what is unsafe in the kernel need not be.
-#![allow(dead_code, missing_docs, unused_unsafe)]
+#![allow(dead_code, missing_docs, unused_imports, unused_unsafe)]
 
+#[path = "../../../src/connector/cores/own/calls.rs"]
+mod calls;
 mod changes;
 #[path = "../../../src/connector/dispatch.rs"]
 mod dispatch;
+#[path = "../../../src/connector/going.rs"]
+mod going;
+#[path = "../../../src/connector/job.rs"]
+mod job;
 #[path = "../../../src/connector/name.rs"]
 mod name;
 #[path = "../../../src/connector/registry.rs"]
@@ -34,5 +40,5 @@ pub use models::{Model, MODELS};
 
 // As the crate has them at its root.
 use connector_wire as wire;
-use rest::{bindings, cores, going, grace, layout, text, Periodic, SendError};
+use rest::{bindings, cores, grace, layout, text, Periodic, SendError};
 use wire::{CbId, Group};

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Finds the atomic operations in the kernel side's sources: every call whose last argument is an
-//! ordering of `kernel::sync::atomic`, and every volatile access.
+//! ordering of `kernel::sync::atomic`, and every volatile access to a field or variable. Whatever else
+//! looks like one has to be written so.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -35,23 +37,122 @@ static ORDERING: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 static VOLATILE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?P<what>\w+)\.as_ptr\(\)\s*\.(?P<method>(?:read|write)_volatile)\(")
+    Regex::new(r"(?P<what>\w+)(?:\.as_ptr\(\)|\))\s*\.(?P<method>(?:read|write)_volatile)\(")
         .expect("it is right")
 });
 
-/// The text with its comments blanked out, so that places stay what they are.
+/// What is an atomic operation in Rust, or becomes one, however it is written.
+static ANY: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"(?:\b(?P<path>\w+)::)?\b(?:Relaxed|Acquire|Release|Full)\b(?: as \w+)?",
+        r"|\b(?:core|std)::sync\b|\b(?:SeqCst|AcqRel)\b|\b(?:read|write)_volatile\b",
+        r"|\batomic(?:::ordering)?(?:::\*| as \w+)|\b(?:compiler_)?fence\b|\bimpl_has_atomic\w*",
+        r"|\bbindings::(?:\w*(?:atomic|refcount|kref|xchg)\w*|smp_\w+|\w*_(?:set|clear|test)_bit\w*)",
+    ))
+    .expect("it is right")
+});
+
+/// The same in C, where nothing of ours has any.
+static ANY_IN_C: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"\b(?:raw_)?(?:atomic|atomic64|atomic_long|refcount|kref)_\w+|\bsmp_\w+|\b\w*xchg\w*",
+        r"|\b(?:READ|WRITE)_ONCE\b|\bvolatile\b|\b(?:test_and_)?(?:set|clear|change)_bit\w*",
+        r"|\brcu_(?:dereference|assign_pointer)\w*|\bbarrier\b|\b[rw]?mb\b|\bthis_cpu_\w+|\b__(?:sync|atomic)_\w+",
+    ))
+    .expect("it is right")
+});
+
+/// The text with its comments and what is in quotes blanked out, so that places stay what they are.
 pub fn without_comments(text: &str) -> String {
-    let mut code = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        let end = line.find("//").unwrap_or(line.len());
-        code.push_str(&line[..end]);
-        code.extend(line[end..].bytes().map(|byte| match byte {
-            b'\n' => '\n',
-            _ => ' ',
-        }));
+    let mut code = text.as_bytes().to_vec();
+    let mut at = 0;
+    while at < code.len() {
+        let rest = &text.as_bytes()[at..];
+        let (len, keep) = match rest {
+            [b'/', b'/', ..] => (rest.iter().position(|it| *it == b'\n'), 0),
+            [b'/', b'*', ..] => (
+                rest.windows(2)
+                    .position(|it| it == b"*/")
+                    .map(|end| end + 2),
+                0,
+            ),
+            // A character, or else a lifetime.
+            [b'\'', b'\\', _, b'\'', ..] => (Some(4), 1),
+            [b'\'', _, b'\'', ..] => (Some(3), 1),
+            [b'"', ..] => (end_of_quote(rest), 1),
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        let end = at + len.unwrap_or(rest.len());
+        for byte in &mut code[at + keep..end - keep] {
+            if *byte != b'\n' {
+                *byte = b' ';
+            }
+        }
+        at = end;
     }
-    code
+    String::from_utf8_lossy(&code).into_owned()
 }
+
+/// How long what is in quotes is, with these.
+fn end_of_quote(text: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        match text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+/// What looks like an atomic operation and is none that [`operations`] finds: each has to be written so that
+/// it does.
+pub fn unclear(file: &str, text: &str) -> Vec<String> {
+    let code = without_comments(text);
+    if !file.ends_with(".rs") {
+        let found = ANY_IN_C.find_iter(&code);
+        return found.map(|it| it.as_str().to_owned()).collect();
+    }
+    let found = operations(text);
+    let imports = IMPORT.find_iter(&code).map(|it| it.range());
+    let imports: Vec<_> = imports.collect();
+    let is_known = |place: &Range<usize>| {
+        let in_operation = |it: &Operation| it.at.start < place.end && place.start < it.at.end;
+        found.iter().any(in_operation)
+    };
+    ANY.captures_iter(&code)
+        .filter_map(|captures| {
+            let all = captures.get(0)?;
+            let path = captures.name("path").map_or("", |path| path.as_str());
+            let word = all.as_str();
+            // Of what else is called so, the path says what it is; and it is imported by its own name.
+            let is_imported = || imports.iter().any(|it| has_word(&code[it.clone()], word));
+            let is_other = match path {
+                "atomic" | "ordering" | "Ordering" => false,
+                "" => ORDERINGS.contains(&word) && !is_imported(),
+                _ => true,
+            };
+            let is_import = imports.iter().any(|it| it.contains(&all.start()))
+                && !word.contains([' ', '*'])
+                && !word.ends_with("::sync");
+            let is_one = is_known(&all.range());
+            (!is_other && !is_import && !is_one).then(|| word.to_owned())
+        })
+        .collect()
+}
+
+const ORDERINGS: [&str; 4] = ["Relaxed", "Acquire", "Release", "Full"];
+
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric())
+        .any(|it| it == word)
+}
+
+static IMPORT: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?m)^\s*(?:pub(?:\(\w+\))? )?use [^;]*;").expect("it is right"));
 
 /// All operations in a text.
 pub fn operations(text: &str) -> Vec<Operation> {
@@ -130,7 +231,10 @@ pub fn files(top: &Path) -> Result<BTreeMap<String, PathBuf>> {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|it| it == "rs") {
+            } else if path
+                .extension()
+                .is_some_and(|it| ["rs", "c", "h"].map(OsStr::new).contains(&it))
+            {
                 let name = path.strip_prefix(top.join("src"))?;
                 files.insert(name.display().to_string(), path);
             }
@@ -167,6 +271,42 @@ mod tests {
             names("A.as_ptr().read_volatile()"),
             ["A.read_volatile volatile"]
         );
+        assert_eq!(
+            names("(&raw const (*raw).kp.b).read_volatile()"),
+            ["b.read_volatile volatile"]
+        );
+        assert_eq!(names("f(\"//\"); a.load(Relaxed)"), ["a.load Relaxed"]);
+    }
+
+    #[test]
+    fn no_other_way_to_write_one_is_left_out() {
+        for (text, word) in [
+            (
+                "use kernel::sync::atomic::Relaxed;\nlet o = Relaxed;\na.store(true, o);",
+                "Relaxed",
+            ),
+            ("use kernel::sync::atomic::{Relaxed as R};", "Relaxed as R"),
+            ("use kernel::sync::atomic::*;", "atomic::*"),
+            ("a.swap(1, atomic::Ordering::SeqCst)", "SeqCst"),
+            (
+                "let a = core::sync::atomic::AtomicU64::new(0);",
+                "core::sync",
+            ),
+            ("a.load(Ordering::Relaxed)", "Ordering::Relaxed"),
+            ("core::ptr::read_volatile(a)", "read_volatile"),
+            ("bindings::refcount_inc(a)", "bindings::refcount_inc"),
+            ("bindings::atomic_inc(a)", "bindings::atomic_inc"),
+        ] {
+            assert_eq!(unclear("a.rs", text), [word], "{text}");
+        }
+        assert_eq!(unclear("a.c", "/* xchg */ atomic_inc(&a);"), ["atomic_inc"]);
+        for text in [
+            "use kernel::sync::atomic::{Relaxed, Full};\na.load(Relaxed)",
+            "// SendError::Full\nErr(SendError::Full)",
+            "enum SendError {\n    Full,\n}",
+        ] {
+            assert!(unclear("a.rs", text).is_empty(), "{text}");
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::{litmus, loom, source};
 
 const PROPERTY: &str = "every atomic operation in the source is in the table, with its ordering";
 
+const README: &str = "tests/proofs/README.md";
+
 /// How often each operation of a file is there.
 type Counts = BTreeMap<(String, String), usize>;
 
@@ -24,7 +26,7 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
 
 /// The rows of the README's tables whose first cell is a file: its name, and the other cells.
 pub fn rows(top: &Path) -> Result<Vec<(String, Vec<String>)>> {
-    let path = top.join("tests/proofs/README.md");
+    let path = top.join(README);
     let text =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let cells = |line: &str| {
@@ -49,7 +51,14 @@ pub fn check(top: &Path, report: &mut Report) -> Result<()> {
 
     let mut there = Counts::new();
     for (file, path) in source::files(top)? {
-        for operation in source::operations(&fs::read_to_string(path)?) {
+        let text = fs::read_to_string(path)?;
+        for word in source::unclear(&file, &text) {
+            wrong.push(format!(
+                "{file}: `{word}` looks like part of an atomic operation, and is not written like one: \
+                 as a method of a field or variable, with its ordering as the last argument"
+            ));
+        }
+        for operation in source::operations(&text) {
             *there.entry((file.clone(), operation.name())).or_default() += 1;
         }
     }
@@ -96,14 +105,18 @@ pub fn check(top: &Path, report: &mut Report) -> Result<()> {
     for test in tests.difference(&known) {
         wrong.push(format!("the table has `{test}`, which is no test"));
     }
-    for test in known.difference(&tests) {
-        wrong.push(format!("nothing in the table needs `{test}`"));
+    let readme = fs::read_to_string(top.join(README))?;
+    for test in known
+        .iter()
+        .filter(|test| !readme.contains(&format!("`{test}`")))
+    {
+        wrong.push(format!("it does not say what needs `{test}`"));
     }
 
     let outcome = match wrong.is_empty() {
         true => Outcome::Proved(format!("{} operations", there.values().sum::<usize>())),
         false => {
-            wrong.push("the table is in tests/proofs/README.md".to_owned());
+            wrong.push(format!("all of this is about {README}"));
             Outcome::Broken(wrong.join("\n"))
         }
     };

@@ -55,7 +55,8 @@ pub fn check(report: &mut Report) {
             Ok(Ok(count)) => Outcome::Proved(format!("{count} inputs")),
             Ok(Err(input)) => Outcome::Broken(format!("not for {input}")),
             Err(panic) => {
-                let text = panic.downcast_ref::<String>().cloned();
+                let text = panic.downcast_ref::<String>().map(|text| &text[..]);
+                let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
                 Outcome::Broken(format!("it panics: {}", text.unwrap_or_default()))
             }
         };
@@ -63,8 +64,34 @@ pub fn check(report: &mut Report) {
     }
 }
 
-/// What the bytes are that no length is in.
-const FILLS: [u8; 3] = [0, 0x5a, 0xff];
+/// What the bytes are that no length is in, by where they lie: all alike, or each another one, which tells
+/// whether they are read from where they should be.
+const FILLS: [fn(usize) -> u8; 3] = [|_| 0, |_| 0xff, |at| at as u8 ^ 0x5a];
+
+fn filled(len: usize, fill: fn(usize) -> u8) -> Vec<u8> {
+    (0..len).map(fill).collect()
+}
+
+/// Whether it is what lies there, by the offsets of `struct cn_msg` in C.
+fn is_header(header: &Header, bytes: &[u8]) -> bool {
+    let Header {
+        id,
+        seq,
+        ack,
+        len,
+        flags,
+    } = *header;
+    [id.idx, id.val, seq, ack] == [0, 4, 8, 12].map(|at| u32_at(bytes, at))
+        && [len, flags] == [16, 18].map(|at| u16_at(bytes, at))
+        && header.to_bytes() == bytes[..20]
+}
+
+/// The same of `struct nlmsghdr`.
+fn is_nl_header(header: &NlHeader, bytes: &[u8]) -> bool {
+    [header.len, header.seq, header.portid] == [0, 8, 12].map(|at| u32_at(bytes, at))
+        && [header.kind, header.flags] == [4, 6].map(|at| u16_at(bytes, at))
+        && header.to_bytes() == bytes[..16]
+}
 
 /// Writes a number where it lies in memory, as far as there is room.
 fn put(bytes: &mut [u8], at: usize, number: &[u8]) {
@@ -114,10 +141,10 @@ fn we_take(datagram: &[u8]) -> bool {
         parsed => parsed,
     };
     parsed.is_ok_and(|(header, payload)| {
-        assert_eq!(header.to_bytes(), datagram[..NlHeader::SIZE]);
+        assert!(is_nl_header(&header, datagram), "{header:?}");
         let first = Messages::new(payload).next();
         let whole = matches!(first, Some(Ok(message)) if {
-            assert_eq!(message.header.to_bytes(), payload[..Header::SIZE]);
+            assert!(is_header(&message.header, payload), "{:?}", message.header);
             assert_eq!(message.data, &payload[Header::SIZE..][..message.header.len.into()]);
             true
         });
@@ -138,7 +165,7 @@ fn datagrams() -> Result<u64, String> {
     let mut count = 0;
     for len in lens {
         for fill in FILLS {
-            let mut bytes = vec![fill; len];
+            let mut bytes = filled(len, fill);
             for nlmsg_len in &nlmsg_lens {
                 put(&mut bytes, 0, &nlmsg_len.to_ne_bytes());
                 for msg_len in &msg_lens {
@@ -183,7 +210,7 @@ fn messages() -> Result<u64, String> {
             for first in lens() {
                 for second in lens() {
                     for third in lens().step_by(3) {
-                        let mut bytes = vec![fill; len];
+                        let mut bytes = filled(len, fill);
                         let mut at = 0;
                         for announced in [first, second, third] {
                             let announced: u16 = announced;
@@ -195,7 +222,7 @@ fn messages() -> Result<u64, String> {
                         let same = parts.iter().all(|(start, end)| {
                             messages.next().is_some_and(|it| {
                                 it.is_ok_and(|it| {
-                                    it.header.to_bytes() == bytes[*start..start + 20]
+                                    is_header(&it.header, &bytes[*start..])
                                         && it.data == &bytes[start + 20..*end]
                                 })
                             })
@@ -237,6 +264,33 @@ fn is_request(data: &[u8]) -> bool {
         })
 }
 
+/// At the edges of all ranges it matches what is in one of the first, and in one of the second.
+fn assert_matches(control: &Control<'_>, idx: &[Range], val: &[Range]) {
+    let has = |ranges: &[Range], number: u32| {
+        ranges.iter().any(|it| {
+            let (first, number) = (u64::from(it.first), u64::from(number));
+            (first..first + u64::from(it.range)).contains(&number)
+        })
+    };
+    let edges = |ranges: &[Range]| -> Vec<u32> {
+        let edge = |it: &Range| [it.first, it.first.wrapping_add(it.range)];
+        let edges = ranges.iter().flat_map(edge);
+        edges
+            .flat_map(|edge| [edge.wrapping_sub(1), edge])
+            .collect()
+    };
+    for number in edges(idx) {
+        for other in edges(val) {
+            let id = CbId {
+                idx: number,
+                val: other,
+            };
+            let expected = has(idx, number) && has(val, other);
+            assert_eq!(control.matches(id), expected, "{id} in {idx:?} and {val:?}");
+        }
+    }
+}
+
 fn requests() -> Result<u64, String> {
     let mut count = 0;
     let counts = [0, 1, 2, 3, 4, 1 << 29, 1 << 31, u32::MAX];
@@ -246,6 +300,11 @@ fn requests() -> Result<u64, String> {
         .flat_map(|first| numbers.map(|range| (*first, range)));
     for (first, range) in firsts {
         let range = Range { first, range };
+        // Each another one: which are of idx, and which of val?
+        let ranges = [0, 1, 2].map(|more| Range {
+            first: first.saturating_sub(more),
+            range: range.range.saturating_sub(more),
+        });
         for size in 0..44 {
             for idx_ranges in counts {
                 for val_ranges in counts {
@@ -259,8 +318,9 @@ fn requests() -> Result<u64, String> {
                             };
                             let mut bytes = vec![0; size];
                             put(&mut bytes, 0, &header.to_bytes());
-                            for at in [16, 24, 32] {
-                                put(&mut bytes, at, &range.to_bytes());
+                            for (at, range) in [16, 24, 32].into_iter().zip(&ranges) {
+                                put(&mut bytes, at, &range.first.to_ne_bytes());
+                                put(&mut bytes, at + 4, &range.range.to_ne_bytes());
                             }
                             let control = Control::parse(&bytes);
                             if control.is_ok() != is_request(&bytes) {
@@ -269,12 +329,11 @@ fn requests() -> Result<u64, String> {
                             if let Ok(control) = control {
                                 let group = Some(group).filter(|group| *group > 0);
                                 assert_eq!(control.group.map(Group::number), group);
-                                let id = CbId {
-                                    idx: first,
-                                    val: first,
-                                };
-                                let any = range.range > 0 && idx_ranges > 0 && val_ranges > 0;
-                                assert_eq!(control.matches(id), any);
+                                let (idx, val) = ranges.split_at(idx_ranges as usize);
+                                let val = &val[..val_ranges as usize];
+                                assert!(control.idx_ranges().eq(idx.iter().copied()));
+                                assert!(control.val_ranges().eq(val.iter().copied()));
+                                assert_matches(&control, idx, val);
                             }
                             count += 1;
                         }

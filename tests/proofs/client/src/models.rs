@@ -61,6 +61,20 @@ pub const MODELS: &[Model] = &[
         preemptions: None,
         run: fails,
     },
+    Model {
+        name: "client-reply-wakes",
+        property: "who asks has the reply though who receives it for all goes on to wait",
+        cpus: 2,
+        preemptions: Some(3),
+        run: reply_wakes,
+    },
+    Model {
+        name: "client-news-wake",
+        property: "who receives has what comes though who receives it for all goes on to wait",
+        cpus: 2,
+        preemptions: Some(3),
+        run: news_wake,
+    },
 ];
 
 const ID: CbId = CbId { idx: 16, val: 1 };
@@ -178,6 +192,35 @@ fn leaves() {
     socket::answer();
     asks.join().expect("it ends");
     other.join().expect("it ends");
+    drop(connector);
+    socket::end();
+}
+
+fn reply_wakes() {
+    let connector = connector(false);
+    let asks = {
+        let asks = ask(&connector);
+        // What the other one waits for comes after the reply is there.
+        thread::spawn(move || {
+            asks.join().expect("it ends");
+            socket::bring(&NEWS);
+        })
+    };
+    connector.recv(Deadline::NEVER).expect("news come");
+    asks.join().expect("it ends");
+    drop(connector);
+    socket::end();
+}
+
+fn news_wake() {
+    let connector = connector(true);
+    let asks = ask(&connector);
+    let service = thread::spawn(|| socket::bring(&NEWS));
+    connector.recv(Deadline::NEVER).expect("news come");
+    // What the other one waits for comes after that.
+    socket::answer();
+    asks.join().expect("it ends");
+    service.join().expect("it ends");
     drop(connector);
     socket::end();
 }

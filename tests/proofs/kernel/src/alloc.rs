@@ -7,15 +7,23 @@ use std::convert::Infallible;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
+use loom::sync::atomic::{Ordering::Acquire, fence};
 use pinned_init::{PinInit, pin_init_from_closure};
 
 use crate::error::{Error, Result};
 use crate::execution;
-use crate::sync::atomic::{Atomic, Full, Relaxed};
+use crate::sync::atomic::{Atomic, Relaxed, Release};
 
 pub struct Flags;
 
 pub const GFP_KERNEL: Flags = Flags;
+
+/// There is memory always, for who may wait for it.
+#[track_caller]
+fn allocate() {
+    execution::might_sleep();
+    execution::current().count_allocation();
+}
 
 /// Drops what is in an allocation, and gives that up.
 ///
@@ -35,8 +43,18 @@ unsafe fn free<T>(memory: NonNull<T>) {
 pub struct KBox<T>(NonNull<T>);
 
 impl<T> KBox<T> {
+    #[track_caller]
     pub fn new(value: T, _: Flags) -> Result<Self> {
+        allocate();
         Ok(Self(NonNull::from(Box::leak(Box::new(value)))))
+    }
+
+    /// Whoever has the reference may never free it.
+    pub fn leak<'a>(this: Self) -> &'a mut T {
+        let raw = Self::into_raw(this);
+        execution::current().leak(raw.cast());
+        // SAFETY: It is valid, and nobody else's.
+        unsafe { &mut *raw }
     }
 
     pub fn into_raw(this: Self) -> *mut T {
@@ -47,6 +65,7 @@ impl<T> KBox<T> {
     ///
     /// As the kernel's.
     pub unsafe fn from_raw(raw: *mut T) -> Self {
+        execution::current().take_over(raw.cast());
         Self(NonNull::new(raw).expect("a box is not at null"))
     }
 }
@@ -73,6 +92,7 @@ unsafe impl<T: Send + Sync> Send for Arc<T> {}
 unsafe impl<T: Send + Sync> Sync for Arc<T> {}
 
 impl<T> Arc<T> {
+    #[track_caller]
     pub fn new(value: T, flags: Flags) -> Result<Self> {
         let write = |memory: *mut T| {
             // SAFETY: It is to be initialised.
@@ -83,10 +103,12 @@ impl<T> Arc<T> {
         Self::pin_init(unsafe { pin_init_from_closure(write) }, flags)
     }
 
+    #[track_caller]
     pub fn pin_init<E>(init: impl PinInit<T, E>, _: Flags) -> Result<Self>
     where
         Error: From<E>,
     {
+        allocate();
         let inner = Box::leak(Box::<Inner<T>>::new_uninit()).as_mut_ptr();
         // SAFETY: The memory is ours, and what it has stays there.
         unsafe {
@@ -98,6 +120,11 @@ impl<T> Arc<T> {
 
     pub fn ptr_eq(this: &Self, other: &Self) -> bool {
         this.0 == other.0
+    }
+
+    pub fn as_ptr(this: &Self) -> *const T {
+        // SAFETY: We have a reference.
+        unsafe { &raw const (*this.0.as_ptr()).value }
     }
 
     pub fn into_raw(this: Self) -> *const T {
@@ -137,8 +164,11 @@ impl<T> Drop for Arc<T> {
         if !execution::is_running() {
             return;
         }
+        // As `refcount_dec_and_test()`, which takes up what others have released if it was the last.
+        //
         // SAFETY: We have a reference.
-        if unsafe { self.0.as_ref() }.count.fetch_sub(1, Full) == 1 {
+        if unsafe { self.0.as_ref() }.count.fetch_sub(1, Release) == 1 {
+            fence(Acquire);
             // SAFETY: It comes from a box, and was the last reference.
             unsafe { free(self.0) };
         }
@@ -156,16 +186,23 @@ impl<T> KVec<T> {
         Self(Vec::new())
     }
 
+    #[track_caller]
     pub fn with_capacity(capacity: usize, _: Flags) -> Result<Self> {
+        execution::might_sleep();
         Ok(Self(Vec::with_capacity(capacity)))
     }
 
+    /// Makes room for so many, and no more.
+    #[track_caller]
     pub fn reserve(&mut self, more: usize, _: Flags) -> Result {
-        self.0.reserve(more);
+        execution::might_sleep();
+        self.0.reserve_exact(more);
         Ok(())
     }
 
+    #[track_caller]
     pub fn push(&mut self, value: T, _: Flags) -> Result {
+        execution::might_sleep();
         self.0.push(value);
         Ok(())
     }

@@ -18,6 +18,8 @@ use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use loom::thread;
 
+use crate::workqueue;
+
 /// How many atomics are used in one interleaving, at most.
 const WORDS: usize = 128;
 
@@ -27,9 +29,10 @@ pub(crate) const TASKS: usize = loom::MAX_THREADS;
 /// An atomic of loom's, and the memory that it lies in.
 pub(crate) struct Word {
     pub(crate) value: AtomicU64,
-    /// Whoever does something with the value first writes here, so that loom sees that the order of
+    /// Whoever does something with the value first stores here, so that loom sees that the order of
     /// any two such steps matters. By itself, it remembers the last one only, so that it misses a task
-    /// that has loaded if the one that stores has loaded, too.
+    /// that has loaded if the one that stores has loaded, too. Nobody ever reads it: or else fences,
+    /// which take up what was read, would order tasks that have nothing to do with each other.
     turn: AtomicU64,
     pub(crate) memory: UnsafeCell<()>,
 }
@@ -45,12 +48,19 @@ pub(crate) struct Execution {
     pub(crate) readers: Vec<Mutex<()>>,
     /// How deep in such sections each task is.
     pub(crate) depths: RefCell<Vec<usize>>,
+    /// How often each task has looked which CPU it is on.
+    looks: RefCell<Vec<u32>>,
     /// Orders those who ask for calls after a grace period, and who makes them.
     pub(crate) calls: Mutex<()>,
     pub(crate) callbacks: RefCell<Vec<Callback>>,
+    pub(crate) works: workqueue::Shared,
     locks: RefCell<Vec<Rc<dyn Any>>>,
     tasks: RefCell<Vec<thread::ThreadId>>,
     freed: RefCell<Vec<(*mut u8, Layout)>>,
+    /// How many allocations were not freed.
+    allocated: Cell<usize>,
+    /// Those of them that are nobody's, unless somebody takes one over.
+    leaked: RefCell<Vec<*mut u8>>,
     /// What the tasks did, for who wants to know how an interleaving failed.
     trace: RefCell<Vec<(usize, &'static Location<'static>, String)>>,
 }
@@ -85,9 +95,23 @@ pub(crate) fn task() -> usize {
         })
 }
 
-/// The number of the CPU that it runs on.
+/// The number of the CPU that it runs on: another one each time that it looks, as it may be taken to
+/// another one at any time.
 pub(crate) fn cpu() -> u32 {
-    task() as u32 % CPUS.get()
+    let task = task();
+    let looks = &current().looks;
+    let before = looks.borrow()[task];
+    looks.borrow_mut()[task] += 1;
+    (task as u32 + before) % CPUS.get()
+}
+
+/// To be called where the kernel's own would say that it may sleep.
+#[track_caller]
+pub(crate) fn might_sleep() {
+    assert!(
+        !is_running() || current().depths.borrow()[task()] == 0,
+        "it may sleep while it reads under RCU"
+    );
 }
 
 /// Notes what the task does that runs here.
@@ -144,13 +168,13 @@ impl Placed {
 impl Word {
     /// Loads, which has several outcomes.
     pub(crate) fn load<R>(&self, f: impl FnOnce(&AtomicU64) -> R) -> R {
-        self.turn.swap(0, Relaxed);
+        self.turn.store(0, Relaxed);
         f(&self.value)
     }
 
     /// Stores, or reads and modifies, which has one.
     pub(crate) fn modify<R>(&self, f: impl FnOnce(&AtomicU64) -> R) -> R {
-        self.turn.swap(0, Relaxed);
+        self.turn.store(0, Relaxed);
         // No other task need go on between the two.
         loom::stop_exploring();
         let result = f(&self.value);
@@ -174,11 +198,15 @@ impl Execution {
                 .take(TASKS)
                 .collect(),
             depths: RefCell::new(vec![0; TASKS]),
+            looks: RefCell::new(vec![0; TASKS]),
             calls: Mutex::new(()),
             callbacks: RefCell::default(),
+            works: workqueue::Shared::new(),
             locks: RefCell::default(),
             tasks: RefCell::default(),
             freed: RefCell::default(),
+            allocated: Cell::new(0),
+            leaked: RefCell::default(),
             trace: RefCell::default(),
         }
     }
@@ -212,8 +240,29 @@ impl Execution {
         self.locks.borrow()[at].clone()
     }
 
+    /// Counts an allocation, which has to be freed before the interleaving is over.
+    pub(crate) fn count_allocation(&self) {
+        self.allocated.set(self.allocated.get() + 1);
+    }
+
+    /// It need not be freed.
+    pub(crate) fn leak(&self, memory: *mut u8) {
+        self.allocated.set(self.allocated.get() - 1);
+        self.leaked.borrow_mut().push(memory);
+    }
+
+    /// Somebody has taken it over, who frees it, if it was one that need not be freed.
+    pub(crate) fn take_over(&self, memory: *mut u8) {
+        let mut leaked = self.leaked.borrow_mut();
+        if let Some(at) = leaked.iter().position(|it| *it == memory) {
+            leaked.remove(at);
+            self.count_allocation();
+        }
+    }
+
     /// Keeps freed memory from being used again.
     pub(crate) fn keep_freed(&self, memory: *mut u8, layout: Layout) {
+        self.allocated.set(self.allocated.get() - 1);
         self.freed.borrow_mut().push((memory, layout));
     }
 }
@@ -265,6 +314,8 @@ pub fn model(cpus: u32, preemptions: Option<usize>, run: impl Fn() + Sync + Send
         task();
         run();
         crate::rcu::rcu_barrier();
+        let left = current().allocated.get();
+        assert_eq!(left, 0, "{left} allocations were never freed");
         let execution = CURRENT.take();
         // In the interleaving: locks have things that loom watches.
         if let Some(execution) = execution {

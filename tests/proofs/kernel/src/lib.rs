@@ -17,14 +17,16 @@ mod init;
 mod locks;
 pub mod rcu;
 mod text;
+pub mod workqueue;
 
 pub mod sync {
     //! As the kernel's module of that name.
 
     pub use crate::alloc::Arc;
     pub use crate::global_lock;
-    pub use crate::locks::{Completion, GlobalLock};
+    pub use crate::locks::{Completion, GlobalLock, LockClassKey, Mutex};
     pub use crate::rcu;
+    pub use crate::static_lock_class;
 
     pub mod atomic;
 }
@@ -46,6 +48,22 @@ pub mod cpu {
     }
 }
 
+pub mod task {
+    //! As the kernel's module of that name.
+
+    #[expect(non_camel_case_types, reason = "C calls it so")]
+    pub struct task_struct;
+
+    pub struct Task;
+
+    impl Task {
+        /// Not an address, but it is another one for each task.
+        pub fn current_raw() -> *mut task_struct {
+            std::ptr::without_provenance_mut(crate::execution::task() + 1)
+        }
+    }
+}
+
 pub mod error {
     //! As the kernel's module of that name.
 
@@ -63,14 +81,16 @@ pub mod error {
         }
     }
 
+    pub const EBUSY: Error = Error(16);
     pub const EINVAL: Error = Error(22);
     pub const ENODEV: Error = Error(19);
+    pub const ENOMEM: Error = Error(12);
 }
 
 pub mod str {
     //! As the kernel's module of that name.
 
-    pub use crate::text::BStr;
+    pub use crate::text::{BStr, CStrExt};
     pub use core::ffi::CStr;
 }
 
@@ -85,6 +105,8 @@ pub mod types {
 pub mod time {
     //! As the kernel's module of that name.
 
+    pub type Jiffies = core::ffi::c_ulong;
+
     pub struct Delta;
 
     impl Delta {
@@ -98,8 +120,9 @@ pub mod prelude {
     //! As the kernel's module of that name.
 
     pub use crate::alloc::{GFP_KERNEL, KBox, KVVec, KVec};
-    pub use crate::error::{EINVAL, ENODEV, Error, Result};
+    pub use crate::error::{EBUSY, EINVAL, ENODEV, ENOMEM, Error, Result};
     pub use crate::pr_warn;
+    pub use crate::str::CStrExt;
     pub use core::ffi::{c_int, c_ulong, c_void};
     pub use pinned_init::{PinInit, pin_data, pin_init};
 }

@@ -8,14 +8,14 @@ use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 use loom::cell::UnsafeCell;
-use loom::sync::{Condvar, Mutex, MutexGuard};
+use loom::sync::{Condvar, Mutex as LoomMutex, MutexGuard};
 use pinned_init::{PinInit, pin_init_from_closure};
 
 use crate::execution::{self, Placed};
 
 /// As the kernel's type of that name.
 pub struct Completion {
-    done: Mutex<bool>,
+    done: LoomMutex<bool>,
     changed: Condvar,
     /// What it lies in.
     memory: UnsafeCell<()>,
@@ -25,7 +25,7 @@ impl Completion {
     pub fn new() -> impl PinInit<Self> {
         let init = |memory: *mut Self| {
             let new = Self {
-                done: Mutex::new(false),
+                done: LoomMutex::new(false),
                 changed: Condvar::new(),
                 memory: UnsafeCell::new(()),
             };
@@ -50,6 +50,7 @@ impl Completion {
 
     #[track_caller]
     pub fn wait_for_completion(&self) {
+        execution::might_sleep();
         execution::trace(|| "wait for completion".to_owned());
         self.memory.with(|_| ());
         let mut done = self.done.lock().expect("nobody has panicked");
@@ -67,16 +68,59 @@ impl Drop for Completion {
     }
 }
 
-/// A mutex that is static.
+/// As the kernel's type of that name.
+pub struct Mutex<T>(LoomMutex<T>);
+
+impl<T> Mutex<T> {
+    pub fn new(value: T) -> impl PinInit<Self> {
+        let init = |memory: *mut Self| {
+            // SAFETY: It is to be initialised.
+            unsafe { memory.write(Self(LoomMutex::new(value))) };
+            Ok::<(), Infallible>(())
+        };
+        // SAFETY: It was initialised then.
+        unsafe { pin_init_from_closure(init) }
+    }
+
+    #[track_caller]
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        execution::might_sleep();
+        execution::trace(|| "lock".to_owned());
+        self.0.lock().expect("nobody has panicked")
+    }
+}
+
+/// As the kernel's macro of that name.
+#[macro_export]
+macro_rules! new_mutex {
+    ($value:expr) => {
+        $crate::sync::Mutex::new($value)
+    };
+}
+
+/// As the kernel's type of that name.
+pub struct LockClassKey;
+
+/// As the kernel's macro of that name.
+#[macro_export]
+macro_rules! static_lock_class {
+    () => {
+        ::core::pin::Pin::static_ref(&$crate::sync::LockClassKey)
+    };
+}
+
+/// A lock that is static.
 pub struct GlobalLock<T: 'static> {
     make: fn() -> T,
+    may_sleep: bool,
     placed: Placed,
 }
 
 impl<T: 'static> GlobalLock<T> {
-    pub const fn new(make: fn() -> T) -> Self {
+    pub const fn new(make: fn() -> T, may_sleep: bool) -> Self {
         Self {
             make,
+            may_sleep,
             placed: Placed::new(),
         }
     }
@@ -87,16 +131,19 @@ impl<T: 'static> GlobalLock<T> {
     ///
     /// As the kernel's.
     pub unsafe fn init(&self) {
-        let lock = Rc::new(Mutex::new((self.make)()));
+        let lock = Rc::new(LoomMutex::new((self.make)()));
         execution::current().add_lock(&self.placed, lock);
     }
 
     #[track_caller]
     pub fn lock(&self) -> Guard<T> {
+        if self.may_sleep {
+            execution::might_sleep();
+        }
         execution::trace(|| "lock".to_owned());
         let lock = execution::current()
             .lock(&self.placed)
-            .downcast::<Mutex<T>>()
+            .downcast::<LoomMutex<T>>()
             .expect("it was made by init()");
         let guard = lock.lock().expect("nobody has panicked");
         // SAFETY: Only the lifetime changes; the guard has a reference to the lock, which it drops
@@ -110,7 +157,7 @@ impl<T: 'static> GlobalLock<T> {
 pub struct Guard<T: 'static> {
     guard: MutexGuard<'static, T>,
     // Dropped after the guard.
-    _lock: Rc<Mutex<T>>,
+    _lock: Rc<LoomMutex<T>>,
 }
 
 impl<T> Deref for Guard<T> {
@@ -132,6 +179,12 @@ impl<T> DerefMut for Guard<T> {
 macro_rules! global_lock {
     ($(#[$attribute:meta])* unsafe(uninit) static $name:ident: Mutex<$inner:ty> = $value:expr;) => {
         $(#[$attribute])*
-        static $name: $crate::sync::GlobalLock<$inner> = $crate::sync::GlobalLock::new(|| $value);
+        static $name: $crate::sync::GlobalLock<$inner> =
+            $crate::sync::GlobalLock::new(|| $value, true);
+    };
+    ($(#[$attribute:meta])* unsafe(uninit) static $name:ident: SpinLock<$inner:ty> = $value:expr;) => {
+        $(#[$attribute])*
+        static $name: $crate::sync::GlobalLock<$inner> =
+            $crate::sync::GlobalLock::new(|| $value, false);
     };
 }

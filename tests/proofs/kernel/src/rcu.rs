@@ -46,6 +46,7 @@ impl Drop for Guard {
 
 #[track_caller]
 pub fn synchronize_rcu() {
+    execution::might_sleep();
     execution::trace(|| "wait for a grace period".to_owned());
     let execution = execution::current();
     for task in 0..TASKS {
@@ -62,7 +63,9 @@ pub fn call(f: impl FnOnce() + 'static) {
 }
 
 /// Waits for all functions that are to be called; here, it calls them.
+#[track_caller]
 pub fn rcu_barrier() {
+    execution::might_sleep();
     let execution = execution::current();
     let callbacks = {
         let _order = execution.calls.lock();

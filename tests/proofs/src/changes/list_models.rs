@@ -11,13 +11,22 @@ use super::{
 };
 use crate::{models::Model, wire::notify::Change, CbId};
 
-pub(crate) const MODELS: &[Model] = &[Model {
-    name: "list-sources",
-    property: "who notes a change finds sources that are complete, and none that was stopped",
-    cpus: 4,
-    preemptions: Some(3),
-    run: sources,
-}];
+pub(crate) const MODELS: &[Model] = &[
+    Model {
+        name: "list-sources",
+        property: "who notes a change finds sources that are complete, and none that was stopped",
+        cpus: 4,
+        preemptions: Some(3),
+        run: sources,
+    },
+    Model {
+        name: "list-ended",
+        property: "a source whose job ends while it is started is not left on the list",
+        cpus: 4,
+        preemptions: None,
+        run: ended,
+    },
+];
 
 const ID: CbId = CbId { idx: 1, val: 1 };
 
@@ -45,4 +54,21 @@ fn sources() {
     hub::stop(&stays);
     stays.is_over();
     assert_eq!(stays.changes().last(), Some(&(ID, Change::Unregistered)));
+}
+
+fn ended() {
+    // SAFETY: This comes first in an interleaving.
+    unsafe { hub::init() };
+    let feed = Feed::new().expect("there is memory");
+    let source = Source::new(feed.clone()).expect("there is memory");
+    let ends = {
+        let source = source.clone();
+        thread::spawn(move || source.end())
+    };
+    // Either way, there is nobody who would stop it.
+    let _ = hub::start(source);
+    ends.join().expect("it ends");
+    hub::note(ID, Change::Registered);
+    feed.is_over();
+    assert!(feed.changes().is_empty());
 }

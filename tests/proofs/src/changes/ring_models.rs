@@ -9,13 +9,23 @@ use loom::thread;
 use super::ring::Ring;
 use crate::{models::Model, wire::notify::Change, CbId};
 
-pub(crate) const MODELS: &[Model] = &[Model {
-    name: "ring-changes",
-    property: "each change is taken out once, as it was put in, and in order, or counted as lost",
-    cpus: 4,
-    preemptions: Some(2),
-    run: changes,
-}];
+pub(crate) const MODELS: &[Model] = &[
+    Model {
+        name: "ring-changes",
+        property:
+            "each change is taken out once, as it was put in, and in order, or counted as lost",
+        cpus: 4,
+        preemptions: Some(2),
+        run: changes,
+    },
+    Model {
+        name: "ring-room",
+        property: "no change is lost while there is room",
+        cpus: 4,
+        preemptions: Some(4),
+        run: room,
+    },
+];
 
 /// The change of this number: each is of an id of its own, and every second one goes.
 fn change(number: u32) -> (CbId, Change) {
@@ -65,4 +75,22 @@ fn changes() {
     out.sort_unstable();
     out.dedup();
     assert_eq!(out.len() as u64 + ring.lost(), 4, "one was taken out twice");
+}
+
+fn room() {
+    let ring = Rc::new(Ring::new().expect("there is memory"));
+    let writers = [1, 2].map(|number| {
+        let ring = ring.clone();
+        thread::spawn(move || {
+            let (id, change) = change(number);
+            ring.push(id, change);
+        })
+    });
+    // There is room for two.
+    let taken = usize::from(ring.pop().is_some());
+    for writer in writers {
+        writer.join().expect("it ends");
+    }
+    let rest = core::iter::from_fn(|| ring.pop()).count();
+    assert_eq!((taken + rest, ring.lost()), (2, 0));
 }

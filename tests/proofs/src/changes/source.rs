@@ -2,9 +2,14 @@
 
 //! A source: a feed with a ring, and a place in the list.
 
+use std::sync::atomic::{AtomicU64, Ordering as Of};
+
 use kernel::{
     prelude::*,
-    sync::{atomic::Atomic, Arc},
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc,
+    },
 };
 use loom::cell::UnsafeCell;
 
@@ -21,6 +26,8 @@ pub(crate) struct Feed {
     ring: Ring,
     /// Loom finds who uses it without knowing that it was made.
     made: UnsafeCell<()>,
+    /// Up to which change who tells was woken. Not loom's: to look is no event in an interleaving.
+    woken: AtomicU64,
 }
 
 impl Feed {
@@ -28,6 +35,7 @@ impl Feed {
         let feed = Self {
             ring: Ring::new()?,
             made: UnsafeCell::new(()),
+            woken: AtomicU64::new(0),
         };
         Arc::new(feed, GFP_KERNEL)
     }
@@ -48,12 +56,18 @@ impl Feed {
     /// The job has ended, and nobody notes any more: from now on it is used by nobody.
     pub(super) fn is_over(&self) {
         self.made.with_mut(|_| ());
+        assert_eq!(
+            self.woken.load(Of::Relaxed),
+            self.ring.head(),
+            "nobody was woken to tell of the last change"
+        );
     }
 }
 
 pub(crate) struct Source {
     pub(super) feed: Arc<Feed>,
     pub(super) next: Atomic<*const Source>,
+    ended: Atomic<bool>,
 }
 
 // SAFETY: `next` is only an address here.
@@ -63,12 +77,22 @@ unsafe impl Sync for Source {}
 
 impl Source {
     pub(super) fn new(feed: Arc<Feed>) -> Result<Arc<Self>> {
-        let next = Atomic::new(core::ptr::null());
-        Arc::new(Self { feed, next }, GFP_KERNEL)
+        let source = Self {
+            feed,
+            next: Atomic::new(core::ptr::null()),
+            ended: Atomic::new(false),
+        };
+        Arc::new(source, GFP_KERNEL)
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        false
+        self.ended.load(Relaxed)
+    }
+
+    /// Its job ends: first that is known, and then it stops what is left.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Relaxed);
+        super::hub::stop(&self.feed);
     }
 
     pub(super) fn note(&self, id: CbId, change: Change) {
@@ -79,6 +103,8 @@ impl Source {
     /// There is something to tell, or nobody would be woken.
     pub(super) fn wake(&self) {
         self.feed.made.with(|_| ());
-        assert!(self.feed.ring.head() > 0, "nothing was noted");
+        let head = self.feed.ring.head();
+        assert!(head > 0, "nothing was noted");
+        self.feed.woken.fetch_max(head, Of::Relaxed);
     }
 }

@@ -2,6 +2,8 @@
 
 //! The models, by name.
 
+mod callback;
+mod job;
 mod registry;
 mod slot;
 mod table;
@@ -16,6 +18,8 @@ pub const MODELS: &[&[Model]] = &[
     slot::MODELS,
     table::MODELS,
     registry::MODELS,
+    callback::MODELS,
+    job::MODELS,
     list_models::MODELS,
     ring_models::MODELS,
 ];

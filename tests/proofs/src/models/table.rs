@@ -18,13 +18,29 @@ use crate::{
     CbId,
 };
 
-pub(super) const MODELS: &[Model] = &[Model {
-    name: "table-walk",
-    property: "who looks for an id finds it, complete, whatever comes and goes beside it",
-    cpus: 4,
-    preemptions: Some(3),
-    run: walk,
-}];
+pub(super) const MODELS: &[Model] = &[
+    Model {
+        name: "table-walk",
+        property: "who looks for an id finds it, complete, whatever comes and goes beside it",
+        cpus: 4,
+        preemptions: Some(3),
+        run: walk,
+    },
+    Model {
+        name: "table-contains",
+        property: "who asks whether there is an id looks at nothing that was freed",
+        cpus: 4,
+        preemptions: None,
+        run: contains,
+    },
+    Model {
+        name: "table-stays",
+        property: "who looks for an id that is there finds it, whatever comes and goes before it",
+        cpus: 4,
+        preemptions: None,
+        run: stays,
+    },
+];
 
 /// Its handler uses `used`.
 pub(super) fn handler(used: &Used) -> RawHandler {
@@ -63,13 +79,14 @@ fn neighbours() -> impl Iterator<Item = CbId> {
     (0..).map(id).filter(move |it| hash(*it) == hash(id(0)))
 }
 
+fn service(id: CbId) -> Arc<Service> {
+    let service = Service::new(id, c"proofs", handler(leak(Used::new())));
+    Arc::pin_init(service, GFP_KERNEL).expect("there is memory")
+}
+
 fn walk() {
     let mut ids = neighbours();
     let mut id = || ids.next().expect("there are enough");
-    let service = |id| {
-        let service = Service::new(id, c"walk", handler(leak(Used::new())));
-        Arc::pin_init(service, GFP_KERNEL).expect("there is memory")
-    };
     let writers: &Mutex<()> = leak(Mutex::new(()));
     let (first, second, third) = (id(), id(), id());
 
@@ -104,4 +121,42 @@ fn walk() {
     let left = unsafe { TABLE.iter() }.next().cloned().expect("the third");
     // SAFETY: As above.
     assert!(unsafe { TABLE.remove(&left) });
+}
+
+fn contains() {
+    // Another one is asked for, so that the one that goes is walked over.
+    let mut ids = neighbours();
+    let mut id = || ids.next().expect("there are enough");
+    let (other, goes) = (id(), service(id()));
+    // SAFETY: There is nobody else yet.
+    unsafe { TABLE.add(goes.clone()) }.expect("there is memory");
+    let asks = thread::spawn(move || assert!(!TABLE.contains(other)));
+    // SAFETY: Nobody else adds or removes.
+    assert!(unsafe { TABLE.remove(&goes) });
+    drop(goes);
+    rcu::rcu_barrier();
+    asks.join().expect("it ends");
+}
+
+fn stays() {
+    let mut ids = neighbours();
+    let mut id = || service(ids.next().expect("there are enough"));
+    let (stays, goes, comes) = (id(), id(), id());
+    for there in [&stays, &goes] {
+        // SAFETY: There is nobody else yet.
+        unsafe { TABLE.add(there.clone()) }.expect("there is memory");
+    }
+    let message = thread::spawn({
+        let id = stays.id();
+        move || assert!(message_to(id), "it was not found")
+    });
+    // SAFETY: Nobody else adds or removes.
+    unsafe { TABLE.add(comes.clone()) }.expect("there is memory");
+    // SAFETY: As above.
+    assert!(unsafe { TABLE.remove(&goes) });
+    message.join().expect("it ends");
+    for there in [&stays, &comes] {
+        // SAFETY: There is nobody else any more.
+        assert!(unsafe { TABLE.remove(there) });
+    }
 }

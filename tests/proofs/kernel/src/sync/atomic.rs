@@ -97,6 +97,16 @@ impl<T> Value for *const T {
     }
 }
 
+impl<T> Value for *mut T {
+    fn to_bits(self) -> u64 {
+        self.cast_const().to_bits()
+    }
+
+    fn from_bits(bits: u64) -> Self {
+        <*const T>::from_bits(bits).cast_mut()
+    }
+}
+
 /// An atomic, by way of one of loom's, which starts at 0: what it has is the difference to the first
 /// value.
 pub struct Atomic<T: Value> {
@@ -199,11 +209,11 @@ impl<T: Value> Atomic<T> {
     }
 
     #[track_caller]
-    pub fn cmpxchg<O: Ordering>(&self, old: T, new: T, _: O) -> Result<T, T> {
+    // Without an ordering: nobody needs one, and the kernel's has none where it fails.
+    pub fn cmpxchg(&self, old: T, new: T, _: Relaxed) -> Result<T, T> {
         let (old, new) = (self.encode(old), self.encode(new));
-        // The kernel's has no ordering where it fails.
-        let found = self.with_fences::<O, _>(|word| {
-            word.modify(|word| word.compare_exchange(old, new, O::OF, Of::Relaxed))
+        let found = self.with(|word| {
+            word.modify(|word| word.compare_exchange(old, new, Of::Relaxed, Of::Relaxed))
         });
         match found {
             Ok(bits) => Ok(self.trace("compare, and exchange", self.decode(bits))),
@@ -211,8 +221,24 @@ impl<T: Value> Atomic<T> {
         }
     }
 
-    pub fn as_ptr(&self) -> *mut T {
-        panic!("loom cannot follow what is not done by the atomic itself")
+    pub fn as_ptr(&self) -> Pointer<'_, T> {
+        Pointer(self)
+    }
+}
+
+/// Where an atomic lies. There is nothing to do with it but what the shipped files do, so that loom can
+/// follow.
+pub struct Pointer<'a, T: Value>(&'a Atomic<T>);
+
+impl<T: Value> Pointer<'_, T> {
+    /// One load, without an ordering.
+    ///
+    /// # Safety
+    ///
+    /// As the kernel's.
+    #[track_caller]
+    pub unsafe fn read_volatile(self) -> T {
+        self.0.load(Relaxed)
     }
 }
 
