@@ -11,9 +11,9 @@ goals := modules modules_install modules_uninstall tools install deb run test te
 
 # Only what the user gave: an empty variable means "the default". bash by its name: there are systems
 # without a /bin/bash.
-export KDIR KERNEL FLAVOR CORE TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC BINDGEN INSTALL_MOD_PATH
+export KDIR KERNEL FLAVOR CORE ARCH TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC BINDGEN INSTALL_MOD_PATH
 export DESTDIR PREFIX CLOCK BASE LIMIT UPDATE CONFIGS SEED ROUNDS INSTALL_PACKAGES RERUN REPEAT KEEP RESULTS APPEND MEM CPUS GDB VMS
-export M FILES SCRIPT WEAKEN
+export M FILES SCRIPT WEAKEN QEMU
 
 # One at a time, whatever -j says: the steps themselves use all CPUs.
 .NOTPARALLEL:

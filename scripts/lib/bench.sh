@@ -17,6 +17,7 @@ bench_check() {
 	wall) clock=wall ;;
 	*) die "CLOCK=$CLOCK: expected instructions or wall" ;;
 	esac
+	vm_check
 	[[ ! ${MEM:-}${CPUS:-}${APPEND:-}${GDB:-} ]] ||
 		die "figures of another machine compare with none: leave out MEM=, CPUS=, APPEND= and GDB="
 	[[ -z ${BASE:-} || -r $BASE ]] || die "BASE=$BASE: no such file"
@@ -34,6 +35,7 @@ build_peers() {
 	local cc=gcc program
 	[[ ${cc_args[0]} != LLVM=* ]] || cc=clang${cc_args[0]#LLVM=}
 	[[ $cc != clang1 ]] || cc=clang
+	local -a of_arch=(${cross:+"--target=$arch_gnu"})
 	kbuild_setup
 	: >"$build/log/bench.log"
 	run_logged "building the peers" "$build/log/bench.log" "every line that kbuild runs: make bench V=1" \
@@ -49,7 +51,7 @@ build_peers() {
 	sign_modules "$build"/bench/guest/*.ko
 	for program in client reader; do
 		run_logged "building the $program" "$build/log/bench.log" "see tests/bench/peers/$program.c" \
-			"${inside[@]}" "$cc" -O2 -static -Wall -Wextra -Werror -o "$build/bench/guest/$program" \
+			"${inside[@]}" "$cc" "${of_arch[@]}" -O2 -static -Wall -Wextra -Werror -o "$build/bench/guest/$program" \
 			"$top/tests/bench/peers/$program.c"
 	done
 	step_done "$(cd "$build/bench/guest" && echo *)"
@@ -68,15 +70,20 @@ bench_kernel() {
 	printf 'Linux %s (configuration %s), %s, %s' "$(<"$kdir/include/config/kernel.release")" \
 		"$(grep '^CONFIG_' "$kdir/.config" | short_hash)" \
 		"$(config CC_VERSION_TEXT)" "$(config RUSTC_VERSION_TEXT)"
-	[[ $clock = wall ]] || printf ', QEMU %s -cpu qemu64 -icount shift=0' \
-		"$(qemu-system-x86_64 --version | sed -n 's/.* version \([0-9.]*\).*/\1/p')"
+	[[ $clock = wall ]] || printf ', QEMU %s %s -icount shift=0' \
+		"$("$arch_qemu" --version | sed -n 's/.* version \([0-9.]*\).*/\1/p')" "$(bench_cpu)"
+}
+
+# On which CPU instructions are counted, as the runner starts it.
+bench_cpu() {
+	"$build/host/runner" cpu --arch "$arch"
 }
 
 # bench_size MODULE IMPL NAME: text and data as size(1) counts them.
 bench_size() {
 	local text data bss rest
 	[[ -e $1 ]] || return 0
-	read -r text data bss rest < <(size "$1" | sed 1d)
+	read -r text data bss rest < <("${arch_prefix}size" "$1" | sed 1d)
 	printf 'row text.%s %s 0 1 %s\nrow data.%s %s 0 1 %s\n' "$3" "$2" "$text" "$3" "$2" $((data + bss))
 }
 
@@ -115,7 +122,7 @@ step_vm_bench() {
 	else
 		say "counting instructions"
 	fi
-	[[ -z ${KDIR:-}${KERNEL:-}${FLAVOR:-}${CORE:-} ]] || report+=(--elsewhere)
+	[[ -z ${KDIR:-}${KERNEL:-}${FLAVOR:-}${CORE:-} && $arch = x86 ]] || report+=(--elsewhere)
 	[[ -z ${BASE:-} ]] || report+=(--base "$BASE")
 	[[ -z ${LIMIT:-} ]] || report+=(--limit "$LIMIT")
 	bench_measure all "$passes"

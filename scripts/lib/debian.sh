@@ -12,14 +12,16 @@ debian_suites=(trixie-backports trixie sid)
 debian_apt() {
 	local tool=$1
 	shift
-	APT_CONFIG=$cache/apt/apt.conf "$tool" "$@"
+	APT_CONFIG=$debian_dir/apt.conf "$tool" "$@"
 }
 
-# Fails (without dying) where there is no Debian to ask; $debian_why says why.
+# debian_lists [ARCHITECTURE]: from here on, packages are those of Debian's for this machine, or for that
+# architecture. Fails (without dying) where there is no Debian to ask; $debian_why says why.
 debian_lists() {
-	local site keyring suite
+	local site keyring suite of=${1:-}
 	debian_why=
-	[[ -z ${debian_ready:-} ]] || return 0
+	debian_dir=$cache/apt${of:+-$of}
+	[[ " ${debian_ready:-} " != *" $debian_dir "* ]] || return 0
 	if ! command -v apt-get >/dev/null; then
 		debian_why="no apt here"
 		return 1
@@ -40,33 +42,34 @@ debian_lists() {
 		return 1
 	fi
 
-	rm -rf "$cache/apt"
-	mkdir -p "$cache"/apt/{lists/partial,cache/archives/partial,etc}
+	rm -rf "$debian_dir"
+	mkdir -p "$debian_dir"/{lists/partial,cache/archives/partial,etc}
 	for suite in "${debian_suites[@]}"; do
 		printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$site" "$suite"
-	done >"$cache/apt/sources.list"
-	cat >"$cache/apt/apt.conf" <<-END
-		Dir::State "$cache/apt";
+	done >"$debian_dir/sources.list"
+	cat >"$debian_dir/apt.conf" <<-END
+		Dir::State "$debian_dir";
 		Dir::State::status "/dev/null";
-		Dir::Cache "$cache/apt/cache";
-		Dir::Etc::sourcelist "$cache/apt/sources.list";
+		Dir::Cache "$debian_dir/cache";
+		Dir::Etc::sourcelist "$debian_dir/sources.list";
 		Dir::Etc::sourceparts "-";
 		Dir::Etc::preferences "-";
 		Dir::Etc::preferencesparts "-";
 		Acquire::Languages "none";
 		Acquire::Retries "3";
 		APT::Sandbox::User "$(id -un)";
+		${of:+APT::Architecture "$of"; APT::Architectures { "$of"; \};}
 	END
-	run_logged "reading Debian's package lists (${debian_suites[*]})" "$cache/log/debian.log" \
+	run_logged "reading Debian's package lists (${debian_suites[*]}${of:+, for $of})" "$cache/log/debian.log" \
 		"the log says whether the network or a signature failed; a newer debian-archive-keyring may be needed" \
 		debian_update
-	debian_ready=1
+	debian_ready+=" $debian_dir"
 }
 
 # A suite that cannot be had (a mirror that lags, a key that is too new) is left
 # out; without any, the log says why.
 debian_update() {
-	debian_apt apt-get -q update || compgen -G "$cache/apt/lists/*_Packages*" >/dev/null
+	debian_apt apt-get -q update || compgen -G "$debian_dir/lists/*_Packages*" >/dev/null
 }
 
 # debian_versions PACKAGE: "VERSION SUITE" lines, in the order of our suites.
@@ -105,3 +108,37 @@ debian_unpack() {
 debian_fetch() (
 	cd "$scratch/deb" && debian_apt apt-get -q download "$1"
 )
+
+# debian_unpack_all SUITE WHAT PACKAGE...: with all that they depend on, into $scratch/root. Call with a
+# scratch and the lock. Nothing of them runs.
+debian_unpack_all() {
+	local suite=$1 what=$2 log=$cache/log/debian.log
+	shift 2
+	mkdir -p "$scratch/deb/partial"
+	debian_size=$(debian_install "$suite" --print-uris "$@" 2>>"$log" | awk '{ size += $3 } END { print int(size / 1048576) + 1 }')
+	progress_fn=debian_downloaded \
+		run_logged "downloading $what:" "$log" "the log says what is not to be had" \
+		debian_install "$suite" --download-only "$@"
+	progress_fn=debian_unpacked \
+		run_logged "unpacking them:" "$log" "is the disk full? see: df -h $cache" debian_unpack_each
+	rm -rf "$scratch/deb"
+}
+
+debian_install() {
+	local suite=$1
+	shift
+	debian_apt apt-get -q -y -t "$suite" -o "Dir::Cache::archives=$scratch/deb" \
+		install --no-install-recommends "$@"
+}
+
+debian_unpack_each() {
+	local deb
+	for deb in "$scratch"/deb/*.deb; do
+		dpkg-deb -x "$deb" "$scratch/root" && : >"$deb" || return
+	done
+}
+
+debian_unpacked() {
+	printf '%s of %s' "$(find "$scratch/deb" -name '*.deb' -empty | wc -l)" \
+		"$(find "$scratch/deb" -name '*.deb' | wc -l)"
+}

@@ -49,16 +49,26 @@ check_own() {
 		"sudo make builds as root, and only make modules_install has to be: sudo rm -r $1"
 }
 
+# What another architecture's has no use for.
+check_cross() {
+	case $goal in
+	tools | install | deb | proofs | test-readme) die "make $goal is for this machine, which is $arch_host: leave out ARCH=$asked_arch" ;;
+	esac
+	[[ ! $(stock_wanted) ]] ||
+		die "KERNEL=$KERNEL is for this machine, which is $arch_host: leave out ARCH=$asked_arch"
+	[[ ${TOOLCHAIN:-llvm} = llvm ]] || die "TOOLCHAIN=$TOOLCHAIN: a kernel for another architecture is built with llvm"
+}
+
 check_environment() {
 	check_folder "this clone" "$top"
 	check_folder "the cache (XDG_CACHE_HOME)" "$cache"
 	check_folder "KDIR" "${KDIR:-}"
 	check_folder "KSRC" "${KSRC:-}"
 	[[ $goal = modules_*install ]] || check_own "$build"
-	[[ $(uname -m) = x86_64 ]] || die "this runs on x86_64 only for now, and this is $(uname -m)"
-	case $asked_arch in
-	'' | x86 | x86_64) ;;
-	*) die "ARCH=$asked_arch: this builds for x86_64 only for now" ;;
-	esac
+	arch_row "$arch_host" >/dev/null || die "this is $arch_host, and nobody has told this what is called how there" \
+		"there are: $(arch_names); scripts/lib/arch.sh has what it takes"
+	[[ ! $asked_arch ]] || arch_row "$asked_arch" >/dev/null || die "ARCH=$asked_arch: expected one of $(arch_names)"
+	[[ ! $cross ]] || check_cross
+	[[ $goal != test-readme || $arch_host = x86_64 ]] || die "make test-readme boots a machine of x86_64, and this is $arch_host"
 	[[ ${JOBS:-1} =~ ^[1-9][0-9]*$ ]] || die "JOBS=$JOBS: expected a number as in JOBS=4"
 }

@@ -4,14 +4,26 @@
 # The VM's file system: busybox, scripts/guest/, tests/guest, the modules, the tools, and for `make
 # test` and `make bench` the test programs, packed as an initramfs in build/. Sourced.
 
-# linked_to_initramfs ROOT FOLDER PROGRAM: a program of this system, and the libraries that it is
-# linked with.
+# linked_to_initramfs ROOT FOLDER NAME: a program of this system, or of one of the VM's architecture, and
+# the libraries that it is linked with.
 linked_to_initramfs() {
 	local path
 	local -a libraries
 	mkdir -p "$1$2"
-	cp -L "$3" "$1$2/"
-	mapfile -t libraries < <(ldd "$3" | grep -o '/[^ ]*')
+	if [[ $cross ]]; then
+		path=$(guest_file "$3")
+		cp -L "$path" "$1$2/"
+		mapfile -t libraries < <(guest_libraries "$path")
+		mkdir -p "$1/lib/$arch_gnu"
+		cp -L "${libraries[@]}" "$1/lib/$arch_gnu/"
+		path=$(guest_loader "$path")
+		mkdir -p "$1${path%/*}"
+		cp -L "$(guest_file "${path##*/}")" "$1$path"
+		return
+	fi
+	path=$(command -v "$3")
+	cp -L "$path" "$1$2/"
+	mapfile -t libraries < <(ldd "$path" | grep -o '/[^ ]*')
 	for path in "${libraries[@]}"; do
 		mkdir -p "$1${path%/*}"
 		cp -L "$path" "$1$path"
@@ -20,14 +32,19 @@ linked_to_initramfs() {
 
 # kmod's depmod: busybox's does not know that updates/ goes first.
 kmod_to_initramfs() {
-	linked_to_initramfs "$1" /usr/sbin "$(command -v kmod)"
+	linked_to_initramfs "$1" /usr/sbin kmod
 	ln -s kmod "$1/usr/sbin/depmod"
 	ln -s kmod "$1/usr/sbin/modprobe"
 }
 
 build_initramfs() {
 	local root=$build/initramfs busybox
-	busybox=$(static_busybox) || die "no static busybox" "install busybox-static"
+	if [[ $cross ]]; then
+		find_guest
+		busybox=$(guest_file busybox)
+	else
+		busybox=$(static_busybox) || die "no static busybox" "install busybox-static"
+	fi
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp,guest,files}
 	cp "$busybox" "$root/bin/busybox"
@@ -88,10 +105,10 @@ fill_whole() {
 	bench_to_initramfs "$root"
 }
 
-# What the VM gets of this system to compare with.
+# What the VM gets to compare with.
 compared_to_initramfs() {
 	local need
 	for need in "${test_needs[@]}"; do
-		linked_to_initramfs "$1" /bin "$(command -v "${need%% *}")"
+		linked_to_initramfs "$1" /bin "${need%% *}"
 	done
 }

@@ -31,7 +31,6 @@ kdir_vm_needs=(
 	"PROC_FS has /proc/net/connector"
 	"SYSFS has the modules' parameters"
 	"TTY has consoles"
-	"SERIAL_8250_CONSOLE shows the kernel log"
 	"PRINTK logs"
 	"FUTEX lets threads wait"
 )
@@ -88,6 +87,8 @@ kdir_compiler() {
 		fi
 		kdir_how="clang $want"
 		[[ ! ${CC:-} ]] || { compiler_is clang "$want" "$CC" && cc_args+=("CC=$CC"); } || say_not_taken "CC=$CC"
+	elif [[ $cross ]]; then
+		die "$kdir was built with GCC, and what ARCH=$asked_arch builds is built with LLVM" "rebuild it: make LLVM=1 ARCH=$arch"
 	else
 		want=$(($(config GCC_VERSION) / 10000)) # 120200
 		kdir_how="GCC $want"
@@ -113,13 +114,29 @@ kdir_rustc() {
 	echo "$text"
 }
 
-# For which architecture, as the kernel's makefiles call it; nothing if it is this one.
+# For which architecture, as the kernel's makefiles call it; nothing if it is the one that is asked for.
 kdir_other_arch() {
-	local arch
-	[[ ! $(config X86_64) || $(config UML) ]] || return 0
-	arch=$(sed -n 's:^# Linux/\([^ ]*\) .*:\1:p' "$kdir/include/config/auto.conf")
-	[[ $arch != x86 ]] || arch=i386
-	echo "${arch:-another architecture}"
+	local name
+	[[ ! $(config "$arch_option") || $(config UML) ]] || return 0
+	name=$(sed -n 's:^# Linux/\([^ ]*\) .*:\1:p' "$kdir/include/config/auto.conf")
+	# Of 32 bits.
+	case $name in
+	x86) [[ $(config X86_64) ]] || name=i386 ;;
+	riscv) [[ $(config ARCH_RV64I) ]] || name=riscv32 ;;
+	esac
+	echo "${name:-another architecture}"
+}
+
+# kdir_refuse_arch NAME
+kdir_refuse_arch() {
+	local name
+	name=$(arch_row "$1") || die "KDIR=$kdir is a kernel for $1; this builds for $(arch_names) only"
+	name=${name%% *}
+	if [[ $asked_arch ]]; then
+		die "KDIR=$kdir is a kernel for $1, and ARCH=$asked_arch is another architecture" "make KDIR=$kdir ARCH=$name …"
+	else
+		die "KDIR=$kdir is a kernel for $1, and this machine is $arch_host" "say so: make KDIR=$kdir ARCH=$name …"
+	fi
 }
 
 # What the modules take of the kernel. With CONFIG_TRIM_UNUSED_KSYMS, what no module of the kernel's
@@ -146,14 +163,14 @@ kdir_key() {
 
 # All that can be known of it without its compilers.
 check_kdir() {
-	local release lacking arch
+	local release lacking other
 	[[ -d $kdir ]] || die "KDIR=$kdir: no such directory"
 	kdir=$(realpath "$kdir")
 	[[ -e $kdir/.config ]] || die "KDIR=$kdir is not configured (no .config)" "point it at the tree, or at the O= directory, in which the kernel was built"
 	[[ -e $kdir/include/config/auto.conf ]] ||
 		die "KDIR=$kdir is configured but not built" "run make there first"
-	arch=$(kdir_other_arch)
-	[[ ! $arch ]] || die "KDIR=$kdir is a kernel for $arch; this builds for x86_64 only for now"
+	other=$(kdir_other_arch)
+	[[ ! $other ]] || kdir_refuse_arch "$other"
 	release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null || true)
 	[[ $release ]] || die "KDIR=$kdir is configured but not built (no include/config/kernel.release)" "run make there first"
 	check_kernel_version "$release" "KDIR=$kdir"
@@ -184,14 +201,16 @@ kdir_refuse_headers() {
 
 # What booting it takes on top. $image is what QEMU boots.
 check_kdir_boots() {
-	kdir_refuse_missing "${kdir_vm_needs[@]}"
+	local -a of_arch
+	mapfile -t of_arch < <(arch_console_needs "$arch")
+	kdir_refuse_missing "${kdir_vm_needs[@]}" "${of_arch[@]}"
 	[[ ! $(config MODULE_SIG_FORCE) || $(kdir_key) ]] ||
 		die "the kernel in $kdir loads signed modules only, and its key ($(config MODULE_SIG_KEY)) is not here" \
 			"build it with a key of its own (CONFIG_MODULE_SIG_KEY), or without CONFIG_MODULE_SIG_FORCE"
 	(($(config SERIAL_8250_RUNTIME_UARTS) + 0 >= 2)) || die "the kernel in $kdir has fewer than two serial ports" \
 		"set CONFIG_SERIAL_8250_RUNTIME_UARTS=4: one carries the kernel log, one the programs' output"
-	image=$kdir/arch/x86/boot/bzImage
-	[[ -e $image ]] || die "KDIR=$kdir has no arch/x86/boot/bzImage to boot" "run make there first" \
+	image=$kdir/$arch_image
+	[[ -e $image ]] || die "KDIR=$kdir has no $arch_image to boot" "run make there first" \
 		"(headers of an installed kernel are enough for: make KDIR=$kdir, but not for run, test and shell)"
 }
 
@@ -204,6 +223,7 @@ use_kdir() {
 	# Types are not described where the kernel has none: kbuild would say at every build that there
 	# was another pahole, or none.
 	[[ $(config PAHOLE_VERSION) != 0 ]] || cc_args+=(PAHOLE=no-pahole)
+	[[ ! $cross ]] || cc_args+=("$(arch_args)")
 	kernel_id=$(cat "$kdir/include/config/kernel.release")-$({
 		echo "$kdir"
 		cat "$kdir/.config"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The project's own kernel: configured from tests/config and the fragments of a
-# flavour and of CORE=rust, built once per combination of everything that goes in.
+# flavour, of CORE=rust and of the architecture, built once per combination of everything that goes in.
 # Sets kdir. Sourced.
 
 # Steps of a first build, until a build on this machine has been counted.
@@ -16,12 +16,23 @@ kernel_fragments() {
 		"there are: $(cd "$top/tests" && echo config.* | sed 's/config\.//g')"
 	kernel_flavor=$flavor
 	case ${CORE:-c} in
-	c) return ;;
-	rust) kernel_flavor+=-core ;;
+	c) ;;
+	rust)
+		kernel_flavor+=-core
+		fragment_of core
+		;;
 	*) die "CORE=$CORE: expected rust, or c, which is the default" ;;
 	esac
-	fragments+=("$top/tests/config-core")
-	[[ ! -e $top/tests/config-core.$flavor ]] || fragments+=("$top/tests/config-core.$flavor")
+	fragment_of "$arch"
+	[[ ! $cross ]] || kernel_flavor+=-$arch
+}
+
+# fragment_of WHAT: what it adds, if it adds something, and what it adds to a flavour.
+fragment_of() {
+	local file
+	for file in "$top/tests/config-$1"{,".${FLAVOR:-base}"}; do
+		[[ ! -e $file ]] || fragments+=("$file")
+	done
 }
 
 # The fragments as one: of two lines for an option the later one holds.
@@ -35,7 +46,7 @@ merge_fragments() {
 # on both covers what people build with. TOOLCHAIN= overrides.
 kernel_toolchain() {
 	local toolchain=${TOOLCHAIN:-llvm}
-	[[ ${TOOLCHAIN:-} || ${KERNEL:-} != 7.2 ]] || toolchain=gcc
+	[[ ${TOOLCHAIN:-} || $cross || ${KERNEL:-} != 7.2 ]] || toolchain=gcc
 	[[ $toolchain = llvm || $toolchain = gcc ]] || die "TOOLCHAIN=$toolchain: expected llvm or gcc"
 	echo "$toolchain"
 }
@@ -55,6 +66,7 @@ kernel_compiler() {
 		;;
 	esac
 	cc_id=$($cc --version | sed -n 1p)
+	[[ ! $cross ]] || cc_args+=("$(arch_args)")
 }
 
 # Whether CC= is the same compiler, by way of ccache, say.
@@ -87,7 +99,7 @@ find_kernel() {
 	kdir=$cache/kernel/$kver-$kernel_flavor-$key
 	kernel_id=$kver-$kernel_flavor-$key
 	use_kernel_tools
-	step_name="kernel $kver${FLAVOR:+ $FLAVOR}${CORE:+, CORE=$CORE}"
+	step_name="kernel $kver${FLAVOR:+ $FLAVOR}${CORE:+, CORE=$CORE}${cross:+ for $arch}"
 	if [[ ! -e $kdir/.complete ]]; then
 		cache_lock "kernel-$key"
 		[[ -e $kdir/.complete ]] || build_kernel
@@ -133,5 +145,5 @@ check_fragment() {
 		! grep -q "^$name=" "$kdir/.config" || dropped+=("$line")
 	done <"$kdir/fragment"
 	((${#dropped[@]} == 0)) || die "Kconfig of $kver did not accept these lines of ${fragments[*]#"$top"/}:" \
-		"${dropped[@]}" "look for their dependencies: make -C $ksrc O=$kdir menuconfig, then /"
+		"${dropped[@]}" "look for their dependencies: make -C $ksrc O=$kdir${cross:+ ARCH=$arch} menuconfig, then /"
 }

@@ -109,7 +109,7 @@ stage_kernels() {
 	for ko in "${kernels_modules[@]}"; do
 		[[ -e $kdir/$ko.ko ]] || continue
 		mkdir -p "$to/kernel/$(dirname "$ko")"
-		objcopy --strip-debug "$kdir/$ko.ko" "$to/kernel/$ko.ko"
+		"${arch_prefix}objcopy" --strip-debug "$kdir/$ko.ko" "$to/kernel/$ko.ko"
 	done
 	cp -p "$kdir"/modules.{order,builtin} "$to/" 2>/dev/null || true
 }

@@ -124,7 +124,7 @@ own_cargo() (
 own_leaks() {
 	[[ $goal = test ]] && grep -qx CONFIG_DEBUG_KMEMLEAK=y "$kdir/.config" || return 0
 	run_logged "building what looks for leaks" "$log" "the compiler's messages are above and in the log" leaks_cargo
-	cp -p "$CARGO_TARGET_DIR/$cargo_target/release/kmemleak" "$build/own/selftests/"
+	cp -p "$(cargo_static_dir)/$arch_rust/release/kmemleak" "$build/own/selftests/"
 }
 
 leaks_cargo() {

@@ -26,8 +26,7 @@ base_needs=(
 	"certificates ca-certificates checks downloads"
 )
 vm_needs=(
-	"qemu-system-x86_64 qemu-system-x86 runs the VM"
-	"busybox busybox-static is the VM's userspace"
+	"$arch_qemu $arch_qemu_package runs the VM"
 	"cpio cpio packs the VM's file system"
 	"library:libc.a libc6-dev links programs for the VM, which has no libc"
 	"patch patch makes what tests break"
@@ -40,6 +39,16 @@ hardened_needs=(
 	"header:dwarf.h libdw-dev gives symbols versions"
 )
 
+# What the VM gets of this machine, where it is of the same kind.
+guest_needs=("busybox busybox-static is the VM's userspace")
+# Where it is not: see scripts/lib/guest.sh, too.
+cross_needs=(
+	"${arch_prefix}gcc gcc-${arch_gnu//_/-} links programs for $arch"
+	"guest-library:libc.a libc6-dev-$arch_debian-cross links programs for the VM, which has no libc"
+)
+# QEMU's RISC-V machine begins with it. Debian has it in a package of its own, QEMU in itself.
+[[ $arch != riscv ]] || vm_needs+=("firmware opensbi is what the VM begins with")
+
 # Programs that tests in the VM run beside ours.
 test_needs=(
 	"forkstat forkstat is what cnctl proc is compared with"
@@ -50,12 +59,19 @@ have() {
 	case $1 in
 	header:*) cc -E -x c - <<<"#include <${1#*:}>" >/dev/null 2>&1 ;;
 	library:*) [[ $(cc -print-file-name="${1#*:}" 2>/dev/null) = */* ]] ;;
+	guest-library:*) [[ $("$(guest_cc)" -print-file-name="${1#*:}" 2>/dev/null) = */* ]] ;;
+	firmware) ! command -v apt-get >/dev/null || [[ -e /usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin ]] ;;
 	busybox) static_busybox >/dev/null ;;
 	libclang) use_libclang ;;
 	certificates) have_certificates ;;
 	modinfo) PATH=$PATH:/usr/sbin:/sbin command -v modinfo >/dev/null ;;
 	*) command -v "$1" >/dev/null ;;
 	esac
+}
+
+# What compiles and links C for the VM.
+guest_cc() {
+	[[ $cross ]] && echo "${arch_prefix}gcc" || echo cc
 }
 
 # Where distributions have the authorities' certificates, in one file.

@@ -82,7 +82,7 @@ readme_script() {
 # Nobody is there to answer questions, and the kernel that runs is one that says so.
 readme_make_root() {
 	local root=$scratch/debian certificates=/usr/local/share/ca-certificates release
-	grep -E " ($readme_suite|$readme_kernel_suite) " "$cache/apt/sources.list" >"$scratch/sources.list" &&
+	grep -E " ($readme_suite|$readme_kernel_suite) " "$debian_dir/sources.list" >"$scratch/sources.list" &&
 		mmdebstrap --variant=apt --aptopt='APT::Get::Assume-Yes "true"' \
 			"$readme_suite" "$root" "$scratch/sources.list" || return
 	[[ ! -d $certificates ]] || cp -r "$certificates" "$root/usr/local/share/" || return

@@ -38,43 +38,18 @@ use_root() {
 }
 
 root_unpack() {
-	local suite=$1 log=$cache/log/root.log
+	local suite=$1
 	shift
 	cache_scratch root
-	mkdir -p "$scratch/deb/partial"
-	debian_size=$(root_apt "$suite" --print-uris "$@" 2>>"$log" | awk '{ size += $3 } END { print int(size / 1048576) + 1 }')
-	progress_fn=debian_downloaded \
-		run_logged "downloading the compilers of Debian $suite:" "$log" "the log says what is not to be had" \
-		root_apt "$suite" --download-only "$@"
-	progress_fn=root_unpacked \
-		run_logged "unpacking them:" "$log" "is the disk full? see: df -h $cache" root_unpack_all
+	debian_unpack_all "$suite" "the compilers of Debian $suite" "$@" "${root_packages[@]}"
 	# What their installation would have chosen among several.
 	ln -sf mawk "$scratch/root/usr/bin/awk"
 	ln -sf gcc "$scratch/root/usr/bin/cc"
-	rm -rf "$scratch/deb" "$root"
+	rm -rf "$root"
 	mkdir -p "$cache/root"
 	mv "$scratch/root" "$root"
 	touch "$root/.complete"
 	rm -rf "$scratch"
-}
-
-root_apt() {
-	local suite=$1
-	shift
-	debian_apt apt-get -q -y -t "$suite" -o "Dir::Cache::archives=$scratch/deb" \
-		install --no-install-recommends "$@" "${root_packages[@]}"
-}
-
-root_unpack_all() {
-	local deb
-	for deb in "$scratch"/deb/*.deb; do
-		dpkg-deb -x "$deb" "$scratch/root" && : >"$deb" || return
-	done
-}
-
-root_unpacked() {
-	printf '%s of %s' "$(find "$scratch/deb" -name '*.deb' -empty | wc -l)" \
-		"$(find "$scratch/deb" -name '*.deb' | wc -l)"
 }
 
 # enter_root [FOLDER]: kbuild is called through this from here on. The folder is seen

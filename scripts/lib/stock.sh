@@ -77,12 +77,12 @@ stock_newest() {
 
 # "VERSION NAME" of every package of the suite whose name matches.
 stock_packages() {
-	debian_apt apt-cache pkgnames "${2%%[*[]*}" | grep -xE "$2" | xargs -r env APT_CONFIG="$cache/apt/apt.conf" apt-cache madison |
+	debian_apt apt-cache pkgnames "${2%%[*[]*}" | grep -xE "$2" | xargs -r env APT_CONFIG="$debian_dir/apt.conf" apt-cache madison |
 		awk -F' *[|] *' -v suite=" $1/" 'index($3, suite) { sub(/^ +/, "", $1); print $2, $1 }'
 }
 
 stock_look_up() {
-	join <(stock_packages "$stock_newest_from" 'linux-headers-[0-9.]+[+]deb[0-9]+-amd64' | sort) \
+	join <(stock_packages "$stock_newest_from" "linux-headers-[0-9.]+[+]deb[0-9]+-$arch_debian" | sort) \
 		<(stock_packages "$stock_newest_from" 'linux-source-[0-9.]+' | sort) |
 		sort -V | tail -n1 | awk '{ sub(/^linux-headers-/, "", $2); print $2 }'
 }

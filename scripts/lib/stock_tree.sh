@@ -77,7 +77,7 @@ stock_prepared() {
 prepare_stock() {
 	local log=$cache/log/stock-$stock_release.log line name
 	rm -rf "$kdir"
-	mkdir -p "$kdir/arch/x86/boot"
+	mkdir -p "$kdir/${arch_image%/*}"
 	cp "$stock/package/config" "$kdir/.config"
 	for line in "${stock_ours[@]}"; do
 		name=$(grep -oE 'CONFIG_[A-Z0-9_]+' <<<"$line")
@@ -94,7 +94,7 @@ prepare_stock() {
 		stock_make prepare modules_prepare
 	cp "$stock/package/Module.symvers" "$kdir/"
 	[[ ! -e $stock/package/vmlinux ]] || cp "$stock/package/vmlinux" "$kdir/"
-	ln -s "$stock/package/vmlinuz" "$kdir/arch/x86/boot/bzImage"
+	ln -s "$stock/package/vmlinuz" "$kdir/$arch_image"
 	stock_vermagic >"$kdir/.vermagic"
 	echo "$1" >"$kdir/.complete"
 }

@@ -7,6 +7,7 @@
 # What to set for each; CONFIGS="FLAVOR=rt KERNEL=7.2,FLAVOR=debug" overrides.
 test_all_configs=(
 	default FLAVOR=debug FLAVOR=rt FLAVOR=hardened FLAVOR=lto KERNEL=7.2 KERNEL=debian CORE=rust "CORE=rust,FLAVOR=debug"
+	ARCH=arm64 ARCH=riscv
 )
 
 # For which of them every other target is made, too: one whose kernel is built here, and one whose
@@ -19,6 +20,7 @@ test_all_name() {
 	name=${name//KERNEL=/}
 	name=${name//FLAVOR=/}
 	name=${name//CORE=/core-}
+	name=${name//ARCH=/}
 	printf '%s' "${name//,/-}"
 }
 
@@ -31,7 +33,7 @@ test_all_one() {
 	[[ " ${test_all_goals[*]} " != *" $settings "* ]] || goals=test-goals
 	for what in lint $goals test; do
 		# Whoever else runs tests in this clone meanwhile has another folder and another link.
-		env -u KERNEL -u FLAVOR -u CORE "${variables[@]}" KEEP=1 "RESULTS=$keep/run" "$top/scripts/harness" "$what" 2>&1 ||
+		env -u KERNEL -u FLAVOR -u CORE -u ARCH "${variables[@]}" KEEP=1 "RESULTS=$keep/run" "$top/scripts/harness" "$what" 2>&1 ||
 			return
 	done | tee "$keep/output.log" || status=$?
 	[[ ! -e $keep/run ]] || cp -a "$keep/run/." "$keep/"
@@ -46,7 +48,7 @@ test_all() {
 		die "make test-all runs every test on the project's own kernels" "leave out T=, KDIR=, RERUN=, REPEAT= and GDB="
 	test_check
 	for settings in "${configs[@]}"; do
-		[[ $settings =~ ^(default|((KERNEL|FLAVOR|CORE|TOOLCHAIN)=[^,:]+,?)+)$ ]] ||
+		[[ $settings =~ ^(default|((KERNEL|FLAVOR|CORE|TOOLCHAIN|ARCH)=[^,:]+,?)+)$ ]] ||
 			die "CONFIGS: '$settings' is none" "as in CONFIGS=\"default FLAVOR=rt KERNEL=7.2,FLAVOR=debug\""
 	done
 	rm -rf "$build/test-all"

@@ -5,8 +5,8 @@
 # samples to build/bin/, the examples of netlink-connector to build/bin/examples/,
 # test programs to build/selftests/, with modules and tools beside them, those of tests/bench to build/bench.bin/, the VM
 # runner and its other half in the VM, which are the harness's own, to build/host/. Sourced.
-
-cargo_target=x86_64-unknown-linux-gnu
+#
+# All are for the VM's architecture, but for the runner and the report of the benchmarks.
 
 # Cargo's target directory is in the cache, one for each clone: cargo looks at the time of a crate's
 # files, not at their place, and would take another clone's for ours. A fresh clone takes over the
@@ -69,13 +69,13 @@ own_crates() {
 # has one here is complete, whatever is being compiled there.
 link_dependencies() {
 	local from name new=$CARGO_TARGET_DIR.new part of
-	from=$(for from in "$1"/*/"$cargo_target"/release/.fingerprint; do
-		[[ ! -d $from || ! -e ${from%"/$cargo_target/"*}/clone ]] || echo "$(find "$from" -maxdepth 1 | wc -l) $from"
-	done | sort -rn | sed -n "1s|^[0-9]* \(.*\)/$cargo_target/.*|\1|p")
+	from=$(for from in "$1"/*/"$host_rust"/release/.fingerprint; do
+		[[ ! -d $from || ! -e ${from%"/$host_rust/"*}/clone ]] || echo "$(find "$from" -maxdepth 1 | wc -l) $from"
+	done | sort -rn | sed -n "1s|^[0-9]* \(.*\)/$host_rust/.*|\1|p")
 	[[ $from ]] || return 0
 	rm -rf "$new"
 	for part in .fingerprint build deps; do
-		for of in release "$cargo_target/release"; do
+		for of in release "$host_rust/release"; do
 			[[ ! -d $from/$of/$part ]] || { mkdir -p "$new/$of" && cp -al "$from/$of/$part" "$new/$of/"; }
 		done
 	done
@@ -88,20 +88,65 @@ link_dependencies() {
 }
 
 # With --target, build scripts and proc macros stay ordinary host programs.
-cargo_static() {
+cargo_for() {
+	local target=$1
+	shift
 	RUSTC=$rustc RUSTFLAGS="-C target-feature=+crt-static" "$cargo" build --release \
-		--target "$cargo_target" ${CI:+--locked} \
+		--target "$target" ${CI:+--locked} \
 		--message-format=json-render-diagnostics "$@"
+}
+
+# For the VM. Of another architecture, the compiler may lack the standard library, which is compiled then,
+# in a folder of its own: to build scripts, a compiler that may do that is another one.
+cargo_static() {
+	local name
+	if [[ ! $cross ]]; then
+		cargo_for "$arch_rust" "$@"
+		return
+	fi
+	name=${arch_rust//-/_}
+	(
+		export "CARGO_TARGET_${name^^}_LINKER=${arch_prefix}gcc" "CARGO_TARGET_DIR=$(cargo_static_dir)"
+		if [[ -d $(std_of_guest) ]]; then
+			cargo_for "$arch_rust" "$@"
+		else
+			RUSTC_BOOTSTRAP=1 cargo_for "$arch_rust" -Zbuild-std "$@"
+		fi
+	)
+}
+
+# The standard library that came with the compiler, if it did.
+std_of_guest() {
+	echo "$("$rustc" --print sysroot)/lib/rustlib/$arch_rust/lib"
+}
+
+cargo_static_dir() {
+	local std=
+	[[ ! $cross || -d $(std_of_guest) ]] || std=/build-std
+	echo "$CARGO_TARGET_DIR$std"
+}
+
+# What the compiler takes to compile for the VM.
+check_std_of_guest() {
+	[[ ! $cross || -d $(std_of_guest) || -e $("$rustc" --print sysroot)/lib/rustlib/src/rust/library/std/src/lib.rs ]] ||
+		die "$rustc has neither a standard library for $arch_rust nor the source of one" \
+			"rustup target add $arch_rust, or rustup component add rust-src"
 }
 
 # The examples by themselves: one of them takes tokio, which the tools should do without.
 cargo_build() {
+	local runner=(-p runner) without=() report=
+	# What is for this machine is in the way there. It comes last, and takes the place of its like.
+	[[ ! $cross ]] || runner=() without=(--exclude runner)
 	if [[ $lean ]]; then
-		cargo_static --bins -p runner -p guest -p cnctl -p ucon -p kv >"$build/cargo.json"
+		cargo_static --bins "${runner[@]}" -p guest -p cnctl -p ucon -p kv >"$build/cargo.json" || return
 	else
-		cargo_static --workspace --exclude proofs --exclude client-models --exclude loom-locks --exclude kernel >"$build/cargo.json" &&
-			cargo_static -p netlink-connector --examples --features tokio >>"$build/cargo.json"
+		report=1
+		cargo_static --workspace --exclude proofs --exclude client-models --exclude loom-locks --exclude kernel \
+			"${without[@]}" >"$build/cargo.json" &&
+			cargo_static -p netlink-connector --examples --features tokio >>"$build/cargo.json" || return
 	fi
+	[[ ! $cross ]] || cargo_for "$host_rust" -p runner --bin runner ${report:+-p bench --bin bench-report} >>"$build/cargo.json"
 }
 
 # For what takes the modules and the tools only, that is all that is built.
@@ -119,6 +164,7 @@ build_userspace() {
 	[[ ! $lean ]] || dirs=(bin host)
 	mkdir -p "$build/log"
 	: >"$build/log/userspace.log"
+	check_std_of_guest
 	progress_fn=crates_compiled \
 		run_logged "building" "$build/log/userspace.log" "the compiler's messages are above and in the log" cargo_build
 	for d in "${dirs[@]}"; do
@@ -163,6 +209,6 @@ complete_selftests() {
 	cp -al "$build/bin" "$build/selftests/bin"
 	# The kernel's own program for its own sample, for a VM that has no libc.
 	[[ $(config SAMPLE_CONNECTOR) != m ]] ||
-		gcc -O2 -static -I "$kdir/usr/include" -o "$build/selftests/bin/ucon-of-kernel" \
+		"$(guest_cc)" -O2 -static -I "$kdir/usr/include" -o "$build/selftests/bin/ucon-of-kernel" \
 			"$source/samples/connector/ucon.c"
 }

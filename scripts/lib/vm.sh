@@ -9,7 +9,7 @@ runner() {
 	shift 2
 	# It has the lock on what was built until it has taken that.
 	[[ ! -e /proc/self/fd/8 ]] || set -- --release 8 "$@"
-	"$build/host/runner" "$mode" --kernel "$image" --initrd "$build/initramfs.cpio" \
+	"$build/host/runner" "$mode" --arch "$arch" --qemu "$arch_qemu" --kernel "$image" --initrd "$build/initramfs.cpio" \
 		--keep "$keep" --verdicts "$cache/accel" "$@"
 }
 
@@ -18,6 +18,7 @@ vm_check() {
 	machine=()
 	[[ ${MEM:-1G} =~ ^[1-9][0-9]*[MG]$ ]] || die "MEM=$MEM: expected a size as in MEM=2G or MEM=512M"
 	[[ ${CPUS:-2} =~ ^[1-9][0-9]?$ ]] || die "CPUS=$CPUS: expected a number as in CPUS=4"
+	[[ ! ${QEMU:-} ]] || command -v "$QEMU" >/dev/null || die "QEMU=$QEMU is not a program"
 	[[ ${GDB:-1} = 1 ]] || die "GDB=$GDB: expected GDB=1"
 	[[ ${APPEND:-} != *$'\n'* ]] || die "APPEND= has several lines: expected words as in APPEND=\"slub_debug=FZ loglevel=8\""
 	local word

@@ -7,9 +7,9 @@
 //!
 //! The C core tells nobody when an id is registered or unregistered. The crate's own ids are noted
 //! by its registry. For those of C modules the two functions that do it, `cn_add_callback()` and
-//! `cn_del_callback()`, are probed while a [`Watch`] exists. On a kernel without kretprobes, and on
-//! an architecture that nobody taught us, only the crate's own ids are seen:
-//! [`Watch::sees_c_modules`] says so.
+//! `cn_del_callback()`, are probed while a [`Watch`] exists. On a kernel without kretprobes, or
+//! one that does not tell where a function's arguments are (`CONFIG_HAVE_FUNCTION_ARG_ACCESS_API`), only the
+//! crate's own ids are seen: [`Watch::sees_c_modules`] says so.
 //!
 //! Each watch has a queue and a work item of its own. Whoever notes a change only puts it into the
 //! queues; the work items take changes out, in order, and hand them to their [`Observer`]. Without
@@ -198,8 +198,8 @@ impl<T: Observer> Drop for Teller<T> {
     }
 }
 
-/// Whether a [`Watch`] can see the ids of C modules on this kernel: whether it has kretprobes, or the
-/// connector is this project's own.
+/// Whether a [`Watch`] can see the ids of C modules on this kernel: whether it has kretprobes and tells
+/// where arguments are, or the connector is this project's own.
 pub const CAN_SEE_C_MODULES: bool = cores::AVAILABLE;
 
 /// The id that nobody may register, on any kernel: watching unregisters it, see `Probes` in [`cores`].

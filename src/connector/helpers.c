@@ -6,6 +6,7 @@
 
 #include <linux/bottom_half.h>
 #include <linux/irqflags.h>
+#include <linux/ptrace.h>
 #include <linux/sched/signal.h>
 #include <linux/skbuff.h>
 #include <net/netlink.h>
@@ -67,3 +68,16 @@ bool connector_helper_sock_is_dead(const struct sock *sk)
 {
 	return sock_flag(sk, SOCK_DEAD);
 }
+
+#if defined(CONFIG_KRETPROBES) && defined(CONFIG_HAVE_FUNCTION_ARG_ACCESS_API)
+unsigned long connector_helper_regs_get_kernel_argument(struct pt_regs *regs,
+							unsigned int n)
+{
+	return regs_get_kernel_argument(regs, n);
+}
+
+unsigned long connector_helper_regs_return_value(struct pt_regs *regs)
+{
+	return regs_return_value(regs);
+}
+#endif

@@ -28,3 +28,7 @@ struct sk_buff *connector_helper_nlmsg_new(size_t payload, gfp_t flags);
 void connector_helper_sock_hold(struct sock *sk);
 void connector_helper_sock_put(struct sock *sk);
 bool connector_helper_sock_is_dead(const struct sock *sk);
+#if defined(CONFIG_KRETPROBES) && defined(CONFIG_HAVE_FUNCTION_ARG_ACCESS_API)
+unsigned long connector_helper_regs_get_kernel_argument(struct pt_regs *regs, unsigned int n);
+unsigned long connector_helper_regs_return_value(struct pt_regs *regs);
+#endif

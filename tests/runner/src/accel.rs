@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::arch::Arch;
 use crate::recording::Ending;
 use crate::ticks;
 use crate::vm::{Boot, Image};
@@ -93,16 +94,12 @@ impl Verdict {
 impl Accel {
     /// QEMU's options for it.
     pub fn qemu_args(self) -> impl Iterator<Item = &'static str> {
-        // Without la57: while the kernel identifies its first CPU it forgets for a moment that page
-        // tables have five levels, and KASAN takes an interrupt's accesses for wild ones.
         let args = match self {
-            Accel::Kvm => "-smp 2 -accel kvm -cpu host",
-            Accel::Tcg => "-smp 2 -accel tcg,thread=multi -cpu max,la57=off",
-            Accel::TcgInTurns => "-smp 2 -accel tcg,thread=single -cpu max,la57=off",
-            // The plainest CPU copies by ordinary instructions. Where `rep movsb` is fast, the
-            // kernel uses that, and QEMU counts an instruction for every byte.
+            Accel::Kvm => "-smp 2 -accel kvm",
+            Accel::Tcg => "-smp 2 -accel tcg,thread=multi",
+            Accel::TcgInTurns => "-smp 2 -accel tcg,thread=single",
             Accel::Counting => {
-                "-smp 1 -accel tcg,thread=single -cpu qemu64 -icount shift=0,sleep=off \
+                "-smp 1 -accel tcg,thread=single -icount shift=0,sleep=off \
                  -seed 1 -rtc base=2026-01-01,clock=vm"
             }
         };
@@ -110,10 +107,10 @@ impl Accel {
     }
 
     /// What the kernel has to be told.
-    pub fn command_line(self) -> String {
-        let khz = match self {
-            Accel::Tcg | Accel::TcgInTurns => ticks::khz(),
-            Accel::Kvm | Accel::Counting => None,
+    pub fn command_line(self, arch: Arch) -> String {
+        let khz = match (self, arch) {
+            (Accel::Tcg | Accel::TcgInTurns, Arch::X86) => ticks::khz(),
+            _ => None,
         };
         // Nor is it to doubt it because an emulated timer was late.
         khz.map_or(String::new(), |khz| {
@@ -122,9 +119,12 @@ impl Accel {
     }
 
     /// For people.
-    pub fn name(self) -> &'static str {
+    pub fn name(self, arch: Arch) -> &'static str {
         match self {
             Accel::Kvm => "KVM",
+            Accel::Tcg | Accel::TcgInTurns if !arch.is_host() => {
+                "software emulation (of another architecture)"
+            }
             Accel::Tcg | Accel::TcgInTurns => {
                 "software emulation (no KVM that runs an ordinary guest)"
             }
@@ -134,12 +134,14 @@ impl Accel {
 
     /// The one to use for this kernel on this host.
     pub fn choose(image: &Image, verdicts: &Path, keep: &Path) -> Result<Self> {
-        let usable = fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/kvm")
-            .is_ok();
-        let emulation = match qemu_version() {
+        let arch = image.arch;
+        let usable = arch.is_host()
+            && fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open("/dev/kvm")
+                .is_ok();
+        let emulation = match version_in(&qemu_says(&image.qemu)) {
             Some(version) if version < (8, 1) => Accel::TcgInTurns,
             _ => Accel::Tcg,
         };
@@ -192,16 +194,12 @@ fn boot_id() -> String {
 }
 
 /// What QEMU says of its version, in one line.
-fn qemu_says() -> String {
-    let output = Command::new("qemu-system-x86_64").arg("--version").output();
+fn qemu_says(qemu: &str) -> String {
+    let output = Command::new(qemu).arg("--version").output();
     output.map_or(String::new(), |output| {
         let text = String::from_utf8_lossy(&output.stdout);
         text.lines().next().unwrap_or_default().to_owned()
     })
-}
-
-fn qemu_version() -> Option<(u32, u32)> {
-    version_in(&qemu_says())
 }
 
 /// `QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)` is 7.2.
@@ -213,7 +211,7 @@ fn version_in(says: &str) -> Option<(u32, u32)> {
 
 /// What the verdict depends on: this boot of the host, this QEMU, this kernel.
 fn verdict_key(image: &Image) -> String {
-    let qemu = qemu_says().replace(' ', "_");
+    let qemu = qemu_says(&image.qemu).replace(' ', "_");
     let kernel = image.kernel.display().to_string().replace(' ', "_");
     let meta = fs::metadata(&image.kernel);
     let stamp = meta.map_or(0, |meta| {

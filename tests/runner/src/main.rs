@@ -5,6 +5,7 @@
 //! end of the wire.
 
 mod accel;
+mod arch;
 mod host;
 mod junit;
 mod klog;
@@ -41,6 +42,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
 use accel::Accel;
+use arch::Arch;
 use lock::Lock;
 use machine::Machine;
 use pick::Picks;
@@ -62,7 +64,13 @@ struct Cli {
 
 #[derive(Args)]
 struct Common {
-    /// The kernel to boot (bzImage)
+    /// What the kernel is for
+    #[arg(long)]
+    arch: Arch,
+    /// The QEMU that boots it
+    #[arg(long)]
+    qemu: String,
+    /// The kernel to boot (a bzImage, or an Image)
     #[arg(long)]
     kernel: PathBuf,
     /// The initramfs to boot it with
@@ -93,7 +101,7 @@ impl Common {
     }
 
     fn image_on(&self, machine: Machine) -> Result<Image> {
-        Image::open(&self.kernel, &self.initrd, machine)
+        Image::open((self.arch, &self.qemu), &self.kernel, &self.initrd, machine)
     }
 
     /// The folder for the logs, for us alone.
@@ -232,6 +240,12 @@ enum Mode {
         #[arg(long)]
         out: PathBuf,
     },
+    /// The CPU on which instructions are counted
+    Cpu {
+        /// What it is
+        #[arg(long)]
+        arch: Arch,
+    },
     /// What test programs there are
     List {
         /// Folder of the test programs
@@ -305,6 +319,7 @@ fn main() -> ExitCode {
             rounds,
         } => check_verdict(&common, &how, rounds),
         Mode::Parse { folder, name } => parse::run(&folder, &name, &Screen::new(false)),
+        Mode::Cpu { arch } => cpu(arch),
         Mode::List { selftests, sources } => list(&selftests, &sources),
         Mode::Failures { file } => failures(&file),
         Mode::Total { folder, steps } => total::show(&folder, &steps, &Screen::new(false)),
@@ -332,7 +347,7 @@ fn run(common: &Common) -> Result<bool> {
     let image = common.image()?;
     let _lock = common.lock(&screen)?;
     let accel = common.accel()?;
-    screen.plain(&format!("  accelerator: {}", accel.name()));
+    screen.plain(&format!("  accelerator: {}", accel.name(common.arch)));
     let boot = Boot {
         image: &image,
         accel,
@@ -381,7 +396,7 @@ fn bench(common: &Common, clock: Clock, what: &[String], out: &Path) -> Result<b
         limit: Duration::from_secs(1800),
         terminal: None,
     };
-    let mut printed = format!("machine {}\n", accel.name());
+    let mut printed = format!("machine {}\n", accel.name(common.arch));
     let collect = |line: &str| {
         printed.push_str(line);
         printed.push('\n');
@@ -570,6 +585,11 @@ fn check_verdict(common: &Common, how: &How, rounds: usize) -> Result<bool> {
     self_check::only_inject(&vm, how, rounds, &mut results)?;
     let total = results.show(&common.keep, &screen);
     Ok(total.failed == 0)
+}
+
+fn cpu(arch: Arch) -> Result<bool> {
+    println!("{}", arch.cpu(Accel::Counting));
+    Ok(true)
 }
 
 fn list(selftests: &Path, sources: &Path) -> Result<bool> {

@@ -94,7 +94,7 @@ pub fn run(common: &Common, script: bool) -> Result<bool> {
     let image = common.image()?;
     let _lock = common.lock(&screen)?;
     let accel = common.accel()?;
-    screen.plain(&format!("  accelerator: {}", accel.name()));
+    screen.plain(&format!("  accelerator: {}", accel.name(common.arch)));
     let vm = Vm {
         image: &image,
         accel,

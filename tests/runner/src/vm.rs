@@ -19,6 +19,7 @@ use guest::What;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use crate::accel::Accel;
+use crate::arch::{Arch, Port};
 use crate::machine::Machine;
 use crate::recording::{Ending, Expected, Files};
 use crate::transcript::{Item, Transcript};
@@ -36,7 +37,11 @@ const COMMAND_LINE: usize = 2048;
 /// What to boot. Both files are held: whoever builds them anew meanwhile does not change this run.
 #[derive(Debug)]
 pub struct Image {
-    /// A bzImage.
+    /// For what.
+    pub arch: Arch,
+    /// The program that is such a machine.
+    pub qemu: String,
+    /// A kernel as QEMU takes it: a bzImage or an Image.
     pub kernel: PathBuf,
     held_kernel: File,
     held_initrd: File,
@@ -45,12 +50,19 @@ pub struct Image {
 }
 
 impl Image {
-    /// Takes a bzImage and the initramfs that scripts/lib/initramfs.sh packs.
-    pub fn open(kernel: &Path, initrd: &Path, machine: Machine) -> Result<Self> {
+    /// Takes a kernel and the initramfs that scripts/lib/initramfs.sh packs.
+    pub fn open(
+        (arch, qemu): (Arch, &str),
+        kernel: &Path,
+        initrd: &Path,
+        machine: Machine,
+    ) -> Result<Self> {
         let open = |path: &Path| {
             File::open(path).with_context(|| format!("cannot read {}", path.display()))
         };
         Ok(Self {
+            arch,
+            qemu: qemu.to_owned(),
             kernel: kernel.to_owned(),
             held_kernel: open(kernel)?,
             held_initrd: open(initrd)?,
@@ -88,7 +100,7 @@ pub struct Boot<'a> {
     pub silence: Duration,
     /// The guest is killed after so long.
     pub limit: Duration,
-    /// The guest's end of a terminal, which it has as its fourth serial port.
+    /// The guest's end of a terminal, which it has as ttyS3.
     pub terminal: Option<&'a UnixStream>,
 }
 
@@ -141,9 +153,10 @@ pub fn qemu(image: &Image, accel: Accel, append: &str) -> Result<Command> {
     // setpriv: when this program is killed, however, QEMU goes too.
     let mut command = Command::new("setpriv");
     command
-        .args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"])
+        .args(["--pdeathsig", "KILL", "--", &image.qemu])
         .args(["-nodefaults", "-no-user-config", "-display", "none"])
         .args(["-m", "1G", "-no-reboot"])
+        .args(image.arch.machine(accel))
         .args(accel.qemu_args())
         .args(image.machine.qemu_args())
         .args(["-kernel", &path_of(&image.held_kernel)])
@@ -154,14 +167,14 @@ pub fn qemu(image: &Image, accel: Accel, append: &str) -> Result<Command> {
 }
 
 fn command_line(image: &Image, accel: Accel, append: &str) -> Result<String> {
-    // no_timer_check: on a busy host an emulated timer can miss the moment in which the kernel
-    // looks whether it works, and the kernel panics. noirqdebug: nor is it the kernel's fault if an
-    // emulated serial port interrupts more often than its thread runs. printk.devkmsg: no mark may be dropped because
-    // there are many. The loglevel and the buffer: no word of the kernel's may be lost.
+    // noirqdebug: it is not the kernel's fault if an emulated serial port interrupts more often than its thread
+    // runs. printk.devkmsg: no mark may be dropped because there are many. The loglevel and the buffer: no word
+    // of the kernel's may be lost.
     let line = image.machine.command_line(&format!(
-        "console=ttyS0 panic=-1 oops=panic no_timer_check noirqdebug printk.devkmsg=on loglevel=7 \
-         log_buf_len=4M {} {append}",
-        accel.command_line()
+        "console={} panic=-1 oops=panic {} noirqdebug printk.devkmsg=on loglevel=7 log_buf_len=4M {} {append}",
+        image.arch.console(),
+        image.arch.command_line(),
+        accel.command_line(image.arch)
     ));
     ensure!(
         line.len() < COMMAND_LINE,
@@ -211,7 +224,7 @@ impl Boot<'_> {
             records: self.tap,
             options: format!(
                 "{}: {}",
-                self.accel.name(),
+                self.accel.name(self.image.arch),
                 command_line(
                     self.image,
                     self.accel,
@@ -228,23 +241,20 @@ impl Boot<'_> {
             "rc_mode={} rc_token={} {}",
             self.mode, expected.token, self.append
         );
-        let serial = |path: &Path| format!("file:{}", path.display());
         let mut qemu = qemu(self.image, self.accel, &append)?;
-        qemu.args(["-serial", &serial(&files.log)])
-            .args(["-serial", &serial(&files.port)])
-            .args(["-serial", &serial(&files.records)]);
+        let mut ports = vec![Port::File(&files.port), Port::File(&files.records)];
         if let Some(terminal) = self.terminal {
             // Whoever is started from here on inherits it.
             fcntl(terminal, FcntlArg::F_SETFD(FdFlag::empty()))?;
-            let of = format!("socket,id=terminal,mux=on,fd={}", terminal.as_raw_fd());
-            qemu.args(["-chardev", &of, "-serial", "chardev:terminal"]);
+            ports.push(Port::Socket(terminal.as_raw_fd()));
         }
+        qemu.args(self.image.arch.ports(&files.log, &ports));
         let child = qemu
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&files.qemu)?)
             .spawn()
-            .context("cannot start qemu-system-x86_64")?;
+            .with_context(|| format!("cannot start {}", self.image.qemu))?;
         let mut transcript = Transcript::new(&expected.token, true);
         let ending = self.follow(Qemu(child), &files, &expected, &mut transcript, &mut see)?;
         files.write_run(&expected, ending)?;

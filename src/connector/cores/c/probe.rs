@@ -11,15 +11,16 @@
 //! can leave a hit out. The first is found out by [`Probes::fire`], the second is counted by
 //! [`Probes::missed`].
 
-#[cfg(all(CONFIG_KRETPROBES, target_arch = "x86_64"))]
+#[cfg(all(CONFIG_KRETPROBES, CONFIG_HAVE_FUNCTION_ARG_ACCESS_API))]
 pub(crate) use kretprobes::Probes;
-#[cfg(not(all(CONFIG_KRETPROBES, target_arch = "x86_64")))]
+#[cfg(not(all(CONFIG_KRETPROBES, CONFIG_HAVE_FUNCTION_ARG_ACCESS_API)))]
 pub(crate) use none::Probes;
 
 /// Whether this kernel has what [`Probes`] take.
-pub(crate) const AVAILABLE: bool = cfg!(all(CONFIG_KRETPROBES, target_arch = "x86_64"));
+pub(crate) const AVAILABLE: bool =
+    cfg!(all(CONFIG_KRETPROBES, CONFIG_HAVE_FUNCTION_ARG_ACCESS_API));
 
-#[cfg(all(CONFIG_KRETPROBES, target_arch = "x86_64"))]
+#[cfg(all(CONFIG_KRETPROBES, CONFIG_HAVE_FUNCTION_ARG_ACCESS_API))]
 mod kretprobes {
     use core::{
         marker::PhantomData,
@@ -76,12 +77,12 @@ mod kretprobes {
         pub(crate) fn register() -> Result<Self> {
             Ok(Self {
                 add: Probe::register(
-                    bindings::cn_add_callback as *mut u8,
+                    bindings::cn_add_callback as *mut bindings::kprobe_opcode_t,
                     enter_add,
                     leave_add::<S>,
                 )?,
                 del: Probe::register(
-                    bindings::cn_del_callback as *mut u8,
+                    bindings::cn_del_callback as *mut bindings::kprobe_opcode_t,
                     enter_del::<S>,
                     leave_del::<S>,
                 )?,
@@ -125,7 +126,11 @@ mod kretprobes {
     unsafe impl Sync for Probe {}
 
     impl Probe {
-        fn register(function: *mut u8, enter: Handler, leave: Handler) -> Result<Pin<KBox<Self>>> {
+        fn register(
+            function: *mut bindings::kprobe_opcode_t,
+            enter: Handler,
+            leave: Handler,
+        ) -> Result<Pin<KBox<Self>>> {
             KBox::pin_init(
                 try_pin_init!(Self {
                     // INVARIANT: Registered, or initialising fails.
@@ -180,9 +185,11 @@ mod kretprobes {
     /// # Safety
     ///
     /// `regs` must be the registers on entry to a function.
-    unsafe fn first_argument(regs: *const bindings::pt_regs) -> *const CbId {
-        // SAFETY: By this function's contract; `di` has the first argument.
-        unsafe { (*regs).di as *const CbId }
+    unsafe fn first_argument(regs: *mut bindings::pt_regs) -> *const CbId {
+        // SAFETY: By this function's contract. Every architecture keeps at least one argument in
+        // registers.
+        let argument = unsafe { bindings::connector_helper_regs_get_kernel_argument(regs, 0) };
+        argument as *const CbId
     }
 
     /// Called on entry to `cn_add_callback()`: keeps the id, which the caller may overwrite.
@@ -216,9 +223,8 @@ mod kretprobes {
         instance: *mut bindings::kretprobe_instance,
         regs: *mut bindings::pt_regs,
     ) -> c_int {
-        // SAFETY: The kernel passes the registers on return from a function that returns an `int`,
-        // which is in `ax`.
-        let returned = unsafe { (*regs).ax } as c_int;
+        // SAFETY: The kernel passes the registers on return from a function that returns an `int`.
+        let returned = unsafe { bindings::connector_helper_regs_return_value(regs) } as c_int;
         if returned == 0 {
             // SAFETY: `enter_add` has put the id there.
             let id = unsafe {
@@ -269,8 +275,8 @@ mod kretprobes {
     }
 }
 
-/// Where there are no kretprobes, or nobody taught us where arguments are.
-#[cfg(not(all(CONFIG_KRETPROBES, target_arch = "x86_64")))]
+/// Where there are no kretprobes, or the kernel does not tell where arguments are.
+#[cfg(not(all(CONFIG_KRETPROBES, CONFIG_HAVE_FUNCTION_ARG_ACCESS_API)))]
 mod none {
     use core::{
         convert::Infallible,

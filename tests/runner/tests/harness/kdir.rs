@@ -12,10 +12,61 @@ use crate::machine::{assert_says, failure, folder, functions, harness, program, 
 
 const RUSTC: &str = "rustc 1.95.0 (59807616e 2026-04-14)";
 
+/// What an architecture's kernels have, and no other's.
+struct Of {
+    arch: &'static str,
+    option: &'static str,
+    image: &'static str,
+    consoles: &'static [&'static str],
+}
+
+const X86: Of = Of {
+    arch: "x86",
+    option: "X86_64",
+    image: "arch/x86/boot/bzImage",
+    consoles: &["SERIAL_8250_CONSOLE"],
+};
+const ARM64: Of = Of {
+    arch: "arm64",
+    option: "ARM64",
+    image: "arch/arm64/boot/Image",
+    consoles: &[
+        "SERIAL_AMBA_PL011_CONSOLE",
+        "PCI_HOST_GENERIC",
+        "SERIAL_8250_PCI",
+    ],
+};
+const RISCV: Of = Of {
+    arch: "riscv",
+    option: "ARCH_RV64I",
+    image: "arch/riscv/boot/Image",
+    consoles: &[
+        "SERIAL_8250_CONSOLE",
+        "SERIAL_OF_PLATFORM",
+        "PCI_HOST_GENERIC",
+        "SERIAL_8250_PCI",
+    ],
+};
+
+/// This machine's, and another one's.
+const HERE: Of = if cfg!(target_arch = "aarch64") {
+    ARM64
+} else if cfg!(target_arch = "riscv64") {
+    RISCV
+} else {
+    X86
+};
+const THERE: Of = if cfg!(target_arch = "aarch64") {
+    X86
+} else {
+    ARM64
+};
+
 /// All that is looked for in one.
 struct Kernel {
     name: &'static str,
     arch: &'static str,
+    image: &'static str,
     release: &'static str,
     options: Vec<(&'static str, &'static str)>,
     symbols: Vec<&'static str>,
@@ -26,10 +77,10 @@ impl Kernel {
     fn new(name: &'static str) -> Self {
         Self {
             name,
-            arch: "x86",
+            arch: HERE.arch,
+            image: HERE.image,
             release: "7.3.4",
             options: [
-                "X86_64",
                 "MODULES",
                 "MODULE_UNLOAD",
                 "RUST",
@@ -44,12 +95,13 @@ impl Kernel {
                 "PROC_FS",
                 "SYSFS",
                 "TTY",
-                "SERIAL_8250_CONSOLE",
                 "PRINTK",
                 "FUTEX",
+                HERE.option,
             ]
-            .map(|name| (name, "y"))
-            .into_iter()
+            .iter()
+            .chain(HERE.consoles)
+            .map(|name| (*name, "y"))
             .chain([
                 ("SERIAL_8250_RUNTIME_UARTS", "4"),
                 (
@@ -68,6 +120,17 @@ impl Kernel {
             ],
             rustc: RUSTC,
         }
+    }
+
+    /// The same of another architecture.
+    fn of(mut self, of: &Of) -> Self {
+        self.arch = of.arch;
+        self.image = of.image;
+        let gone = |name: &str| name == HERE.option || HERE.consoles.contains(&name);
+        self.options.retain(|(name, _)| !gone(name));
+        let come = [of.option].into_iter().chain(of.consoles.iter().copied());
+        self.options.extend(come.map(|name| (name, "y")));
+        self
     }
 
     fn with(mut self, option: &'static str, value: &'static str) -> Self {
@@ -100,7 +163,7 @@ impl Kernel {
             format!("{}\n", self.release),
         );
         write(kdir.join("Makefile"), "");
-        write(kdir.join("arch/x86/boot/bzImage"), "");
+        write(kdir.join(self.image), "");
         program(kdir.join("scripts/mod/modpost"), "");
         let symbols: Vec<String> = self
             .symbols
@@ -166,22 +229,55 @@ fn a_kernel_that_is_too_old_is_refused() {
 }
 
 #[test]
-fn a_kernel_of_another_architecture_is_refused() {
-    let mut kernel = Kernel::new("arm64").without("X86_64");
-    kernel.arch = "arm64";
+fn a_kernel_of_another_architecture_is_taken_if_it_is_asked_for() {
+    let kdir = Kernel::new("there").of(&THERE).make();
+    let arch = THERE.arch;
+    let said = refused(&kdir, "modules");
     assert_says(
-        &refused(&kernel.make(), "modules"),
-        "is a kernel for arm64; ",
+        &said,
+        &format!("is a kernel for {arch}, and this machine is "),
     );
-    // x86 with another machine around it, and of 32 bits.
-    let mut kernel = Kernel::new("um").with("UML", "y");
-    kernel.arch = "um";
-    assert_says(&refused(&kernel.make(), "modules"), "is a kernel for um; ");
-    let kernel = Kernel::new("i386").without("X86_64");
-    assert_says(
-        &refused(&kernel.make(), "modules"),
-        "is a kernel for i386; ",
-    );
+    assert_says(&said, &format!(" ARCH={arch} …"));
+    let script = "kdir=$1 KDIR=$1; check_kdir; check_kdir_boots; echo ${image#$kdir/}";
+    let said = success(functions(script, &[&kdir]).env("ARCH", arch));
+    assert_eq!(said, format!("{}\n", THERE.image));
+    // It is for nothing else, and nothing else is for that.
+    for (kdir, asked) in [(kdir, RISCV.arch), (Kernel::new("here").make(), arch)] {
+        let said = failure(harness("modules").env("KDIR", kdir).env("ARCH", asked));
+        assert_says(
+            &said,
+            &format!(", and ARCH={asked} is another architecture"),
+        );
+        assert!(!said.contains("[1/"), "{said}");
+    }
+    // What shows the log differs.
+    for missing in THERE.consoles {
+        let kdir = Kernel::new("no-console").of(&THERE).without(missing).make();
+        let said = failure(harness("run").env("KDIR", kdir).env("ARCH", arch));
+        assert_says(&said, &format!("lacks CONFIG_{missing}"));
+    }
+}
+
+#[test]
+fn a_kernel_of_an_architecture_that_nobody_knows_is_refused() {
+    // With another machine around it, and of 32 bits.
+    let mut um = Kernel::new("um").of(&X86).with("UML", "y");
+    um.arch = "um";
+    let i386 = Kernel::new("i386").of(&X86).without("X86_64");
+    let mut arm = Kernel::new("arm").of(&ARM64).without("ARM64");
+    arm.arch = "arm";
+    let riscv32 = Kernel::new("riscv32").of(&RISCV).without("ARCH_RV64I");
+    for (kernel, name) in [
+        (um, "um"),
+        (i386, "i386"),
+        (arm, "arm"),
+        (riscv32, "riscv32"),
+    ] {
+        assert_says(
+            &refused(&kernel.make(), "modules"),
+            &format!("is a kernel for {name}; this builds for x86 arm64 riscv only"),
+        );
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn nothing_is_installed_where_that_is_not_wanted() {
 fn without_apt_all_that_is_missing_is_named_by_what_it_is() {
     let bin = only("no-apt", &["bash", "cat", "dirname", "sed"]);
     let said = failure(&mut functions(
-        "PATH=$1; needs=(\"${base_needs[@]}\" \"${vm_needs[@]}\"); want_llvm; want_rust; need \"${needs[@]}\"",
+        "PATH=$1; needs=(\"${base_needs[@]}\" \"${vm_needs[@]}\" \"${guest_needs[@]}\"); want_llvm; want_rust; need \"${needs[@]}\"",
         &[&bin],
     ));
     for thing in [
@@ -33,7 +33,7 @@ fn without_apt_all_that_is_missing_is_named_by_what_it_is() {
         "flex",
         "busybox",
         "libc.a",
-        "qemu-system-x86_64",
+        &format!("qemu-system-{}", std::env::consts::ARCH),
         "ld.lld-19",
         "rustc",
     ] {

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Machines of each architecture, and what is built for another one.
+
+use std::path::PathBuf;
+
+use crate::machine::{assert_says, failure, folder, functions, harness, program, success};
+
+/// A folder for the front of `PATH`, with which this machine is another one.
+fn on(machine: &str) -> PathBuf {
+    let bin = folder(&format!("uname-{machine}"));
+    program(bin.join("uname"), &format!("echo {machine}"));
+    bin
+}
+
+/// What a script prints there, with ARCH= or without.
+fn there(machine: &str, arch: &str, script: &str) -> String {
+    // The shell looks the program up before the script could change PATH.
+    let path = format!(
+        "{}:{}",
+        on(machine).display(),
+        std::env::var("PATH").unwrap()
+    );
+    success(functions(script, &[]).env("PATH", path).env("ARCH", arch))
+}
+
+#[test]
+fn every_machine_builds_for_itself_unless_told_otherwise() {
+    let script = "check_environment
+        echo $arch ${cross:-native} ${arch_prefix:-none} $arch_qemu $arch_rust $arch_debian $arch_image [$(arch_args)]";
+    let x86 = "x86 native none qemu-system-x86_64 x86_64-unknown-linux-gnu amd64 arch/x86/boot/bzImage []\n";
+    let arm64 = "arm64 native none qemu-system-aarch64 aarch64-unknown-linux-gnu arm64 arch/arm64/boot/Image []\n";
+    let riscv = "riscv native none qemu-system-riscv64 riscv64gc-unknown-linux-gnu riscv64 arch/riscv/boot/Image []\n";
+    for (machine, names, said) in [
+        ("x86_64", ["", "x86", "x86_64"], x86),
+        ("aarch64", ["", "arm64", "aarch64"], arm64),
+        ("riscv64", ["", "riscv", "riscv64"], riscv),
+    ] {
+        for name in names {
+            assert_eq!(there(machine, name, script), said, "{machine} {name}");
+        }
+    }
+    let cross = there("x86_64", "aarch64", script);
+    assert_says(&cross, "arm64 1 aarch64-linux-gnu- qemu-system-aarch64 ");
+    assert_says(&cross, "[ARCH=arm64]");
+    let back = there("aarch64", "x86_64", script);
+    assert_says(&back, "x86 1 x86_64-linux-gnu- qemu-system-x86_64 ");
+    assert_says(&back, "[ARCH=x86]");
+}
+
+#[test]
+fn a_kernel_is_made_of_what_its_architecture_adds() {
+    // Kernels that are in a cache stay good.
+    let script = "kernel_fragments; echo $kernel_flavor ${fragments[@]#$top/tests/}";
+    for (machine, arch, flavor, core, said) in [
+        ("x86_64", "", "", "", "base config"),
+        ("x86_64", "x86", "debug", "", "debug config config.debug"),
+        (
+            "x86_64",
+            "",
+            "",
+            "rust",
+            "base-core config config-core config-core.base",
+        ),
+        ("x86_64", "arm64", "", "", "base-arm64 config config-arm64"),
+        ("aarch64", "", "", "", "base config config-arm64"),
+        (
+            "x86_64",
+            "riscv",
+            "",
+            "rust",
+            "base-core-riscv config config-core config-core.base config-riscv",
+        ),
+    ] {
+        let script = format!("FLAVOR={flavor} CORE={core}; {script}");
+        assert_eq!(
+            there(machine, arch, &script),
+            format!("{said}\n"),
+            "{machine} {arch}"
+        );
+    }
+}
+
+#[test]
+fn what_it_takes_is_named_as_there() {
+    let script = "printf '%s\\n' \"${vm_needs[@]}\" \"${cross_needs[@]}\"";
+    let arm64 = there("x86_64", "arm64", script);
+    assert_says(&arm64, "qemu-system-aarch64 qemu-system-arm ");
+    assert_says(&arm64, "aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu ");
+    assert_says(&arm64, "libc6-dev-arm64-cross ");
+    assert!(!arm64.contains("opensbi"), "{arm64}");
+    let riscv = there("x86_64", "riscv", script);
+    assert_says(&riscv, "qemu-system-riscv64 qemu-system-riscv64 ");
+    assert_says(&riscv, "firmware opensbi ");
+    let x86 = there("aarch64", "x86", script);
+    assert_says(&x86, "x86_64-linux-gnu-gcc gcc-x86-64-linux-gnu ");
+    assert_says(&x86, "libc6-dev-amd64-cross ");
+}
+
+#[test]
+fn what_no_other_architecture_has_is_refused() {
+    let other = if cfg!(target_arch = "aarch64") {
+        "x86"
+    } else {
+        "arm64"
+    };
+    for (goal, variables, part) in [
+        (
+            "modules",
+            [("ARCH", "mips"), ("KERNEL", "")],
+            "ARCH=mips: expected one of x86 arm64 riscv",
+        ),
+        (
+            "tools",
+            [("ARCH", other), ("KERNEL", "")],
+            "make tools is for this machine",
+        ),
+        (
+            "run",
+            [("ARCH", other), ("KERNEL", "debian")],
+            "KERNEL=debian is for this machine",
+        ),
+        (
+            "run",
+            [("ARCH", other), ("TOOLCHAIN", "gcc")],
+            "TOOLCHAIN=gcc: a kernel for another architecture is built with llvm",
+        ),
+    ] {
+        let said = failure(harness(goal).envs(variables));
+        assert_says(&said, part);
+        assert!(!said.contains("[1/"), "{said}");
+    }
+    let path = format!(
+        "{}:{}",
+        on("mips64").display(),
+        std::env::var("PATH").unwrap()
+    );
+    let said = failure(harness("modules").env("PATH", path));
+    assert_says(
+        &said,
+        "this is mips64, and nobody has told this what is called how there",
+    );
+}
