@@ -74,20 +74,19 @@ am_patches() {
 export_patches() {
 	local since=$1 folder=$2
 	shift 2
-	git -C "$work" format-patch -q -N --zero-commit --signature="" -o "$folder" "$@" "$since"
+	git -C "$work" format-patch -q -n --zero-commit --signature="" -o "$folder" "$@" "$since"
 	sed -i '/^Date: /d' "$folder"/*.patch
 }
 
-# cover_patches FOLDER TEXT: the first line is the subject.
+# cover_patches FOLDER TEXT: the first line is the subject. As .txt: git am takes no patch that changes nothing.
 cover_patches() {
 	local cover
 	cover=$(echo "$1"/0000-*.patch)
 	awk -v text="$2" 'BEGIN { getline subject <text; getline <text }
 		/\*\*\* SUBJECT HERE \*\*\*/ { sub(/\*\*\* SUBJECT HERE \*\*\*/, subject) }
 		/\*\*\* BLURB HERE \*\*\*/ { while ((getline line <text) > 0) print line; next }
-		{ print }' "$cover" >"$cover.new"
-	sed "s/@KERNEL@/$kver/g" "$cover.new" >"$cover"
-	rm "$cover.new"
+		{ print }' "$cover" | sed "s/@KERNEL@/$kver/g" >"$1/0000-cover-letter.txt"
+	rm "$cover"
 }
 
 # make_patch FOLDER: a commit.

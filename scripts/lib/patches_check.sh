@@ -59,7 +59,6 @@ patches_tree() {
 check_series() {
 	local patch
 	for patch in "$1"/0*.patch; do
-		[[ $patch != */0000-* ]] || continue
 		name=${patch#"$build"/patches/}
 		name=${name%.patch}
 		check "applies" git -C "$tree" am -q "$patch" || return 0
