@@ -3,7 +3,7 @@
 # The targets that people type. scripts/harness does the work; kbuild reads
 # Kbuild, not this file.
 
-goals := modules modules_install modules_uninstall tools install deb run test test-all test-goals test-readme test-verdict mutants proofs selftests bench size shell kernel docs lint \
+goals := modules modules_install modules_uninstall tools install deb run test test-all test-goals test-readme test-verdict mutants proofs selftests bench size shell kernel docs patches lint \
 	fmt fmt-check rust-analyzer setup
 
 .PHONY: $(goals) clean clean-cache help
@@ -13,7 +13,7 @@ goals := modules modules_install modules_uninstall tools install deb run test te
 # without a /bin/bash.
 export KDIR KERNEL FLAVOR CORE ARCH TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC BINDGEN INSTALL_MOD_PATH
 export DESTDIR PREFIX CLOCK BASE LIMIT UPDATE CONFIGS SEED ROUNDS INSTALL_PACKAGES RERUN REPEAT KEEP RESULTS APPEND MEM CPUS GDB VMS
-export M FILES SCRIPT WEAKEN QEMU
+export M FILES SCRIPT WEAKEN QEMU CHECK
 
 # One at a time, whatever -j says: the steps themselves use all CPUs.
 .NOTPARALLEL:

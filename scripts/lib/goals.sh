@@ -7,7 +7,7 @@
 # What the others are run by: CI, `make test-all` and hand (`make help` says what they take).
 test_goals=(
 	setup modules selftests docs rust-analyzer modules_install size run fmt fmt-check modules_uninstall
-	tools install deb kernel shell "test T=echo"
+	tools install deb kernel shell patches "test T=echo"
 )
 
 test_goals() {
@@ -22,6 +22,10 @@ test_goals() {
 			step "make $words"
 			if [[ $words = rust-analyzer && $(stock_wanted) ]]; then
 				step_done "left out: it takes a rustc of this system that is that kernel's"
+				continue
+			fi
+			if [[ $words = patches && (${KERNEL:-} || ${KDIR:-} || ${CORE:-} || ${FLAVOR:-}) ]]; then
+				step_done "left out: they are made for one kernel's source"
 				continue
 			fi
 			# shellcheck disable=SC2086 # a goal and its T=

@@ -77,14 +77,19 @@ mod error;
 mod gfp;
 mod going;
 mod grace;
+mod home;
 mod in_place;
 mod job;
 mod layout;
+#[cfg(connector_kunit)]
+#[path = "../../tests/kunit/going.rs"]
+mod left;
 mod message;
 mod name;
 mod nlmsg;
 mod notifier;
 mod parms;
+mod parts;
 mod periodic;
 mod registration;
 mod registry;
@@ -111,7 +116,7 @@ pub use connector_wire::{
     Header, //
 };
 
-use self::notifier::Notifier;
+use self::parts::Parts;
 pub use self::{
     broadcaster::Broadcaster,
     error::SendError,
@@ -138,6 +143,14 @@ pub use self::{
     socket::Socket,
 };
 
+// Without TASKS_RCU nothing tells when a task that was preempted between the core's look-up and our
+// `dispatch` has gone on, see `Core` in `cores/c.rs`. Any of KPROBES, FUNCTION_TRACER or BPF_SYSCALL
+// selects it.
+#[cfg(all(CONFIG_CONNECTOR = "y", CONFIG_PREEMPTION, not(CONFIG_TASKS_RCU)))]
+compile_error!(
+    "rust_connector on a preemptible kernel needs CONFIG_TASKS_RCU (enable CONFIG_KPROBES)"
+);
+
 #[cfg(CONFIG_CONNECTOR = "y")]
 module! {
     type: Connector,
@@ -163,40 +176,19 @@ module! {
     },
 }
 
-/// The module `rust_connector`: what exists once, while it is loaded.
+/// The module: its parts exist while it is loaded.
 #[pin_data]
 struct Connector {
-    // Dropped in this order: nobody looks for services any more when the last are freed.
     #[pin]
-    unload: Notifier,
-    #[pin]
-    closed: Notifier,
-    debugfs: debugfs::Files,
-    core: cores::Core,
-    jobs: job::Queue,
-    memory: registry::Memory,
+    parts: Parts,
 }
 
 impl kernel::InPlaceModule for Connector {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        // SAFETY: A module is initialised once, and no other function of this crate can run
-        // before that: a user of its symbols is loaded only after this returned.
-        unsafe {
-            going::init();
-            registry::init();
-            changes::init();
-            job::init();
-        }
         try_pin_init!(Self {
-            memory: registry::Memory,
-            unload <- unload::watch(),
-            closed <- closed::watch(),
-            jobs: job::Queue::new()?,
-            // Messages may come as soon as this is there.
-            core: cores::Core::new()?,
-            // After all that can fail: who has a file open keeps the module, but not one that could
-            // not be initialised.
-            debugfs: debugfs::Files::new(),
+            // SAFETY: A module is initialised once, and no other function of this crate can run
+            // before that: a user of its symbols is loaded only after this returned.
+            parts <- unsafe { Parts::new() },
         })
     }
 }

@@ -6,7 +6,7 @@
 //! A delayed work item that queues itself again is how C does something again and again, with
 //! `cancel_delayed_work_sync()` before the module goes. The kernel's own [`workqueue`] has no such thing
 //! for a safe [`DelayedWork`]: one that is queued when its module goes runs code that is gone. Here the
-//! work item is this crate's, and so it can be cancelled.
+//! work item is the connector's, and so it can be cancelled.
 //!
 //! Whatever the code does that runs, it cannot end twice or be called after its end: it is an owned
 //! value, [`Callee`], which whoever uses it takes out of the work item first. While it runs, the work item has

@@ -227,14 +227,14 @@ impl Listener<'_> {
 /// | error | when |
 /// | --- | --- |
 /// | [`NoListeners`](SendError::NoListeners) (`ESRCH`) | to a group: nobody got it |
-/// | [`NoGroup`](SendError::NoGroup) (`EINVAL`) | to `Registered`: the id's `idx` is no group's number |
+/// | [`NoGroup`](SendError::NoGroup) (`EINVAL`) | to `Registered`: its `idx` is no group |
 /// | [`NotRegistered`](SendError::NotRegistered) (`ENODEV`) | to `Registered`: the id is not |
 /// | [`Full`](SendError::Full) (`EAGAIN`) | to a port: its buffer is full |
 /// | [`NoSuchPort`](SendError::NoSuchPort) (`ECONNREFUSED`) | to a port: nobody has it |
 /// | [`TooLarge`](SendError::TooLarge) (`EMSGSIZE`) | more than 65535 bytes of data |
 /// | [`NoMemory`](SendError::NoMemory) (`ENOMEM`) | no memory for the message |
 /// | [`InterruptsOff`](SendError::InterruptsOff) (`EDEADLK`) | interrupts are off |
-/// | [`Overrun`](SendError::Overrun) (`ENOBUFS`) | to a group: a listener that wants senders to know had no room |
+/// | [`Overrun`](SendError::Overrun) (`ENOBUFS`) | a listener that tells senders had no room |
 pub fn send(message: &OutMessage<'_>, to: Destination, flags: Flags) -> Result<(), SendError> {
     context::check()?;
     let header = message.header()?;
@@ -327,7 +327,9 @@ pub fn send_multi(batch: &Batch, to: Destination, flags: Flags) -> Result<(), Se
 ///     group: Group,
 ///     who: &Socket,
 /// ) -> Result<(), SendError> {
-///     connector::send_filtered(message, group, GFP_KERNEL, |listener| listener.socket() != who)
+///     connector::send_filtered(message, group, GFP_KERNEL, |listener| {
+///         listener.socket() != who
+///     })
 /// }
 /// ```
 pub fn send_filtered<F>(

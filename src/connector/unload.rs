@@ -18,7 +18,7 @@
 //!    it. What is found is closed and waited for, whoever else is about to end it. That may be done by
 //!    the module's own code, which can therefore end something that is on the other list, but add
 //!    nothing: a list that was found without it stays so.
-//! 3. After both, none of the module's code runs for the crate, and nothing of it will.
+//! 3. After both, none of the module's code runs for the connector, and nothing of it will.
 //!
 //! It does not matter in which order the lists are looked through, nor how many modules go at once.
 

@@ -18,8 +18,7 @@ use crate::number::parse_number;
 /// use connector_wire::CbId;
 ///
 /// let id = CbId { idx: 16, val: 1 };
-/// # extern crate std;
-/// assert_eq!(std::format!("{id}"), "16:1");
+/// assert!("16:1".parse::<CbId>() == Ok(id));
 /// ```
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

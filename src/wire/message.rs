@@ -42,7 +42,8 @@ impl fmt::Display for ParseError {
         match self {
             Self::ShortHeader { offset, left } => write!(
                 f,
-                "a message header of {} bytes is due at offset {offset}, where {left} bytes are left",
+                "a message header of {} bytes is due at offset {offset}, where {left} bytes are \
+                left",
                 Header::SIZE
             ),
             Self::ShortData {

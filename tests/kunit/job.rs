@@ -14,7 +14,7 @@ use kernel::{
 mod job {
     use super::super::*;
     use super::*;
-    use crate::suites::loaded_module;
+    use crate::left::loaded_module;
 
     /// Takes a while to be dropped.
     struct Slow {

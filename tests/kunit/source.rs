@@ -22,7 +22,7 @@ mod source {
             self,
             Kind, //
         },
-        suites::loaded_module, //
+        left::loaded_module, //
     };
 
     /// Is told, and ends its own job when it was told as much as is said.

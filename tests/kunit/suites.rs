@@ -32,7 +32,6 @@ use crate::{
         unclaimed,
         TABLE, //
     },
-    going,
     registry,
     slot::{
         Lane,
@@ -47,16 +46,6 @@ use crate::{
     SendError,
     Sender, //
 };
-
-/// This module, which is loaded.
-pub(crate) fn loaded_module() -> &'static bindings::module {
-    extern "C" {
-        #[link_name = "__this_module"]
-        static THIS: u8;
-    }
-    // SAFETY: The module loader makes it.
-    unsafe { &*(&raw const THIS).cast::<bindings::module>() }
-}
 
 #[kunit_tests(connector_layout)]
 mod layout {
@@ -337,7 +326,7 @@ mod slots {
 }
 
 /// Counts how many of it there are.
-struct Counted(&'static Atomic<i32>);
+pub(super) struct Counted(&'static Atomic<i32>);
 
 impl Counted {
     fn new(count: &'static Atomic<i32>) -> Self {
@@ -356,16 +345,19 @@ impl Handler for Counted {
     fn handle(&self, _message: &Message<'_>, _sender: &Sender<'_>) {}
 }
 
-fn register(id: CbId, count: &'static Atomic<i32>) -> Result<Registration<Counted>> {
+pub(super) fn register(id: CbId, count: &'static Atomic<i32>) -> Result<Registration<Counted>> {
     Registration::new(id, c"connector_kunit", Counted::new(count))
 }
 
-/// How many ids are registered, and whether `id` is.
-fn registered(id: CbId) -> (usize, bool) {
+/// How many ids of these suites are registered, and whether `id` is.
+pub(super) fn registered(id: CbId) -> (usize, bool) {
     let services = registry::list().map(|list| list.registered);
     let services = services.unwrap_or_default();
+    let ours = services
+        .iter()
+        .filter(|(service, ..)| &**service.name() == b"connector_kunit");
     let found = services.iter().any(|(service, ..)| service.id() == id);
-    (services.len(), found)
+    (ours.count(), found)
 }
 
 #[kunit_tests(connector_registry)]
@@ -464,37 +456,6 @@ mod registering {
         drop(registrations);
         assert_eq!(COUNT.load(Relaxed), 0);
         assert_eq!(registered(ID).0, 0);
-        Ok(())
-    }
-
-    #[test]
-    fn what_a_module_left_is_taken_away_when_it_goes() -> Result {
-        static COUNT: Atomic<i32> = Atomic::new(0);
-        let left = register(ID, &COUNT)?;
-        let other = register(CbId { val: 3, ..ID }, &COUNT)?;
-        let module = loaded_module();
-        let mut refused = false;
-        going::during(module, || {
-            registry::unregister_all_of(module);
-            /// Takes no memory, which is leaked if it is refused.
-            struct Nothing;
-            impl Handler for Nothing {
-                fn handle(&self, _message: &Message<'_>, _sender: &Sender<'_>) {}
-            }
-            let another = Registration::new(CbId { val: 4, ..ID }, c"connector_kunit", Nothing);
-            refused = another.is_err_and(|error| error == ENODEV);
-        });
-        assert!(refused);
-        assert_eq!(registered(ID).0, 0);
-        assert!(TABLE.enter(ID).is_none());
-        // To drop them afterwards does no harm, even if somebody else has the id by then.
-        let successor = register(ID, &COUNT)?;
-        drop(left);
-        drop(other);
-        assert!(registered(ID) == (1, true));
-        assert!(TABLE.enter(ID).is_some());
-        drop(successor);
-        assert_eq!(COUNT.load(Relaxed), 0);
         Ok(())
     }
 

@@ -48,14 +48,6 @@ use crate::{
     SendError, //
 };
 
-// Without TASKS_RCU nothing tells when a task that was preempted between the core's look-up and our
-// `dispatch` has gone on, see [`Core`]. Any of KPROBES, FUNCTION_TRACER or BPF_SYSCALL
-// selects it.
-#[cfg(all(CONFIG_PREEMPTION, not(CONFIG_TASKS_RCU)))]
-compile_error!(
-    "rust_connector on a preemptible kernel needs CONFIG_TASKS_RCU (enable CONFIG_KPROBES)"
-);
-
 /// Has the core call [`dispatch`] with the messages to `id`.
 ///
 /// May sleep. One call at a time of this and [`del`].

@@ -52,14 +52,13 @@ pub(crate) use self::{
 use super::sink::Sink;
 use crate::{
     bindings,
+    home::{
+        self,
+        groups, //
+    },
     table::Table,
     CbId, //
 };
-
-extern "C" {
-    // A `module`, of which only the address is used here.
-    static __this_module: u8;
-}
 
 /// The core.
 ///
@@ -95,7 +94,7 @@ impl Core {
             input: Some(receive::input),
             bind: Some(join::bind),
             unbind: None,
-            release: None,
+            release: home::RELEASE,
         };
         // SAFETY: The initial namespace lives forever, and `cfg` is only read. The functions may be
         // called while this module is there, which they need nothing but: see above for why it is.
@@ -103,7 +102,7 @@ impl Core {
             bindings::__netlink_kernel_create(
                 &raw mut bindings::init_net,
                 bindings::NETLINK_CONNECTOR as c_int,
-                (&raw const __this_module).cast_mut().cast(),
+                home::OWNER,
                 &mut cfg,
             )
         };
@@ -119,15 +118,6 @@ impl Core {
             _file: proc::File::new(),
         })
     }
-}
-
-/// How many groups there are.
-fn groups() -> u32 {
-    #[expect(
-        clippy::clone_on_copy,
-        reason = "value() is a reference before Linux 7.3"
-    )]
-    crate::module_parameters::groups.value().clone()
 }
 
 /// Whether there is a group of this number.

@@ -15,7 +15,10 @@ use kernel::{
     str::CStr, //
 };
 
-use crate::bindings;
+use crate::{
+    bindings,
+    home, //
+};
 
 /// Writes what a file contains. May sleep.
 pub(super) type Show = fn(&mut fmt::Formatter<'_>) -> fmt::Result;
@@ -66,13 +69,8 @@ struct Operations(bindings::file_operations);
 // SAFETY: Never written to; what is pointed to is used by the kernel alone.
 unsafe impl Sync for Operations {}
 
-extern "C" {
-    // A `module`, of which only the address is used here.
-    static __this_module: u8;
-}
-
 static OPERATIONS: Operations = Operations(bindings::file_operations {
-    owner: (&raw const __this_module).cast_mut().cast(),
+    owner: home::OWNER,
     open: Some(open),
     read: Some(bindings::seq_read),
     llseek: Some(bindings::seq_lseek),

@@ -28,8 +28,8 @@ type Callback = unsafe extern "C" fn(*mut bindings::cn_msg, *mut bindings::netli
 
 /// `cn_add_callback()`: registers a callback. May sleep.
 ///
-/// Returns 0, `-EINVAL` if the id is taken or there is no callback, `-ENOMEM`, or `-ENODEV` if
-/// the callback's module is going.
+/// Returns 0, `-EINVAL` if the id is taken or there is no callback, `-ENOMEM`, `-ENODEV` if
+/// the callback's module is going, or `-EAGAIN` if the core is not up yet.
 ///
 /// # Safety
 ///
@@ -44,6 +44,9 @@ pub(crate) unsafe extern "C" fn connector_add_callback(
     let Some(callback) = callback else {
         return EINVAL.to_errno();
     };
+    if !send::is_up() {
+        return EAGAIN.to_errno();
+    }
     // As the kernel's own prints it.
     let name = if name.is_null() {
         c"(null)".as_char_ptr()

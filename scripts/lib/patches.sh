@@ -1,0 +1,156 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The way upstream: what upstream/ says about this project's files and the kernel's, made to a series of
+# patches in build/patches. upstream/README.md says what lies where. Sourced.
+
+series=$top/upstream/series
+
+patches_settings() {
+	[[ ! ${KDIR:-} && ! $(stock_wanted) && ! ${CORE:-} && ! ${FLAVOR:-} ]] ||
+		die "the patches are made for the source of a kernel: KDIR=, CORE= and FLAVOR= do not go with it" \
+			"another source: make patches KSRC=/path/to/linux"
+	check_source
+}
+
+# Everything is made in a small repository that has only those of the kernel's files that a patch changes:
+# the patches come out the same. Sets work.
+make_patches() {
+	local step name
+	work=$build/patches.tree
+	rm -rf "$work" "$build/patches"
+	mkdir -p "$work" "$build/patches/fixes" "$build/log"
+	git -C "$work" init -q -b main
+	# What git is configured to do here is no part of what comes out.
+	git -C "$work" config user.name "Your Name"
+	git -C "$work" config user.email "you@example.org"
+	git -C "$work" config commit.gpgsign false
+	git -C "$work" config core.hooksPath /dev/null
+	git -C "$work" config core.autocrlf false
+	kernels_files | while read -r name; do
+		[[ -e $ksrc/$name ]] || continue
+		mkdir -p "$work/$(dirname "$name")"
+		cp "$ksrc/$name" "$work/$name"
+	done
+	commit_patches -m "Linux $kver"
+	git -C "$work" tag base
+	am_patches "$top"/upstream/fixes/*.patch
+	export_patches base "$build/patches/fixes" --cover-letter --subject-prefix="PATCH"
+	cover_patches "$build/patches/fixes" "$top/upstream/fixes/cover"
+	git -C "$work" reset -q --hard base
+	for step in "$series"/*/; do
+		make_patch "${step%/}"
+	done
+	export_patches base "$build/patches" --cover-letter --subject-prefix="PATCH RFC"
+	cover_patches "$build/patches" "$top/upstream/cover"
+	cp "$top/upstream/pin-init.txt" "$build/patches/"
+	step_done "$(find "$build/patches" -maxdepth 1 -name '*.patch' | wc -l) in build/patches, $(
+		find "$build/patches/fixes" -name '*.patch' | wc -l) in build/patches/fixes; apply: git am build/patches/*.patch"
+}
+
+# The kernel's files that any of the patches touches.
+kernels_files() {
+	{
+		sed -n 's,^--- a/,,p' "$top"/upstream/fixes/*.patch
+		cat "$series"/*/*.diff | sed -n 's,^--- a/,,p'
+		find "$series"/*/new -type f -printf '%P\n'
+		echo .rustfmt.toml
+	} | sort -u
+}
+
+# Always the same bytes from the same files: no day, no hour.
+commit_patches() {
+	git -C "$work" add -f -A
+	GIT_AUTHOR_DATE="1 Jan 2026 00:00 +0000" GIT_COMMITTER_DATE="1 Jan 2026 00:00 +0000" \
+		git -C "$work" -c core.commentChar=';' commit -q "$@"
+}
+
+am_patches() {
+	GIT_COMMITTER_DATE="1 Jan 2026 00:00 +0000" git -C "$work" am -q "$@" >>"$build/log/patches.log" 2>&1 ||
+		die "a patch does not apply to Linux $kver" "which one: $build/log/patches.log; it is in upstream/fixes"
+}
+
+# export_patches SINCE FOLDER ARGUMENTS...
+export_patches() {
+	local since=$1 folder=$2
+	shift 2
+	git -C "$work" format-patch -q -n --zero-commit --signature="" -o "$folder" "$@" "$since"
+	sed -i '/^Date: /d' "$folder"/*.patch
+}
+
+# cover_patches FOLDER TEXT: the first line is the subject. As .txt: git am takes no patch that changes nothing.
+cover_patches() {
+	local cover
+	cover=$(echo "$1"/0000-*.patch)
+	awk -v text="$2" 'BEGIN { getline subject <text; getline <text }
+		/\*\*\* SUBJECT HERE \*\*\*/ { sub(/\*\*\* SUBJECT HERE \*\*\*/, subject) }
+		/\*\*\* BLURB HERE \*\*\*/ { while ((getline line <text) > 0) print line; next }
+		{ print }' "$cover" | sed "s/@KERNEL@/$kver/g" >"$1/0000-cover-letter.txt"
+	rm "$cover"
+}
+
+# make_patch FOLDER: a commit.
+make_patch() {
+	local step=$1 name
+	if [[ -e $step/same ]]; then
+		am_patches "$top/upstream/fixes/"*"$(<"$step/same")"*.patch
+		return
+	fi
+	[[ ! -d $step/new ]] || cp -r "$step/new/." "$work/"
+	# What later patches bring is left out of the files of this one, and so all are written anew.
+	for name in "$series"/*/; do
+		[[ ! ${name%/} > $step ]] || break
+		write_files "${name%/}" "$(basename "$step")"
+	done
+	for name in "$step"/*.diff; do
+		[[ ! -e $name ]] || git -C "$work" apply --recount --whitespace=nowarn "$name" 2>>"$build/log/patches.log" ||
+			die "$name does not apply to Linux $kver" "why: $build/log/patches.log"
+	done
+	commit_patches -F "$step/message"
+}
+
+# write_files FOLDER NOW: the files that it lists, as they are when patch NOW is made. A list has lines
+# HOW FROM TO, where HOW is -, wire, or the name of one more sed script.
+write_files() {
+	local now=$2 how from to file target
+	[[ -e $1/files ]] || return 0
+	while read -r how from to; do
+		for file in $top/$from; do
+			target=$work/$to
+			[[ $to != */ ]] || target+=$(basename "$file")
+			case $to$(basename "$file") in
+			# The roots have other names; what is bound comes from the kernel's bindings; and this is another one there.
+			*/connector_wire.rs | */connector.rs | */bindings.rs | */home.rs) [[ $to != */ ]] || continue ;;
+			esac
+			mkdir -p "$(dirname "$target")"
+			write_file "$how" "$file" "$now" >"$target"
+		done
+	done <"$1/files"
+}
+
+# write_file HOW FROM NOW
+write_file() {
+	local how=$1 from=$2 now=$3 module=crate::connector rewrite=()
+	[[ $how != wire* ]] || module=crate::connector::wire
+	if [[ $from = *.rs ]]; then
+		rewrite+=(-e "$(sed "s/@MODULE@/$module/g" "$top/upstream/rewrite.sed")")
+	fi
+	[[ $how != *.sed ]] || rewrite+=(-e "$(<"$top/upstream/$how")")
+	sed -E "${rewrite[@]}" "$from" | later "$now" 05-kunit "$top/upstream/without-kunit.sed" |
+		later "$now" 07-core "$top/upstream/without-core.sed" |
+		if [[ $from = *.rs ]]; then
+			# rustfmt takes what it gets by name as the root of a crate, and this is none.
+			awk -f "$top/upstream/fold.awk" | "$rustfmt" --config-path "$work/.rustfmt.toml"
+		else
+			cat
+		fi
+}
+
+# later NOW PATCH SCRIPT: if that patch comes after this one.
+later() {
+	if [[ $1 < $2 ]]; then
+		sed -E -f "$3"
+	else
+		cat
+	fi
+}

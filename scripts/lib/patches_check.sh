@@ -1,0 +1,144 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# `make patches CHECK=1`: whether the patches are what a maintainer can take. Each is applied to a pristine
+# source, in its turn, looked at with the kernel's own tools, and built; a line for each patch and check.
+# Sourced.
+
+# checkpatch.pl looks up commits of the kernel, whose history is not here, and whether a patch that adds files
+# touches MAINTAINERS: the last one does for all.
+checkpatch_ignored=UNKNOWN_COMMIT_ID,FILE_PATH_CHANGES
+
+# What is compiled: all in which something changes, or uses what does.
+patches_targets=(rust/ drivers/connector/ samples/rust/)
+
+check_patches() {
+	local log=$build/log/patches-check.log folder
+	patches_failed=0
+	tree=$cache/patches/linux-$kver objects=$cache/patches/objects-$kver
+	: >"$log"
+	kernel_compiler
+	use_kernel_tools
+	patches_tree
+	progress "building the pristine source"
+	patches_build pristine C >>"$log" 2>&1 || die "the pristine source does not build" "log: $log"
+	for folder in "$build/patches/fixes" "$build/patches"; do
+		git -C "$tree" reset -q --hard pristine
+		check_series "$folder"
+	done
+	((patches_failed == 0)) || die "$patches_failed checks failed" "what they say: $log"
+	step_done "no findings"
+}
+
+# A copy of the source that can be written to, with a repository of the files that patches change.
+patches_tree() {
+	local file
+	if [[ ! -e $tree/.pristine ]]; then
+		progress "copying the source"
+		rm -rf "$tree"
+		mkdir -p "$(dirname "$tree")"
+		cp -a --reflink=auto "$ksrc" "$tree"
+		git -C "$tree" init -q -b main
+		git -C "$tree" config user.name "Your Name"
+		git -C "$tree" config user.email "you@example.org"
+		git -C "$tree" config core.autocrlf false
+		touch "$tree/.pristine"
+	fi
+	if git -C "$tree" rev-parse -q --verify pristine >/dev/null; then
+		git -C "$tree" am --abort 2>/dev/null || true
+		git -C "$tree" reset -q --hard pristine
+	fi
+	kernels_files | while read -r file; do
+		[[ ! -e $ksrc/$file ]] || git -C "$tree" add -f "$file"
+	done
+	git -C "$tree" commit -q --allow-empty -m "Linux $kver"
+	git -C "$tree" tag -f pristine >/dev/null
+}
+
+# check_series FOLDER
+check_series() {
+	local patch
+	for patch in "$1"/0*.patch; do
+		name=${patch#"$build"/patches/}
+		name=${name%.patch}
+		check "applies" git -C "$tree" am -q "$patch" || return 0
+		check "checkpatch --strict" check_checkpatch "$patch" || true
+		check "rustfmt" check_rustfmt || true
+		check "kernel-doc" check_kernel_doc || true
+		check "builds, core in C" patches_build "" C || true
+		if grep -q CONNECTOR_RUST "$tree/drivers/connector/Kconfig"; then
+			check "builds, core in Rust" patches_build "" RUST || true
+		fi
+	done
+}
+
+# check WHAT COMMAND...: a line.
+check() {
+	local what=$1
+	shift
+	printf '\n# %s: %s\n' "$name" "$*" >>"$log"
+	if "$@" >>"$log" 2>&1; then
+		say "ok      ${name:0:60}  $what"
+		return
+	fi
+	say "not ok  ${name:0:60}  $what"
+	patches_failed=$((patches_failed + 1))
+	return 1
+}
+
+# patches_build PRISTINE CORE: with W=1 and clippy; fails if anything is said that is not said of the pristine source,
+# where PRISTINE is not empty and all of it is kept.
+patches_build() {
+	local -a make=(make -C "$tree" "O=$objects" "${cc_args[@]}" PAHOLE=no-pahole LOCALVERSION= "${rust_args[@]}")
+	local said=$objects/said
+	mkdir -p "$objects"
+	{
+		cat "$top/tests/config"
+		printf 'CONFIG_%s=y\n' "CONNECTOR_$2" RUST_CONNECTOR_ABSTRACTIONS RUST_KUNIT_TESTS RUST_CONNECTOR_KUNIT_TEST \
+			SAMPLES SAMPLES_RUST SAMPLE_RUST_CONNECTOR
+	} >"$objects/fragment"
+	if ! {
+		"${make[@]}" "KCONFIG_ALLCONFIG=$objects/fragment" allnoconfig >"$objects/output" 2>&1 &&
+			"${make[@]}" "-j$jobs" W=1 CLIPPY=1 "${patches_targets[@]}" >>"$objects/output" 2>&1
+	}; then
+		cat "$objects/output"
+		return 1
+	fi
+	grep -iE '(^|: )(warning|error)' "$objects/output" | sed 's/:[0-9]*\(:[0-9]*\)\?:\? /: /' | sort -u >"$said"
+	[[ ! $1 ]] || cp "$said" "$objects/said.pristine"
+	comm -13 "$objects/said.pristine" "$said" | tee "$objects/new"
+	[[ ! -s $objects/new ]] || { cat "$objects/output" && return 1; }
+}
+
+check_checkpatch() {
+	"$tree/scripts/checkpatch.pl" --strict --no-summary --show-types --ignore "$checkpatch_ignored" --root "$tree" "$1"
+}
+
+# The files of the last patch that match.
+changed() {
+	git -C "$tree" diff --name-only --diff-filter=d HEAD~1 -- "$@"
+}
+
+check_rustfmt() (
+	cd "$tree" && changed '*.rs' | xargs -r "$rustfmt" --check --config-path .rustfmt.toml
+)
+
+# What is said of a file now, and was not said before.
+check_kernel_doc() (
+	local file new
+	cd "$tree" || return
+	new=$(for file in $(changed '*.c' '*.h'); do
+		comm -13 <(git show "HEAD~1:$file" 2>/dev/null | said_of "$file") <(git show "HEAD:$file" | said_of "$file")
+	done)
+	printf '%s\n' "$new"
+	[[ ! $new ]]
+)
+
+# said_of FILE: what kernel-doc says of the standard input as that file, without the numbers of lines.
+said_of() {
+	local copy
+	copy=$(mktemp -d)
+	cat >"$copy/${1##*/}"
+	scripts/kernel-doc -none -Wall "$copy/${1##*/}" 2>&1 | sed "s,$copy/,,; s,:[0-9]* ,: ," | sort
+	rm -r "$copy"
+}

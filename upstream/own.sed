@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# sed -E: a part of the kernel does not go.
+
+/^\/\/! # Who can be in here when the module goes$/,/^$/c\
+//! The core is there from its initcall on, and stays.\
+

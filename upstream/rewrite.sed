@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# sed -E: how a file of src/connector, src/wire, samples or tests/kunit is written in the kernel's tree.
+# What is done to each is one of these rules, and fold.awk and rustfmt come after them.
+
+# --- KUnit: suites lie with what they test, and are an option ---
+
+# Those of what a module leaves behind need a module.
+/^#\[cfg\(connector_kunit\)\]$/{
+	N
+	/kunit\/(job|source|going)\.rs/{
+		N
+		d
+	}
+}
+s/\bcfg\(connector_kunit\)/cfg(CONFIG_RUST_CONNECTOR_KUNIT_TEST)/
+s/\n#\[path = "\.\.\/.*tests\/kunit\/[a-z]+\.rs"\]$//
+
+# --- paths: two crates become modules of the crate `kernel` ---
+
+# @MODULE@ is crate::connector, or crate::connector::wire for the files of src/wire.
+s/\bcrate::/@MODULE@::/g
+s/\bpub\(crate\)/pub(in @MODULE@)/g
+s/^pub use connector_wire as wire;$/pub mod wire;/
+s/^pub use connector_wire::/pub use self::wire::/
+s/\buse connector_wire::/use kernel::connector::wire::/
+s/\buse connector::/use kernel::connector::/
+s/^(\/\/[\/!] .*[^:[:alnum:]_`])connector::(send|Sender)/\1kernel::connector::\2/
+
+# --- what the kernel's bindings and helpers have instead of ours ---
+
+s/\bbindings::connector_helper_/bindings::/g
+s/^mod bindings;$/use crate::bindings;\n/
+
+# --- which core it is: a choice of Kconfig's, where both are built in ---
+
+s/\bnot\(CONFIG_CONNECTOR = "y"\)/CONFIG_CONNECTOR_RUST/g
+s/\bCONFIG_CONNECTOR = "y"/not(CONFIG_CONNECTOR_RUST)/g
+
+# --- crates and their attributes ---
+
+/^\/\/ kbuild says (so|it) /d
+/^#!\[cfg_attr\((not\(CONFIG_RUST\)|doctest), no_std\)\]$/d
+/^#!\[warn\(missing_docs\)\]$/d
+
+# --- probes: no part of the kernel probes its own functions, so that ids of C are not seen on the C core ---
+
+/^#\[cfg\((not\()?all\(CONFIG_KRETPROBES, target_arch = "x86_64"\)\)?\)\]$/d
+/^mod kretprobes \{$/,/^\}$/d
+/^pub.* use kretprobes::Probes;$/d
+s/cfg!\(all\(CONFIG_KRETPROBES, target_arch = "x86_64"\)\)/false/
+
+# --- words ---
+
+s/cknowledgement/cknowledgment/g
+s/\b([Tt])he crate's own\b/\1he registry's own/g
+s/No lock of the crate is/No lock of the connector's is/
+s/\bthis project's own\b/the one in Rust/g
+s/\bThis project's own\b/The one in Rust/g

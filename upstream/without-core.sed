@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# sed -E: takes out what the patch that brings the core in Rust adds to files of patches before it.
+
+/^#\[cfg\(CONFIG_CONNECTOR_RUST\)\]$/{
+	N
+	d
+}
+/^#\[cfg\(not\(CONFIG_CONNECTOR_RUST\)\)\]$/d
+s/#\[cfg_attr\(not\(CONFIG_CONNECTOR_RUST\), expect\(dead_code\)\)\]/#[expect(dead_code, reason = "for a core in Rust")]/
