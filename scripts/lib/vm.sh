@@ -118,6 +118,8 @@ test_patience() {
 	debug) patience=4 slowness=20 ;;
 	*) patience=4 slowness=2 ;;
 	esac
+	# Nor is there ever a KVM for another architecture.
+	[[ ! $cross ]] || patience=4
 	# Who is at a debugger has time.
 	[[ ! ${GDB:-} ]] || patience=1000
 }

@@ -125,7 +125,8 @@ static const struct kernel_param_ops ct_peer_forget_ops = {
 module_param_cb(forget, &ct_peer_forget_ops, NULL, 0200);
 MODULE_PARM_DESC(forget, "IDX:VAL, an id to unregister");
 
-#ifdef CONFIG_KRETPROBES
+/* Elsewhere, as on arm64, it is in an exception, with interrupts off, that a probe's handler runs. */
+#ifdef CONFIG_KRETPROBE_ON_RETHOOK
 static struct cb_id ct_peer_missed;
 
 /* Probed below. */
