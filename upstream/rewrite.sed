@@ -45,10 +45,14 @@ s/\bCONFIG_CONNECTOR = "y"/not(CONFIG_CONNECTOR_RUST)/g
 
 # --- probes: no part of the kernel probes its own functions, so that ids of C are not seen on the C core ---
 
-/^#\[cfg\((not\()?all\(CONFIG_KRETPROBES, target_arch = "x86_64"\)\)?\)\]$/d
+/^#\[cfg\((not\()?all\(CONFIG_KRETPROBES, [^)]*\)\)?\)\]$/d
 /^mod kretprobes \{$/,/^\}$/d
 /^pub.* use kretprobes::Probes;$/d
-s/cfg!\(all\(CONFIG_KRETPROBES, target_arch = "x86_64"\)\)/false/
+/^pub.* const AVAILABLE: bool =$/{
+	N
+	s/\n */ /
+}
+s/cfg!\(all\(CONFIG_KRETPROBES, [^)]*\)\)/false/
 
 # --- words ---
 

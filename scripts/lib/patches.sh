@@ -10,6 +10,10 @@ patches_settings() {
 	[[ ! ${KDIR:-} && ! $(stock_wanted) && ! ${CORE:-} && ! ${FLAVOR:-} ]] ||
 		die "the patches are made for the source of a kernel: KDIR=, CORE= and FLAVOR= do not go with it" \
 			"another source: make patches KSRC=/path/to/linux"
+	case ${CHECK:-} in
+	'' | 1 | build) ;;
+	*) die "CHECK=$CHECK: expected 1, or build" ;;
+	esac
 	check_source
 }
 

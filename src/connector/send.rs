@@ -321,7 +321,7 @@ pub fn send_multi(batch: &Batch, to: Destination, flags: Flags) -> Result<(), Se
 /// use connector::{Group, OutMessage, SendError, Socket};
 /// use kernel::prelude::*;
 ///
-/// /// Sends to everyone in the group but `who`, a [`Sender::socket`](connector::Sender::socket).
+/// /// Sends to everyone in the group but `who`, which is the `socket()` of a sender.
 /// fn tell_others(
 ///     message: &OutMessage<'_>,
 ///     group: Group,
