@@ -104,10 +104,10 @@ fn all_is_well() {
     clone.leave("left", 10, 0, 2);
     clone.leave("left-debug", 20, 0, 1);
     clone.leave("left-core", 30, 0, 4);
-    // Three steps have no tests, and there is a proof.
+    // Four steps have no tests, and there is a proof.
     assert_eq!(
         clone.run(),
-        ("64 passed, 0 failed, 7 skipped".to_owned(), true)
+        ("65 passed, 0 failed, 7 skipped".to_owned(), true)
     );
     assert!(clone.path("build/ci/junit.xml").exists());
     assert!(clone.path("build/ci/default/summary.json").exists());
@@ -122,7 +122,7 @@ fn a_benchmark_that_failed_is_a_failure() {
     clone.write("status-bench", "2\n");
     assert_eq!(
         clone.run(),
-        ("63 passed, 1 failed, 0 skipped".to_owned(), false)
+        ("64 passed, 1 failed, 0 skipped".to_owned(), false)
     );
 }
 
@@ -134,7 +134,7 @@ fn a_flavor_that_was_not_built_is_a_failure() {
     // The one left results that do not go with its status, the others none.
     assert_eq!(
         clone.run(),
-        ("14 passed, 3 failed, 0 skipped".to_owned(), false)
+        ("15 passed, 3 failed, 0 skipped".to_owned(), false)
     );
 }
 
@@ -147,7 +147,7 @@ fn tests_that_failed_are_failures() {
     clone.write("status-test", "1\n");
     assert_eq!(
         clone.run(),
-        ("64 passed, 6 failed, 0 skipped".to_owned(), false)
+        ("65 passed, 6 failed, 0 skipped".to_owned(), false)
     );
 }
 
@@ -161,7 +161,7 @@ fn a_proof_that_fails_is_a_failure() {
     clone.write("status-proofs", "1\n");
     assert_eq!(
         clone.run(),
-        ("67 passed, 1 failed, 2 skipped".to_owned(), false)
+        ("68 passed, 1 failed, 2 skipped".to_owned(), false)
     );
 }
 
@@ -171,6 +171,6 @@ fn nothing_at_all_is_a_failure() {
     fs::remove_file(clone.path("build/host/runner")).expect("it is there");
     assert_eq!(
         clone.run(),
-        ("0 passed, 7 failed, 0 skipped".to_owned(), false)
+        ("0 passed, 8 failed, 0 skipped".to_owned(), false)
     );
 }
