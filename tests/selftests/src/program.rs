@@ -15,6 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_USERSOCK};
 use nix::{
     pty::openpty,
     sys::{
@@ -23,7 +24,6 @@ use nix::{
     },
     unistd::Pid,
 };
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_USERSOCK};
 use serde_json::Value;
 
 use crate::{PATIENCE, wait_for};
