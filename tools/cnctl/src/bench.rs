@@ -18,7 +18,7 @@ use netlink_connector::{Connector, Error, Header};
 use crate::{
     Failure, Outcome,
     cli::{Bench, Global},
-    output::{Object, Output},
+    output::{Object, Output, complain},
     signal,
 };
 
@@ -34,7 +34,14 @@ pub(crate) fn run(args: &Bench, global: &Global) -> Result<Outcome, Failure> {
 
     let shared = Arc::new(Connector::open()?);
     // Fails before the measurement begins, if it must fail.
-    shared.request(&shared.header(args.id), &[], LOST)?;
+    match shared.request(&shared.header(args.id), &[], LOST) {
+        // No reply comes, as to `cnctl ping`.
+        Err(error @ (Error::TimedOut { .. } | Error::NotRegistered { .. })) => {
+            complain("bench", error);
+            return Ok(Outcome::Incomplete);
+        }
+        reply => drop(reply?),
+    }
 
     let sockets: Vec<_> = (0..args.threads)
         .map(|_| match args.own_sockets {

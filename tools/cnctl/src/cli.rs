@@ -180,7 +180,7 @@ pub(crate) struct Ping {
     pub(crate) id: CbId,
 
     /// Stop after this many messages [default: go on until Ctrl-C; with --sweep, 24]
-    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_parser = count)]
     pub(crate) count: Option<u64>,
 
     /// Stop after this many seconds; --count then counts replies
@@ -241,7 +241,7 @@ pub(crate) struct Listen {
     pub(crate) groups: Vec<Group>,
 
     /// Stop after this many messages
-    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_parser = count)]
     pub(crate) count: Option<u64>,
 
     /// Show the data as text or as a hex dump
@@ -347,7 +347,7 @@ pub(crate) struct Proc {
     pub(crate) quiet: bool,
 
     /// Stop after this many events
-    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_parser = count)]
     pub(crate) count: Option<u64>,
 
     /// Stop after this many seconds
@@ -371,12 +371,12 @@ pub(crate) struct Select {
     pub(crate) pgrps: Vec<i32>,
 
     /// Show processes with this effective user only, by number or by name
-    #[arg(short, long = "user", value_name = "USER", value_delimiter = ',', value_hint = ValueHint::Username)]
+    #[arg(short, long = "user", value_name = "USER", value_delimiter = ',', value_parser = not_empty, value_hint = ValueHint::Username)]
     pub(crate) users: Vec<String>,
 
     /// Show processes in this cgroup only: a path, with what is below it, or a name such as
     /// ssh.service
-    #[arg(long = "cgroup", value_name = "CGROUP")]
+    #[arg(long = "cgroup", value_name = "CGROUP", value_parser = not_empty)]
     pub(crate) cgroups: Vec<String>,
 
     /// Show programs of this name only: the comm, or the first argument without its folder
@@ -385,6 +385,7 @@ pub(crate) struct Select {
         long = "command",
         value_name = "NAME",
         value_delimiter = ',',
+        value_parser = not_empty,
         value_hint = ValueHint::CommandName
     )]
     pub(crate) commands: Vec<String>,
@@ -463,7 +464,7 @@ pub(crate) struct Watch {
     pub(crate) group: Group,
 
     /// Stop after this many changes
-    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_parser = count)]
     pub(crate) count: Option<u64>,
 
     /// Show what is registered now and end
@@ -500,7 +501,7 @@ pub(crate) struct Sockets {}
 JSON: {\"event\":\"bench\",\"id\",\"size\",\"threads\",\"elapsed_ms\",\"replies\",\"lost\",\"per_second\"} and, in \
 microseconds, \"min_us\", \"avg_us\", \"p50_us\", \"p90_us\", \"p99_us\", \"p999_us\", \"max_us\".
 
-Exit status: 0 if every message was answered, 1 if replies were lost, 2 on an error.")]
+Exit status: 0 if every message was answered, 1 if replies were lost or did not come, 2 on an error.")]
 pub(crate) struct Bench {
     /// The service, as IDX:VAL or by its name
     #[arg(value_name = "ID", value_parser = Named(known::parse_id), hide_possible_values = true)]
@@ -515,11 +516,11 @@ pub(crate) struct Bench {
     pub(crate) time: Duration,
 
     /// Stop after this many messages of each thread
-    #[arg(short, long, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_parser = count)]
     pub(crate) count: Option<u64>,
 
     /// Threads, at most 10000
-    #[arg(short = 'j', long, default_value = "1", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(short = 'j', long, default_value = "1", value_parser = threads)]
     pub(crate) threads: u32,
 
     /// Give each thread a socket of its own
@@ -649,6 +650,27 @@ fn size(text: &str) -> Result<usize, String> {
         return Err(format!("the connector takes at most {MAX_DATA_SIZE} bytes"));
     }
     Ok(size)
+}
+
+/// Reads how many there shall be.
+fn count(text: &str) -> Result<u64, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| format!("expected a whole number from 1 to {}", u64::MAX))
+}
+
+/// Reads how many threads there shall be.
+fn threads(text: &str) -> Result<u32, String> {
+    const MOST: u32 = 10_000;
+    let threads = text.parse().ok().filter(|n| (1..=MOST).contains(n));
+    threads.ok_or_else(|| format!("expected a whole number from 1 to {MOST}"))
+}
+
+/// Reads a name. An empty one is more likely a variable that is not set than a wish.
+fn not_empty(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("expected a name, and got nothing".to_owned()),
+        name => Ok(name.to_owned()),
+    }
 }
 
 /// Reads `MIN..MAX`; MAX is included.

@@ -29,7 +29,10 @@ mod signal;
 mod sockets;
 mod watch;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 
@@ -57,8 +60,24 @@ impl Outcome {
     }
 }
 
+/// What there is to say instead of carrying out a command: help, the version, or what is wrong with the words.
+fn end_with(said: &clap::Error) -> ExitCode {
+    let printed = said.print().and_then(|()| io::stdout().flush());
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            output::complain("", format_args!("writing what was asked for: {error}"));
+            ExitCode::from(2)
+        }
+        // CAST: 0 or 2.
+        _ => ExitCode::from(said.exit_code() as u8),
+    }
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => return end_with(&said),
+    };
     let (name, result) = match cli.command {
         Command::List(args) => ("list", list::run(&args, &cli.global)),
         Command::Send(args) => ("send", send::run(&args, &cli.global)),

@@ -54,6 +54,48 @@ fn numbers_that_nothing_can_be_done_with_are_named_with_their_option() {
     }
 }
 
+/// In words of ours, whichever option it is, and with what would have been right.
+#[test]
+fn numbers_and_names_that_are_none_are_refused_with_what_was_expected() {
+    for option in [
+        &["ping", "77:77", "--count"][..],
+        &["listen", "1", "--count"],
+        &["proc", "--count"],
+        &["watch", "--count"],
+        &["bench", "77:77", "--count"],
+        &["bench", "77:77", "--threads"],
+        &["send", "77:77", "--seq"],
+        &["ping", "77:77", "--size"],
+    ] {
+        for value in ["1e19", "NaN", "inf", "-1", "", "18446744073709551616"] {
+            let output = run(&[option, &[value]].concat());
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{option:?}: {errors}");
+            assert!(errors.contains(": expected "), "{option:?}: {errors}");
+        }
+    }
+    for option in ["--user", "--command", "--cgroup"] {
+        let output = run(&["proc", option, ""]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(errors.contains("expected a name"), "{option}: {errors}");
+    }
+}
+
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    for words in [&["--help"][..], &["--version"], &["proc", "-h"]] {
+        let full = File::options().write(true).open("/dev/full");
+        let output = cnctl(words)
+            .stdout(full.expect("it can be opened"))
+            .output()
+            .expect("it can be started");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {errors}");
+        assert!(errors.contains("No space left"), "{words:?}: {errors}");
+    }
+}
+
 /// A pipe whose writing end is non-blocking, as a parent may have made it, and that is full.
 fn full_pipe() -> (File, OwnedFd) {
     let (reader, writer) = pipe().expect("a pipe");

@@ -521,6 +521,7 @@ fn statuses() -> Result<()> {
         "{silent:?}"
     );
     ended(&["ping", "77:77", "-c", "1", "-W", "0.05"], 1)?;
+    ended(&["bench", "77:77"], 1)?;
     // It could not be done, and the reason is on one line.
     for words in [
         &["frobnicate"][..],
@@ -530,7 +531,6 @@ fn statuses() -> Result<()> {
         &["listen", "33"],
         &["send", "16:1", "--hex", "0"],
         &["send", "16:1", "--file", "/nowhere"],
-        &["bench", "77:77"],
         &["watch"],
     ] {
         let failed = ended(words, 2)?;

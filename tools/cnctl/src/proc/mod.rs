@@ -282,7 +282,10 @@ impl Monitor {
                 .value("missing", gap.missing);
             writeln!(self.lines, "{object}")
         } else {
-            let text = format!("{} events of CPU {} are missing", gap.missing, event.cpu);
+            let text = match gap.missing {
+                1 => format!("1 event of CPU {} is missing", event.cpu),
+                missing => format!("{missing} events of CPU {} are missing", event.cpu),
+            };
             writeln!(self.lines, "{}", self.text.output.toned(Tone::Bad, text))
         };
     }

@@ -26,7 +26,7 @@ impl Selection {
         let users = Users::read();
         let uids = args.users.iter().map(|user| {
             let id = users.id(user);
-            id.ok_or_else(|| format!("--user {user}: /etc/passwd has no such user"))
+            id.ok_or_else(|| format!("--user '{user}': /etc/passwd has no such user"))
         });
         let cgroups = args.cgroups.iter().map(|cgroup| {
             // As it is in the file system, or as it is shown elsewhere.
