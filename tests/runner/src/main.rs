@@ -392,8 +392,9 @@ fn bench(common: &Common, clock: Clock, what: &[String], out: &Path) -> Result<b
         tap: false,
         keep: &common.keep,
         console: "console.log",
-        silence: Duration::from_secs(120),
-        limit: Duration::from_secs(1800),
+        // Of another architecture, on a busy host, one figure takes minutes.
+        silence: Duration::from_secs(600),
+        limit: Duration::from_secs(7200),
         terminal: None,
     };
     let mut printed = format!("machine {}\n", accel.name(common.arch));

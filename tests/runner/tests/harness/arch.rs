@@ -3,12 +3,16 @@
 //! Machines of each architecture, and what is built for another one.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::machine::{assert_says, failure, folder, functions, harness, program, success};
 
-/// A folder for the front of `PATH`, with which this machine is another one.
+/// A folder for the front of `PATH`, with which this machine is another one. Each has one of its own: tests
+/// run at the same time.
 fn on(machine: &str) -> PathBuf {
-    let bin = folder(&format!("uname-{machine}"));
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Relaxed);
+    let bin = folder(&format!("uname-{number}"));
     program(bin.join("uname"), &format!("echo {machine}"));
     bin
 }
