@@ -69,7 +69,7 @@ suite_compiler() {
 	[[ ! ${CC:-} ]] || say "CC=$CC is not taken: TOOLCHAIN=$1 says which compilers"
 	use_root "$suite" "${packages[@]}"
 	[[ ! ${KSRC:-} ]] || enter_root "$ksrc"
-	cc_id=$("${inside[@]}" $cc --version | sed -n 1p)
+	cc_id=$("${inside[@]}" "$cc" --version | sed -n 1p)
 }
 
 kernel_compiler() {
