@@ -76,6 +76,9 @@ kdir_compiler() {
 	if [[ ${stock:-} ]]; then
 		cc_args=("CC=$stock_cc")
 		kdir_how=$stock_cc
+	elif ((${#inside[@]})); then
+		# In that root there are no others, and it was just built there.
+		kdir_how=$cc_id
 	elif [[ $(config CC_IS_CLANG) ]]; then
 		want=$(($(config CLANG_VERSION) / 10000)) # 190107
 		if command -v "clang-$want" >/dev/null; then

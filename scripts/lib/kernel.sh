@@ -42,18 +42,41 @@ merge_fragments() {
 	} { print }'
 }
 
+# The oldest compilers that the kernel takes are in the one, the newest that there are in the other.
+toolchain_suites="trixie sid"
+
 # LLVM for the current kernel, GCC for the older one: between them, `make test`
 # on both covers what people build with. TOOLCHAIN= overrides.
 kernel_toolchain() {
 	local toolchain=${TOOLCHAIN:-llvm}
 	[[ ${TOOLCHAIN:-} || $cross || ${KERNEL:-} != 7.2 ]] || toolchain=gcc
-	[[ $toolchain = llvm || $toolchain = gcc ]] || die "TOOLCHAIN=$toolchain: expected llvm or gcc"
+	[[ $toolchain =~ ^((${toolchain_suites// /|})-)?(llvm|gcc)$ ]] ||
+		die "TOOLCHAIN=$toolchain: expected llvm or gcc, those of this system; or those of another Debian," \
+			"with its rustc and bindgen: TOOLCHAIN=trixie-llvm, trixie-gcc, sid-llvm, sid-gcc"
 	echo "$toolchain"
 }
 
+# Those of another Debian, in a root of their own: what was its newest when that was made.
+suite_compiler() {
+	local suite=${1%-*} cc=clang
+	local -a packages=(gcc rustc rust-src cargo rust-clippy rustfmt bindgen)
+	cc_args=(LLVM=1)
+	case $1 in
+	*-llvm) packages+=(clang lld llvm) ;;
+	*-gcc) cc=gcc cc_args=(CC=gcc) ;;
+	esac
+	[[ ! $asked_llvm ]] || say "LLVM=$asked_llvm is not taken: TOOLCHAIN=$1 says which compilers"
+	[[ ! ${CC:-} ]] || say "CC=$CC is not taken: TOOLCHAIN=$1 says which compilers"
+	use_root "$suite" "${packages[@]}"
+	[[ ! ${KSRC:-} ]] || enter_root "$ksrc"
+	cc_id=$("${inside[@]}" "$cc" --version | sed -n 1p)
+}
+
 kernel_compiler() {
-	local cc=gcc
-	case $(kernel_toolchain) in
+	local cc=gcc toolchain
+	toolchain=$(kernel_toolchain)
+	case $toolchain in
+	*-*) suite_compiler "$toolchain" ;;
 	llvm)
 		cc=clang${llvm#1}
 		cc_args=("LLVM=$llvm")
@@ -91,14 +114,14 @@ find_kernel() {
 	local key log
 	kernel_fragments
 	kernel_compiler
+	use_kernel_tools
 	key=$({
 		printf '%s\n' "$kver" "$(cat "$ksrc/.complete" 2>/dev/null || echo "$ksrc")" "$cc_id" \
-			"$("$rustc" --version)" "$("$bindgen" --version)"
+			"$("${inside[@]}" "$kernel_rustc" --version)" "$("${inside[@]}" "$kernel_bindgen" --version)"
 		cat "${fragments[@]}"
 	} | short_hash)
 	kdir=$cache/kernel/$kver-$kernel_flavor-$key
 	kernel_id=$kver-$kernel_flavor-$key
-	use_kernel_tools
 	step_name="kernel $kver${FLAVOR:+ $FLAVOR}${CORE:+, CORE=$CORE}${cross:+ for $arch}"
 	if [[ ! -e $kdir/.complete ]]; then
 		cache_lock "kernel-$key"
@@ -110,7 +133,7 @@ find_kernel() {
 
 build_kernel() {
 	local log=$cache/log/kernel-$kernel_id.log steps_file
-	local -a make=(make -C "$ksrc" "O=$kdir" "${cc_args[@]}" PAHOLE=no-pahole "${rust_args[@]}")
+	local -a make=("${inside[@]}" make -C "$ksrc" "O=$kdir" "${cc_args[@]}" PAHOLE=no-pahole "${rust_args[@]}")
 	steps_file=$cache/kernel/steps-${kver%.*}-$kernel_flavor
 	kernel_steps=$(cat "$steps_file" 2>/dev/null || echo "$kernel_steps_guess")
 	mkdir -p "$kdir"

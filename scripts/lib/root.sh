@@ -23,7 +23,7 @@ use_root() {
 	key=$(printf '%s\n' "$@" "${root_packages[@]}" | short_hash)
 	root=$cache/root/$suite-$key
 	[[ $goal != rust-analyzer ]] ||
-		die "make $goal needs a rustc on this system that is the kernel's: leave out KERNEL=$KERNEL"
+		die "make $goal needs a rustc on this system that is the kernel's: leave out ${TOOLCHAIN:+TOOLCHAIN=$TOOLCHAIN}${KERNEL:+ KERNEL=$KERNEL}"
 	need "bwrap bubblewrap runs the compilers of $suite"
 	if [[ ! -e $root/.complete ]]; then
 		cache_lock downloads

@@ -251,10 +251,10 @@ need_rust() {
 # What the kernel side is compiled with, as kbuild takes it. In a root of its own
 # everything has the names that kbuild looks for.
 use_kernel_tools() {
-	kernel_rustc=$rustc kernel_rustdoc=$rustdoc
+	kernel_rustc=$rustc kernel_rustdoc=$rustdoc kernel_bindgen=$bindgen
 	rust_args=("RUSTC=$rustc" "HOSTRUSTC=$rustc" "RUSTDOC=$rustdoc" "RUSTFMT=$rustfmt"
 		"CLIPPY_DRIVER=$clippy_driver" "BINDGEN=$bindgen" "RUST_LIB_SRC=$rust_lib_src")
 	((${#inside[@]})) || return 0
-	kernel_rustc=rustc kernel_rustdoc=rustdoc
+	kernel_rustc=rustc kernel_rustdoc=rustdoc kernel_bindgen=bindgen
 	rust_args=(RUST_LIB_SRC=/usr/lib/rustlib/src/rust/library)
 }

@@ -7,7 +7,7 @@
 # What to set for each; CONFIGS="FLAVOR=rt KERNEL=7.2,FLAVOR=debug" overrides.
 test_all_configs=(
 	default FLAVOR=debug FLAVOR=rt FLAVOR=hardened FLAVOR=lto KERNEL=7.2 KERNEL=debian CORE=rust "CORE=rust,FLAVOR=debug"
-	ARCH=arm64 ARCH=riscv
+	ARCH=arm64 ARCH=riscv TOOLCHAIN=trixie-llvm TOOLCHAIN=sid-llvm TOOLCHAIN=sid-gcc
 )
 
 # For which of them every other target is made, too: one whose kernel is built here, and one whose
@@ -19,6 +19,7 @@ test_all_name() {
 	local name=$1
 	name=${name//KERNEL=/}
 	name=${name//FLAVOR=/}
+	name=${name//TOOLCHAIN=/}
 	name=${name//CORE=/core-}
 	name=${name//ARCH=/}
 	printf '%s' "${name//,/-}"
@@ -33,7 +34,7 @@ test_all_one() {
 	[[ " ${test_all_goals[*]} " != *" $settings "* ]] || goals=test-goals
 	for what in lint $goals test; do
 		# Whoever else runs tests in this clone meanwhile has another folder and another link.
-		env -u KERNEL -u FLAVOR -u CORE -u ARCH "${variables[@]}" KEEP=1 "RESULTS=$keep/run" "$top/scripts/harness" "$what" 2>&1 ||
+		env -u KERNEL -u FLAVOR -u CORE -u ARCH -u TOOLCHAIN "${variables[@]}" KEEP=1 "RESULTS=$keep/run" "$top/scripts/harness" "$what" 2>&1 ||
 			return
 	done | tee "$keep/output.log" || status=$?
 	[[ ! -e $keep/run ]] || cp -a "$keep/run/." "$keep/"

@@ -69,6 +69,11 @@ fn what_was_asked_for_in_vain_is_said_before_the_first_step() {
             "FLAVOR=nonsense: there is no tests/config.nonsense",
         ),
         ("TOOLCHAIN", "tcc", "TOOLCHAIN=tcc: expected llvm or gcc"),
+        (
+            "TOOLCHAIN",
+            "buster-llvm",
+            "TOOLCHAIN=trixie-llvm, trixie-gcc, sid-llvm, sid-gcc",
+        ),
         ("KSRC", "/no/such/linux", "is not a kernel source tree"),
     ] {
         let said = failure(harness("modules").env(variable, value));
