@@ -57,26 +57,25 @@ kernel_toolchain() {
 }
 
 # Those of another Debian, in a root of their own: what was its newest when that was made.
-suite_compiler() {
-	local suite=${1%-*} cc=clang
+use_suite() {
+	local suite=${1%-*}
 	local -a packages=(gcc rustc rust-src cargo rust-clippy rustfmt bindgen)
-	cc_args=(LLVM=1)
-	case $1 in
-	*-llvm) packages+=(clang lld llvm) ;;
-	*-gcc) cc=gcc cc_args=(CC=gcc) ;;
-	esac
+	[[ $1 != *-llvm ]] || packages+=(clang lld llvm)
 	[[ ! $asked_llvm ]] || say "LLVM=$asked_llvm is not taken: TOOLCHAIN=$1 says which compilers"
 	[[ ! ${CC:-} ]] || say "CC=$CC is not taken: TOOLCHAIN=$1 says which compilers"
 	use_root "$suite" "${packages[@]}"
 	[[ ! ${KSRC:-} ]] || enter_root "$ksrc"
-	cc_id=$("${inside[@]}" "$cc" --version | sed -n 1p)
 }
 
 kernel_compiler() {
 	local cc=gcc toolchain
 	toolchain=$(kernel_toolchain)
 	case $toolchain in
-	*-*) suite_compiler "$toolchain" ;;
+	*-*)
+		use_suite "$toolchain"
+		cc_args=(CC=gcc)
+		[[ $toolchain != *-llvm ]] || cc=clang cc_args=(LLVM=1)
+		;;
 	llvm)
 		cc=clang${llvm#1}
 		cc_args=("LLVM=$llvm")
@@ -88,7 +87,8 @@ kernel_compiler() {
 		cc_args=("CC=$cc")
 		;;
 	esac
-	cc_id=$($cc --version | sed -n 1p)
+	# shellcheck disable=SC2086 # CC= may be several words
+	cc_id=$("${inside[@]}" $cc --version | sed -n 1p)
 	[[ ! $cross ]] || cc_args+=("$(arch_args)")
 }
 

@@ -203,3 +203,17 @@ fn every_target_is_made_by_something() {
         assert!(made, "nothing makes {goal}");
     }
 }
+
+/// Or a kernel in the cache would be taken for one that another compiler has built.
+#[test]
+fn each_toolchain_is_known_by_its_own_compiler() {
+    let root = folder("toolchain-root").join("enter");
+    program(&root, "echo \"$1 of that root\"");
+    let script = "use_root() { inside=(\"$root\"); }
+        root=$1 llvm='' kernel_compiler
+        echo \"$cc_id\"";
+    for (toolchain, compiler) in [("sid-gcc", "gcc"), ("sid-llvm", "clang")] {
+        let said = success(functions(script, &[&root]).env("TOOLCHAIN", toolchain));
+        assert_eq!(said, format!("{compiler} of that root\n"));
+    }
+}
