@@ -24,13 +24,7 @@ make_patches() {
 	work=$build/patches.tree
 	rm -rf "$work" "$build/patches"
 	mkdir -p "$work" "$build/patches/fixes" "$build/log"
-	git -C "$work" init -q -b main
-	# What git is configured to do here is no part of what comes out.
-	git -C "$work" config user.name "Your Name"
-	git -C "$work" config user.email "you@example.org"
-	git -C "$work" config commit.gpgsign false
-	git -C "$work" config core.hooksPath /dev/null
-	git -C "$work" config core.autocrlf false
+	init_repository "$work"
 	kernels_files | while read -r name; do
 		[[ -e $ksrc/$name ]] || continue
 		mkdir -p "$work/$(dirname "$name")"
@@ -50,6 +44,16 @@ make_patches() {
 	cp "$top/upstream/pin-init.txt" "$build/patches/"
 	step_done "$(find "$build/patches" -maxdepth 1 -name '*.patch' | wc -l) in build/patches, $(
 		find "$build/patches/fixes" -name '*.patch' | wc -l) in build/patches/fixes; apply: git am build/patches/*.patch"
+}
+
+# init_repository FOLDER: what git is configured to do here is no part of what comes out.
+init_repository() {
+	git -C "$1" init -q -b main
+	git -C "$1" config user.name "Your Name"
+	git -C "$1" config user.email "you@example.org"
+	git -C "$1" config commit.gpgsign false
+	git -C "$1" config core.hooksPath /dev/null
+	git -C "$1" config core.autocrlf false
 }
 
 # The kernel's files that any of the patches touches.

@@ -40,10 +40,7 @@ patches_tree() {
 		rm -rf "$tree"
 		mkdir -p "$(dirname "$tree")"
 		cp -a --reflink=auto "$ksrc" "$tree"
-		git -C "$tree" init -q -b main
-		git -C "$tree" config user.name "Your Name"
-		git -C "$tree" config user.email "you@example.org"
-		git -C "$tree" config core.autocrlf false
+		init_repository "$tree"
 		touch "$tree/.pristine"
 	fi
 	if git -C "$tree" rev-parse -q --verify pristine >/dev/null; then
