@@ -44,20 +44,15 @@ arch_names() {
 }
 
 # use_arch NAME: sets arch, arch_machine, arch_debian, arch_gnu, arch_rust, arch_option, arch_image,
-# arch_qemu_package and arch_qemu; cross, if programs of this machine's kind do not run there; and what the
-# names of its binutils begin with in arch_prefix.
+# arch_qemu_package and arch_qemu; cross, if programs of this machine's kind do not run there; what the
+# names of its binutils begin with in arch_prefix; and what kbuild has to be told in arch_args.
 use_arch() {
 	local row
 	row=$(arch_row "$1") || return
 	read -r arch arch_machine arch_debian arch_gnu arch_rust arch_option arch_image arch_qemu_package <<<"$row"
 	arch_qemu=${QEMU:-qemu-system-$arch_machine}
-	cross='' arch_prefix=''
-	[[ $arch_machine = "$arch_host" ]] || cross=1 arch_prefix=$arch_gnu-
-}
-
-# What kbuild has to be told.
-arch_args() {
-	[[ ! $cross ]] || echo "ARCH=$arch"
+	cross='' arch_prefix='' arch_args=()
+	[[ $arch_machine = "$arch_host" ]] || cross=1 arch_prefix=$arch_gnu- arch_args=("ARCH=$arch")
 }
 
 # This machine's, with its compiler for Rust, and what was asked for. What is none of them is said later:

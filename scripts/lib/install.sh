@@ -47,7 +47,7 @@ depmod_for() {
 kernel_asked() {
 	local kdir=${KDIR:-}
 	[[ ! $kdir ]] || kdir=$(realpath -m "$kdir")
-	local -a words=(${kdir:+"KDIR=$kdir"} ${KERNEL:+"KERNEL=$KERNEL"} ${FLAVOR:+"FLAVOR=$FLAVOR"} ${CORE:+"CORE=$CORE"} ${cross:+"ARCH=$arch"})
+	local -a words=(${kdir:+"KDIR=$kdir"} ${KERNEL:+"KERNEL=$KERNEL"} ${FLAVOR:+"FLAVOR=$FLAVOR"} ${CORE:+"CORE=$CORE"} "${arch_args[@]}")
 	echo "${words[*]}"
 }
 

@@ -226,7 +226,7 @@ use_kdir() {
 	# Types are not described where the kernel has none: kbuild would say at every build that there
 	# was another pahole, or none.
 	[[ $(config PAHOLE_VERSION) != 0 ]] || cc_args+=(PAHOLE=no-pahole)
-	[[ ! $cross ]] || cc_args+=("$(arch_args)")
+	cc_args+=("${arch_args[@]}")
 	kernel_id=$(cat "$kdir/include/config/kernel.release")-$({
 		echo "$kdir"
 		cat "$kdir/.config"

@@ -89,7 +89,7 @@ kernel_compiler() {
 	esac
 	# shellcheck disable=SC2086 # CC= may be several words
 	cc_id=$("${inside[@]}" $cc --version | sed -n 1p)
-	[[ ! $cross ]] || cc_args+=("$(arch_args)")
+	cc_args+=("${arch_args[@]}")
 }
 
 # Whether CC= is the same compiler, by way of ccache, say.

@@ -2,36 +2,34 @@
 
 //! Machines of each architecture, and what is built for another one.
 
-use std::path::PathBuf;
+use std::env;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::machine::{assert_says, failure, folder, functions, harness, program, success};
 
-/// A folder for the front of `PATH`, with which this machine is another one. Each has one of its own: tests
-/// run at the same time.
-fn on(machine: &str) -> PathBuf {
+/// A `PATH` with which this machine is another one. Each has a folder of its own: tests run at the same time.
+fn path_on(machine: &str) -> String {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let number = NUMBER.fetch_add(1, Relaxed);
     let bin = folder(&format!("uname-{number}"));
     program(bin.join("uname"), &format!("echo {machine}"));
-    bin
+    format!("{}:{}", bin.display(), env::var("PATH").unwrap())
 }
 
 /// What a script prints there, with ARCH= or without.
 fn there(machine: &str, arch: &str, script: &str) -> String {
     // The shell looks the program up before the script could change PATH.
-    let path = format!(
-        "{}:{}",
-        on(machine).display(),
-        std::env::var("PATH").unwrap()
-    );
-    success(functions(script, &[]).env("PATH", path).env("ARCH", arch))
+    success(
+        functions(script, &[])
+            .env("PATH", path_on(machine))
+            .env("ARCH", arch),
+    )
 }
 
 #[test]
 fn every_machine_builds_for_itself_unless_told_otherwise() {
     let script = "check_environment
-        echo $arch ${cross:-native} ${arch_prefix:-none} $arch_qemu $arch_rust $arch_debian $arch_image [$(arch_args)]";
+        echo $arch ${cross:-native} ${arch_prefix:-none} $arch_qemu $arch_rust $arch_debian $arch_image [${arch_args[*]}]";
     let x86 = "x86 native none qemu-system-x86_64 x86_64-unknown-linux-gnu amd64 arch/x86/boot/bzImage []\n";
     let arm64 = "arm64 native none qemu-system-aarch64 aarch64-unknown-linux-gnu arm64 arch/arm64/boot/Image []\n";
     let riscv = "riscv native none qemu-system-riscv64 riscv64gc-unknown-linux-gnu riscv64 arch/riscv/boot/Image []\n";
@@ -134,12 +132,7 @@ fn what_no_other_architecture_has_is_refused() {
         assert_says(&said, part);
         assert!(!said.contains("[1/"), "{said}");
     }
-    let path = format!(
-        "{}:{}",
-        on("mips64").display(),
-        std::env::var("PATH").unwrap()
-    );
-    let said = failure(harness("modules").env("PATH", path));
+    let said = failure(harness("modules").env("PATH", path_on("mips64")));
     assert_says(
         &said,
         "this is mips64, and nobody has told this what is called how there",
