@@ -92,7 +92,7 @@ readme_make_root() {
 	cat >"$root/usr/bin/uname" <<-END
 		#!/bin/sh
 		[ "\$*" = -r ] && exec echo "$release"
-		exec uname.real "\$@"
+		exec /usr/bin/uname.real "\$@"
 	END
 	chmod +x "$root/usr/bin/uname"
 }
