@@ -21,9 +21,9 @@ find_stock_tools() {
 	stock_cc=${stock_cc%% *}
 	if stock_tools_here; then
 		need "pahole pahole describes types, as this kernel was built with" \
-			"/usr/include/openssl/opensslv.h libssl-dev compiles what signs modules" \
+			"header:openssl/opensslv.h libssl-dev compiles what signs modules" \
 			"openssl openssl tells which keys it knows" \
-			"/usr/include/dwarf.h libdw-dev reads debug information" \
+			"header:dwarf.h libdw-dev reads debug information" \
 			"zstd zstd unpacks the kernel" "python3 python3 writes headers for the kernel's own tools"
 		root=
 		return
