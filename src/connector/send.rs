@@ -257,11 +257,7 @@ pub(crate) fn broadcast(message: &OutMessage<'_>) -> Result<(), SendError> {
 }
 
 /// Sends a reply to a request to who sent that. Its data are these, one behind the other. Does not sleep.
-pub(crate) fn reply(
-    request: &Header,
-    data: &[&[u8]],
-    sender: &Parms<'_>,
-) -> Result<(), SendError> {
+pub(crate) fn reply(request: &Header, data: &[&[u8]], sender: &Parms<'_>) -> Result<(), SendError> {
     context::check()?;
     let len = data.iter().try_fold(0u16, |len, part| {
         len.checked_add(u16::try_from(part.len()).ok()?)
