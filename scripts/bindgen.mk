@@ -44,7 +44,7 @@ connector_bindgen_items := \
 	--allowlist-var 'CN_CBQ_NAMELEN' \
 	--allowlist-function '__netlink_ns_capable|netlink_register_notifier|netlink_unregister_notifier' \
 	--allowlist-function 'netlink_unicast|skb_put|connector_helper_.*' \
-	--allowlist-type 'nlmsghdr' --allowlist-var 'NLMSG_DONE|MSG_DONTWAIT' \
+	--allowlist-type 'nlmsghdr' --allowlist-var 'NLMSG_DONE' \
 	$(if $(CONFIG_KRETPROBES),$(connector_bindgen_probes)) \
 	--allowlist-var 'init_user_ns|CAP_NET_ADMIN|CAP_SYS_ADMIN|CAP_LAST_CAP|RUST_CONST_HELPER_.*'
 

@@ -104,6 +104,7 @@ mod stats;
 mod suites;
 mod table;
 mod text;
+mod unicast;
 mod unload;
 mod usage;
 

@@ -10,7 +10,7 @@
 //! - `Core`, which is there as long as the module is;
 //! - `add()` and `del()`, which tell the core of an id that the registry adds or removes;
 //! - `send_mult()`, with the arguments and results of `cn_netlink_send_mult()`; and `send()`, for one message
-//!   that does not lie in one piece;
+//!   that does not lie in one piece, and `reply()`, for one to who has sent a request;
 //! - `may_be_overwritten()`, which says whether nobody needs a message when its handler has returned;
 //! - `Probes`, by which ids of C modules are seen that the registry does not know of.
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Inline functions of C that the crate `connector` calls and the kernel's own rust/helpers lack.
- * They hold no code of ours.
+ * They hold no code of ours but connector_helper_netlink_queue(), which looks into a struct sock.
  */
 
 #include <linux/bottom_half.h>
 #include <linux/irqflags.h>
+#include <linux/net.h>
+#include <linux/netlink.h>
 #include <linux/ptrace.h>
 #include <linux/sched/signal.h>
 #include <linux/skbuff.h>
@@ -52,6 +54,31 @@ int connector_helper_skb_tailroom(const struct sk_buff *skb)
 struct sk_buff *connector_helper_nlmsg_new(size_t payload, gfp_t flags)
 {
 	return nlmsg_new(payload, flags);
+}
+
+/*
+ * Queues an skb for a socket of netlink's, if that is what netlink_unicast() would do with it; see
+ * unicast.rs. Otherwise nothing has happened.
+ */
+bool connector_helper_netlink_queue(struct sock *sk, struct sk_buff *skb)
+{
+	unsigned int rmem = sk_rmem_alloc_get(sk);
+
+	/* A socket that is empty has room for whatever comes. */
+	if (rmem && rmem + skb->truesize > READ_ONCE(sk->sk_rcvbuf))
+		return false;
+	if (READ_ONCE(sk->sk_state) == NETLINK_CONNECTED) {
+		struct sockaddr_nl peer;
+
+		/* The kernel's port is 0. */
+		if (kernel_getpeername(sk->sk_socket, (struct sockaddr *)&peer) < 0 ||
+		    peer.nl_pid)
+			return false;
+	}
+	/* Where a socket's filter may look. */
+	skb_reset_network_header(skb);
+	skb_reset_mac_header(skb);
+	return !sock_queue_rcv_skb(sk, skb);
 }
 
 void connector_helper_sock_hold(struct sock *sk)

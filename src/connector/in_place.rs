@@ -32,6 +32,7 @@ use crate::{
     cores,
     nlmsg,
     parms::Parms,
+    unicast::unicast,
     wire::netlink::NlHeader,
     Header,
     Message,
@@ -85,7 +86,7 @@ pub(crate) fn reply(message: &Message<'_>, parms: &Parms<'_>) -> Option<Result<(
     // free it once the handler has returned. It has room for `padded` bytes, of which the first are
     // a netlink header and the message. Of what is written there are copies, or it is no data of the
     // message. `netlink` is the socket that the message came to: the core's, which is always open. A
-    // reference goes to `netlink_unicast()`, which consumes it in any case.
+    // reference goes to `unicast`, which consumes it in any case.
     let returned = unsafe {
         if len != padded {
             bindings::skb_put(skb, (padded - len) as c_uint);
@@ -95,12 +96,12 @@ pub(crate) fn reply(message: &Message<'_>, parms: &Parms<'_>) -> Option<Result<(
         // As in an skb of the kernel's.
         in_skb.write_bytes(0, 1);
         bindings::connector_helper_skb_get(skb);
-        bindings::connector_helper_skb_orphan(skb);
-        bindings::netlink_unicast(
+        unicast(
             netlink.as_ptr(),
             skb,
+            Some(parms.socket()),
             parms.get().portid,
-            bindings::MSG_DONTWAIT as i32,
+            false,
         )
     };
     Some(SendError::check(returned))

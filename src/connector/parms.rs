@@ -52,6 +52,13 @@ impl Parms<'_> {
         &self.copy
     }
 
+    /// The socket that sends.
+    #[inline(always)]
+    pub(crate) fn socket(&self) -> NonNull<bindings::sock> {
+        // SAFETY: By the type's invariants it is a socket.
+        unsafe { NonNull::new_unchecked(self.copy.sk) }
+    }
+
     /// Where they lie, unless a reply has taken their place.
     #[inline(always)]
     pub(crate) fn as_ptr(&self) -> Option<NonNull<bindings::netlink_skb_parms>> {

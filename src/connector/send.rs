@@ -33,6 +33,7 @@ use crate::{
     cores,
     gfp,
     layout,
+    parms::Parms,
     socket::Socket,
     CbId,
     Group,
@@ -255,15 +256,15 @@ pub(crate) fn broadcast(message: &OutMessage<'_>) -> Result<(), SendError> {
     unsafe { cores::send(&header, &[message.data], 0, header.id.idx, GFP_ATOMIC) }
 }
 
-/// Sends a reply to a request to a port, whose data are these, one behind the other. Does not sleep.
-pub(crate) fn reply(request: &Header, data: &[&[u8]], portid: u32) -> Result<(), SendError> {
+/// Sends a reply to a request to who sent that. Its data are these, one behind the other. Does not sleep.
+pub(crate) fn reply(request: &Header, data: &[&[u8]], sender: &Parms<'_>) -> Result<(), SendError> {
     context::check()?;
     let len = data.iter().try_fold(0u16, |len, part| {
         len.checked_add(u16::try_from(part.len()).ok()?)
     });
     let header = request.reply(len.ok_or(SendError::TooLarge)?);
     // SAFETY: `header.len` is how many bytes of data there are.
-    unsafe { cores::send(&header, data, portid, 0, GFP_NOWAIT) }
+    unsafe { cores::reply(&header, data, sender) }
 }
 
 /// Sends all messages of a batch in one datagram.

@@ -2,8 +2,6 @@
 
 //! Who sent a message, and answering it.
 
-use core::ptr::NonNull;
-
 use kernel::{
     prelude::*,
     task::Kuid, //
@@ -93,7 +91,7 @@ impl<'a> Sender<'a> {
     /// The socket that sent the message.
     pub fn socket(&self) -> &Socket {
         // SAFETY: By the invariants of `Parms` it is a socket that is open, so that it has a reference.
-        unsafe { Socket::from_raw(NonNull::new_unchecked(self.parms.get().sk)) }
+        unsafe { Socket::from_raw(self.parms.socket()) }
     }
 
     /// The process id of the sender (its `tgid`), as its own pid namespace numbers it.
@@ -204,6 +202,6 @@ impl<'a> Sender<'a> {
 
     #[inline(never)]
     fn reply_with_copy(&self, message: &Message<'_>, data: &[&[u8]]) -> Result<(), SendError> {
-        send::reply(&message.header(), data, self.portid())
+        send::reply(&message.header(), data, &self.parms)
     }
 }

@@ -62,9 +62,11 @@ pub(crate) struct Lane {
     replied: Atomic<u64>,
     /// Who is inside and has [noted](Self::note) it, or null.
     noted: Atomic<*const c_void>,
+    /// What with, or null.
+    noted_with: Atomic<*const c_void>,
 }
 
-// SAFETY: What is noted is only compared.
+// SAFETY: What is noted is only compared, and told to who noted it.
 unsafe impl Send for Lane {}
 // SAFETY: As above.
 unsafe impl Sync for Lane {}
@@ -79,6 +81,7 @@ impl Lane {
             left: Atomic::new(0),
             replied: Atomic::new(0),
             noted: Atomic::new(ptr::null()),
+            noted_with: Atomic::new(ptr::null()),
         }
     }
 
@@ -113,20 +116,34 @@ impl Lane {
         }
     }
 
-    /// Notes who is inside. Returns whether nobody else has done so: there is room for one.
+    /// Notes who is inside, and what with. Returns whether nobody else has done so: there is room for one.
     ///
     /// Whoever has noted it must [strike it out](Self::strike_out) before leaving.
     #[inline(always)]
     #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
-    pub(crate) fn note<T>(&self, who: *const T) -> bool {
-        self.noted.cmpxchg(ptr::null(), who.cast(), Relaxed).is_ok()
+    pub(crate) fn note<T, W>(&self, who: *const T, with: *const W) -> bool {
+        let has_room = self.noted.cmpxchg(ptr::null(), who.cast(), Relaxed).is_ok();
+        if has_room {
+            self.noted_with.store(with.cast(), Relaxed);
+        }
+        has_room
     }
 
     /// Makes room for another one.
     #[inline(always)]
     #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
     pub(crate) fn strike_out(&self) {
+        // In this order: an interrupt of who has noted it finds what was noted, or nothing.
+        self.noted_with.store(ptr::null(), Relaxed);
         self.noted.store(ptr::null(), Relaxed);
+    }
+
+    /// What `who` noted that it is inside with, or null. Only `who`, or an interrupt of it, may ask.
+    fn noted_with<T>(&self, who: *const T) -> *const c_void {
+        match ptr::eq(self.noted.load(Relaxed), who.cast()) {
+            true => self.noted_with.load(Relaxed),
+            false => ptr::null(),
+        }
     }
 
     /// Counts a reply that was sent.
@@ -166,10 +183,16 @@ impl Slot {
     /// Whoever has entered must [`leave`](Self::leave) that lane.
     #[inline(always)]
     pub(crate) fn enter(&self) -> Option<&Lane> {
+        let lane = self.lane();
+        lane.enter().then_some(lane)
+    }
+
+    /// The lane of this CPU.
+    #[inline(always)]
+    fn lane(&self) -> &Lane {
         // Any lane would do, so that it does no harm if the task moves to another CPU meanwhile.
         let cpu = CpuId::current().as_u32() as usize;
-        let lane = &self.lanes[cpu % LANES];
-        lane.enter().then_some(lane)
+        &self.lanes[cpu % LANES]
     }
 
     /// Enters without a message, unless the slot is closed. Does not sleep.
@@ -241,6 +264,11 @@ impl Slot {
         entered
             .map(|entered| u64::try_from(entered).unwrap_or_default())
             .sum()
+    }
+
+    /// What `who`, which asks, noted in the lane of this CPU, or null.
+    pub(crate) fn noted_with<T>(&self, who: *const T) -> *const c_void {
+        self.lane().noted_with(who)
     }
 
     /// Whether somebody is noted in one of the lanes.

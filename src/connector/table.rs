@@ -126,17 +126,23 @@ impl Table {
 
     /// Whether there is a service with this id just now. Does not sleep.
     pub(crate) fn contains(&self, id: CbId) -> bool {
+        self.look_at(id, |_| ()).is_some()
+    }
+
+    /// Looks at the service with this id, if there is one just now. Does not sleep, nor may `look`.
+    #[inline(always)]
+    pub(crate) fn look_at<R>(&self, id: CbId, look: impl FnOnce(&Service) -> R) -> Option<R> {
         let key = Key::from(id);
         let _guard = rcu::read_lock();
         let mut next = dereference(self.bucket(key));
-        // SAFETY: As in `enter`.
-        while let Some(node) = unsafe { next.as_ref() } {
+        loop {
+            // SAFETY: As in `enter`.
+            let node = unsafe { next.as_ref() }?;
             if node.key == key {
-                return true;
+                return Some(look(&node.service));
             }
             next = dereference(&node.next);
         }
-        false
     }
 
     /// All services, in the order in which they were added.

@@ -94,6 +94,12 @@ impl Usage {
         self.inside.has_noted(who)
     }
 
+    /// What `who`, who asks, noted in the lane of this CPU, or null.
+    #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
+    pub(crate) fn noted_with<T>(&self, who: *const T) -> *const c_void {
+        self.inside.noted_with(who)
+    }
+
     /// What was counted by now, if this is not closed.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.snapshot_with(self.inside.received())

@@ -5,7 +5,7 @@
  * It registers idx:val while it is loaded, and answers each message with ack + 1 and no data. What the
  * first byte of the data says, it does before that: 's' sleeps for 300 ms; 'd' unregisters the id of the
  * callback itself and sleeps; 'r' unregisters it and registers it again; 'w' waits for the first 'o'. 'b'
- * sends the answer to all who listen to the id's own group. Writing to its parameter `unregister` does that,
+ * sends the answer to all who listen to the id's own group, 'p' to the port whose number follows. Writing to its parameter `unregister` does that,
  * and fails with EBUSY if the callback runs when cn_del_callback() has returned. With leave=1 it goes without
  * unregistering anything.
  */
@@ -41,7 +41,7 @@ static void ct_callback(struct cn_msg *msg, struct netlink_skb_parms *nsp)
 {
 	struct cb_id id = msg->id;
 	struct cn_msg reply = { .id = id, .seq = msg->seq, .ack = msg->ack + 1 };
-	bool everybody = false;
+	u32 portid = nsp->portid;
 
 	atomic_inc(&inside);
 	switch (msg->len ? msg->data[0] : 0) {
@@ -63,10 +63,14 @@ static void ct_callback(struct cn_msg *msg, struct netlink_skb_parms *nsp)
 		complete_all(&opened);
 		break;
 	case 'b':
-		everybody = true;
+		portid = 0;
+		break;
+	case 'p':
+		if (msg->len == 1 + sizeof(portid))
+			memcpy(&portid, msg->data + 1, sizeof(portid));
 		break;
 	}
-	cn_netlink_send(&reply, everybody ? 0 : nsp->portid, 0, GFP_KERNEL);
+	cn_netlink_send(&reply, portid, 0, GFP_KERNEL);
 	atomic_dec(&inside);
 }
 

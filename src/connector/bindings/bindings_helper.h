@@ -25,6 +25,7 @@ struct sk_buff *connector_helper_skb_get(struct sk_buff *skb);
 void connector_helper_skb_orphan(struct sk_buff *skb);
 int connector_helper_skb_tailroom(const struct sk_buff *skb);
 struct sk_buff *connector_helper_nlmsg_new(size_t payload, gfp_t flags);
+bool connector_helper_netlink_queue(struct sock *sk, struct sk_buff *skb);
 void connector_helper_sock_hold(struct sock *sk);
 void connector_helper_sock_put(struct sock *sk);
 bool connector_helper_sock_is_dead(const struct sock *sk);

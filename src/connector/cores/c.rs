@@ -41,6 +41,7 @@ use crate::{
     gfp,
     grace,
     layout,
+    parms::Parms,
     table::Table,
     CbId,
     Group,
@@ -99,6 +100,21 @@ pub(crate) unsafe fn send(
             send_mult(raw, header.len, portid, group, gfp, None, ptr::null_mut())
         })
     })?
+}
+
+/// Sends a reply to who sent the request, and waits for no room.
+///
+/// # Safety
+///
+/// There must be as many bytes of data as the header announces.
+#[inline(always)]
+pub(crate) unsafe fn reply(
+    header: &Header,
+    data: &[&[u8]],
+    to: &Parms<'_>,
+) -> Result<(), SendError> {
+    // SAFETY: By this function's contract.
+    unsafe { send(header, data, to.get().portid, 0, GFP_NOWAIT) }
 }
 
 /// Sends messages: the C function itself.

@@ -45,6 +45,7 @@ use self::send::SOCKET;
 pub(crate) use self::{
     receive::may_be_overwritten,
     send::{
+        reply,
         send,
         send_mult, //
     }, //

@@ -66,7 +66,13 @@ pub(crate) mod bindings {
         pub(crate) id: crate::CbId,
     }
 
-    pub(crate) struct netlink_skb_parms;
+    /// A socket: its address is all there is to it, and another's is another one.
+    pub(crate) struct sock(pub(crate) u8);
+
+    pub(crate) struct netlink_skb_parms {
+        pub(crate) portid: u32,
+        pub(crate) sk: *mut sock,
+    }
 
     /// # Safety
     ///

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Finds the atomic operations in the kernel side's sources: every call whose last argument is an
-//! ordering of `kernel::sync::atomic`, and every volatile access to a field or variable. Whatever else
-//! looks like one has to be written so.
+//! ordering of `kernel::sync::atomic`, and every volatile access to a field or variable, in C as well.
+//! Whatever else looks like one has to be written so.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -41,6 +41,10 @@ static VOLATILE: LazyLock<Regex> = LazyLock::new(|| {
         .expect("it is right")
 });
 
+static VOLATILE_IN_C: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\b(?P<method>READ_ONCE)\((?:\w+(?:->|\.))*(?P<what>\w+)\)").expect("it is right")
+});
+
 /// What is an atomic operation in Rust, or becomes one, however it is written.
 static ANY: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
@@ -52,7 +56,7 @@ static ANY: LazyLock<Regex> = LazyLock::new(|| {
     .expect("it is right")
 });
 
-/// The same in C, where nothing of ours has any.
+/// The same in C, where ours has none but such accesses.
 static ANY_IN_C: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
         r"\b(?:raw_)?(?:atomic|atomic64|atomic_long|refcount|kref)_\w+|\bsmp_\w+|\b\w*xchg\w*",
@@ -112,11 +116,12 @@ fn end_of_quote(text: &[u8]) -> Option<usize> {
 /// it does.
 pub fn unclear(file: &str, text: &str) -> Vec<String> {
     let code = without_comments(text);
-    if !file.ends_with(".rs") {
-        let found = ANY_IN_C.find_iter(&code);
-        return found.map(|it| it.as_str().to_owned()).collect();
-    }
     let found = operations(text);
+    if !file.ends_with(".rs") {
+        let is_known = |at| found.iter().any(|it| it.at.contains(&at));
+        let others = ANY_IN_C.find_iter(&code).filter(|it| !is_known(it.start()));
+        return others.map(|it| it.as_str().to_owned()).collect();
+    }
     let imports = IMPORT.find_iter(&code).map(|it| it.range());
     let imports: Vec<_> = imports.collect();
     let is_known = |place: &Range<usize>| {
@@ -181,7 +186,9 @@ pub fn operations(text: &str) -> Vec<Operation> {
             })
         })
         .collect();
-    found.extend(VOLATILE.captures_iter(&code).map(|captures| Operation {
+    let volatile = VOLATILE.captures_iter(&code);
+    let volatile = volatile.chain(VOLATILE_IN_C.captures_iter(&code));
+    found.extend(volatile.map(|captures| Operation {
         what: captures["what"].to_owned(),
         method: captures["method"].to_owned(),
         ordering: "volatile".to_owned(),
@@ -267,6 +274,7 @@ mod tests {
             ["b.load Relaxed", "a.store Release"]
         );
         assert_eq!(names("fence(Full)"), ["_.fence Full"]);
+        assert_eq!(names("READ_ONCE(a->b.c)"), ["c.READ_ONCE volatile"]);
         assert_eq!(
             names("A.as_ptr().read_volatile()"),
             ["A.read_volatile volatile"]
@@ -300,6 +308,10 @@ mod tests {
             assert_eq!(unclear("a.rs", text), [word], "{text}");
         }
         assert_eq!(unclear("a.c", "/* xchg */ atomic_inc(&a);"), ["atomic_inc"]);
+        assert_eq!(
+            unclear("a.c", "READ_ONCE(*a) + READ_ONCE(a->b)"),
+            ["READ_ONCE"]
+        );
         for text in [
             "use kernel::sync::atomic::{Relaxed, Full};\na.load(Relaxed)",
             "// SendError::Full\nErr(SendError::Full)",

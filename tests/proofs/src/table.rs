@@ -35,7 +35,10 @@ pub fn rows(top: &Path) -> Result<Vec<(String, Vec<String>)>> {
         let line = line.replace("\\|", "\0");
         let mut cells = line.split('|').map(|cell| cell.trim().replace('\0', "|"));
         let file = quoted(&cells.next()?).next()?.to_owned();
-        file.ends_with(".rs").then(|| (file, cells.collect()))
+        [".rs", ".c"]
+            .iter()
+            .any(|it| file.ends_with(it))
+            .then(|| (file, cells.collect()))
     };
     Ok(text.lines().filter_map(cells).collect())
 }

@@ -38,21 +38,34 @@ pub fn is_loaded(module: &str) -> Result<bool> {
 
 /// How many messages the kernel has dropped because the socket with this port had no room.
 pub fn drops(portid: u32) -> Result<u64> {
+    of_socket(portid, "Drops")
+}
+
+/// How much memory what the socket with this port has not read takes, in bytes.
+pub fn receive_memory(portid: u32) -> Result<u64> {
+    of_socket(portid, "Rmem")
+}
+
+/// A column of `/proc/net/netlink`.
+fn of_socket(portid: u32, what: &str) -> Result<u64> {
     let sockets = fs::read_to_string("/proc/net/netlink").context("/proc/net/netlink")?;
     let mut lines = sockets.lines().map(str::split_whitespace);
     let heading: Vec<_> = lines
         .next()
         .context("an empty /proc/net/netlink")?
         .collect();
-    let column = |name| heading.iter().position(|&column| column == name);
-    let (protocol, port) = (column("Eth"), column("Pid"));
-    let (protocol, port) = (protocol.context("no Eth")?, port.context("no Pid")?);
-    let drops = column("Drops").context("no Drops")?;
+    let column = |name: &str| {
+        let at = heading.iter().position(|&column| column == name);
+        at.with_context(|| format!("no {name} in /proc/net/netlink"))
+    };
+    let (protocol, port, what) = (column("Eth")?, column("Pid")?, column(what)?);
     let connector = netlink::PROTOCOL.to_string();
-    lines
+    let line = lines
         .map(Iterator::collect::<Vec<_>>)
         .find(|line| line.get(protocol) == Some(&&*connector) && line[port] == portid.to_string())
-        .with_context(|| format!("no port {portid} in /proc/net/netlink"))?[drops]
+        .with_context(|| format!("no port {portid} in /proc/net/netlink"))?;
+    let number = line[what];
+    number
         .parse()
-        .context("Drops is no number")
+        .with_context(|| format!("{number} in /proc/net/netlink"))
 }

@@ -137,7 +137,9 @@ unsafe fn handle(
 ) {
     // SAFETY: By this function's contract.
     let callback = unsafe { core::mem::transmute::<NonNull<()>, Callback>(callback) };
-    calls::during(in_use, move || {
+    // SAFETY: As above: they are given back when this returns.
+    let requester = unsafe { calls::Requester::from_raw(parms) };
+    calls::during(in_use, &requester, move || {
         // SAFETY: By this function's contract: nobody looks at the message and the parameters after
         // this. C may write to them.
         unsafe { callback(message.as_ptr(), parms.as_ptr()) }

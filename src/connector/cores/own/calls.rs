@@ -6,8 +6,14 @@
 //! noted while it lasts, with its task: in the lane that the task is in, or, if somebody else is noted
 //! there, be it another task or the same one, in a list under a lock. That takes 30 instructions less than
 //! the list alone, and CPUs do not wait for each other.
+//!
+//! In the lane it is noted as well whose message is handled, so that what the callback then sends to that
+//! port is a reply, and goes to its socket at once: see `unicast.rs`.
 
-use core::ptr;
+use core::ptr::{
+    self,
+    NonNull, //
+};
 
 use kernel::{
     prelude::*,
@@ -17,10 +23,12 @@ use kernel::{
 
 use crate::{
     bindings,
+    dispatch::TABLE,
     usage::{
         InUse,
         Usage, //
-    }, //
+    },
+    CbId, //
 };
 
 global_lock! {
@@ -57,12 +65,54 @@ pub(super) unsafe fn init() {
     unsafe { CALLS.init() };
 }
 
-/// Calls `f`, which is a call of the callback of the service that is in use.
+/// Whose message a call handles.
+///
+/// # Invariants
+///
+/// `socket` has the port `portid`, and its `sendmsg(2)` does not return before the call does.
+pub(super) struct Requester {
+    portid: u32,
+    socket: NonNull<bindings::sock>,
+}
+
+impl Requester {
+    /// # Safety
+    ///
+    /// `parms` must be what a core delivers, and the call that this is for return before it is given back.
+    #[inline(always)]
+    pub(super) unsafe fn from_raw(parms: NonNull<bindings::netlink_skb_parms>) -> Self {
+        // SAFETY: By this function's contract. Netlink calls the core in the `sendmsg(2)` of this socket.
+        // INVARIANT: As above.
+        unsafe {
+            let parms = parms.as_ref();
+            Self {
+                portid: parms.portid,
+                socket: NonNull::new_unchecked(parms.sk),
+            }
+        }
+    }
+}
+
+/// The socket of a port, if the current task is in the callback for `id` and handles a message from that
+/// port. It stays open until that returns. Does not sleep.
+///
+/// `None` says nothing: only a lane is looked into.
+pub(super) fn requester(id: CbId, portid: u32) -> Option<NonNull<bindings::sock>> {
+    let task: *const _ = Task::current_raw();
+    let noted = TABLE.look_at(id, |service| service.usage().noted_with(task))?;
+    // SAFETY: Null, or what the current task noted in `during`, where it still is, or where it was
+    // interrupted.
+    let requester = unsafe { noted.cast::<Requester>().as_ref() }?;
+    (requester.portid == portid).then_some(requester.socket)
+}
+
+/// Calls `f`, which is a call of the callback of the service that is in use, with a message of
+/// `requester`'s.
 #[inline(always)]
-pub(super) fn during(in_use: &InUse, f: impl FnOnce()) {
+pub(super) fn during(in_use: &InUse, requester: &Requester, f: impl FnOnce()) {
     let task: *const _ = Task::current_raw();
     let lane = in_use.lane();
-    if lane.note(task) {
+    if lane.note(task, requester) {
         f();
         lane.strike_out();
         return;

@@ -20,12 +20,15 @@ use kernel::{
     sync::atomic::Atomic, //
 };
 
+use super::calls;
 use crate::{
     bindings,
     dispatch::TABLE,
     gfp,
     layout,
     nlmsg,
+    parms::Parms,
+    unicast::unicast,
     wire::netlink::NlHeader,
     CbId,
     Header,
@@ -64,6 +67,32 @@ pub(crate) unsafe fn send(
         portid,
         group,
         gfp: gfp::to_gfp_for(flags, portid, group),
+        socket: None,
+        filter: None,
+        filter_data: ptr::null_mut(),
+    };
+    // SAFETY: By this function's contract. There is no filter.
+    SendError::check(unsafe { transmit(&Pieces { header, data }, to) })
+}
+
+/// Sends a reply to who sent the request, and waits for no room.
+///
+/// # Safety
+///
+/// There must be as many bytes of data as the header announces.
+#[inline(always)]
+pub(crate) unsafe fn reply(
+    header: &Header,
+    data: &[&[u8]],
+    to: &Parms<'_>,
+) -> Result<(), SendError> {
+    let portid = to.get().portid;
+    let to = To {
+        portid,
+        group: 0,
+        gfp: gfp::to_gfp_for(GFP_NOWAIT, portid, 0),
+        // INVARIANT: It is the sender's, and `to` exists for no longer than its call.
+        socket: Some(to.socket()),
         filter: None,
         filter_data: ptr::null_mut(),
     };
@@ -96,6 +125,7 @@ pub(crate) unsafe fn send_mult(
         portid,
         group,
         gfp,
+        socket: None,
         filter,
         filter_data,
     };
@@ -124,11 +154,16 @@ pub(super) unsafe fn send_one(
     gfp: bindings::gfp_t,
 ) -> c_int {
     // SAFETY: By this function's contract.
-    let len = unsafe { (*message.as_ptr()).len };
+    let (id, len) = unsafe { (layout::id_of(&message.as_ref().id), message.as_ref().len) };
     let to = To {
         portid,
         group,
         gfp,
+        // INVARIANT: By what it returns.
+        socket: match group {
+            0 if portid != 0 => calls::requester(id, portid),
+            _ => None,
+        },
         filter: None,
         filter_data: ptr::null_mut(),
     };
@@ -230,10 +265,16 @@ impl Contents for Whole<'_> {
 }
 
 /// Where messages go.
+///
+/// # Invariants
+///
+/// `socket`, if there is one, has the port `portid`, and its `sendmsg(2)` has not returned.
 struct To {
     portid: u32,
     group: u32,
     gfp: bindings::gfp_t,
+    /// The socket, if that is known.
+    socket: Option<NonNull<bindings::sock>>,
     filter: bindings::netlink_filter_fn,
     filter_data: *mut c_void,
 }
@@ -286,7 +327,7 @@ unsafe fn transmit(contents: &impl Contents, to: To) -> c_int {
             )
         } else {
             let may_wait = to.gfp & bindings::__GFP_DIRECT_RECLAIM != 0;
-            bindings::netlink_unicast(socket(), skb, to.portid, c_int::from(!may_wait))
+            unicast(socket(), skb, to.socket, to.portid, may_wait)
         }
     }
 }

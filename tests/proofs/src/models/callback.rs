@@ -9,7 +9,7 @@ use loom::thread;
 
 use super::{
     registry::init,
-    table::{leak, message_to},
+    table::{leak, message_to, PORTID},
     used::Used,
     Model,
 };
@@ -55,14 +55,25 @@ fn unregister() {
 unsafe fn handle(
     used: NonNull<()>,
     _message: NonNull<cn_msg>,
-    _parms: NonNull<netlink_skb_parms>,
+    parms: NonNull<netlink_skb_parms>,
     in_use: &InUse,
 ) {
     // SAFETY: By this function's contract.
     let used = unsafe { used.cast::<Used>().as_ref() };
-    calls::during(in_use, || {
+    // SAFETY: As above: it is not kept.
+    let requester = unsafe { calls::Requester::from_raw(parms) };
+    // SAFETY: As above.
+    let socket = unsafe { parms.as_ref() }.sk;
+    let looks = || {
+        let found = calls::requester(ID, PORTID);
+        let is_own = found.is_none_or(|found| found.as_ptr() == socket);
+        assert!(is_own, "it is another task's");
+    };
+    calls::during(in_use, &requester, || {
         used.by_handler();
+        looks();
         unregister();
+        looks();
         used.by_handler();
     });
 }

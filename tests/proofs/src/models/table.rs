@@ -12,7 +12,7 @@ use loom::{sync::Mutex, thread};
 
 use super::{used::Used, Model};
 use crate::{
-    bindings::cn_msg,
+    bindings::{cn_msg, netlink_skb_parms, sock},
     dispatch::{self, TABLE},
     service::{RawHandler, Service},
     CbId,
@@ -56,11 +56,20 @@ pub(super) fn handler(used: &Used) -> RawHandler {
     }
 }
 
+/// The port that messages come from.
+pub(super) const PORTID: u32 = 1;
+
 /// A message comes to an id. Returns whether it was handled.
 pub(super) fn message_to(id: CbId) -> bool {
     let message = cn_msg { id };
-    // SAFETY: The message is one, and the handlers here look at neither.
-    unsafe { dispatch::deliver(NonNull::from(&message), NonNull::dangling()) }
+    let mut socket = sock(0);
+    // Each from a socket of its own. In a kernel they would have ports of their own as well.
+    let parms = netlink_skb_parms {
+        portid: PORTID,
+        sk: &mut socket,
+    };
+    // SAFETY: Both are what they should be, and the handlers here keep neither.
+    unsafe { dispatch::deliver(NonNull::from(&message), NonNull::from(&parms)) }
 }
 
 /// Keeps it until the interleaving is over, like the memory that was freed.

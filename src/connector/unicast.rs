@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Giving an skb to the socket that a request came from.
+//!
+//! Netlink looks for the socket of a port in a hash table, and takes a reference to it, each time that it
+//! is given an skb. But the sender of a request is known, and cannot close its socket before its
+//! `sendmsg(2)` has returned: for a reply there is nothing to look for. It goes into the socket's receive
+//! queue at once, in the way of the kernel's other protocols, `sock_queue_rcv_skb()`. That takes some 220
+//! instructions less than `netlink_unicast()`, which are 7 % of an echo.
+//!
+//! Where netlink would not just queue the skb, it is asked as ever, and nothing has happened before: there
+//! is no room, which it tells the receiver; the socket is connected to another port; its filter does not
+//! want the skb.
+//!
+//! What differs from netlink then:
+//!
+//! - A socket that has lost a message gets none from netlink until all was read. A reply is queued as
+//!   soon as there is room. The socket has been told of the loss before, by its next receive.
+//! - Netlink shows an skb to who captures packets, but not those of the connector.
+
+use core::ptr::NonNull;
+
+use kernel::prelude::*;
+
+use crate::bindings;
+
+/// Gives an skb to a socket. Sleeps if it may wait for room, and there is none.
+///
+/// Returns what `netlink_unicast()` does, which is used where `to` is not known.
+///
+/// # Safety
+///
+/// - Nobody else may write to the skb, which this consumes, or read it before it is received. Its data
+///   are no memory of `vmalloc()`.
+/// - `netlink` must be the connector's socket.
+/// - `to`, if there is one, must be a socket of netlink's whose `sendmsg(2)` has not returned, and `portid`
+///   its port.
+#[inline(always)]
+pub(crate) unsafe fn unicast(
+    netlink: *mut bindings::sock,
+    skb: *mut bindings::sk_buff,
+    to: Option<NonNull<bindings::sock>>,
+    portid: u32,
+    may_wait: bool,
+) -> c_int {
+    if let Some(to) = to {
+        // SAFETY: By this function's contract. The skb is not used any more if it was queued.
+        unsafe {
+            // CAST: At most 64 KiB and some bytes.
+            let len = (*skb).len as c_int;
+            if bindings::connector_helper_netlink_queue(to.as_ptr(), skb) {
+                return len;
+            }
+        }
+    }
+    // SAFETY: By this function's contract. Netlink takes skbs that have no owner.
+    unsafe {
+        bindings::connector_helper_skb_orphan(skb);
+        bindings::netlink_unicast(netlink, skb, portid, c_int::from(!may_wait))
+    }
+}
