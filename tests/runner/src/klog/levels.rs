@@ -19,6 +19,8 @@ const HARMLESS: &[&str] = &[
     r"^(?:rust_connector|connector_kunit|cn|c[nt]_\w+): ",
     // What programs send, for a test of what comes of it.
     r"^Zero length message leads to an empty skb$",
+    // A mirror of disks that are not there, whose log is what a test is about.
+    r"^device-mapper: (?:table: \S+ mirror: Device lookup failure|ioctl: error adding target to table)",
     // How fast the host is, above all where it emulates the machine.
     r"^workqueue: \S+ hogged CPU for >\d+us \d+ times",
     r"^(?:clocksource: |tsc: |TSC found unstable after boot)",

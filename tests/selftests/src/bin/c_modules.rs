@@ -7,6 +7,8 @@ use std::{
     fs,
     path::PathBuf,
     process::{Command, ExitCode, Stdio},
+    thread,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -14,7 +16,9 @@ use nix::{errno::Errno, sys::utsname::uname};
 use selftests::{
     CbId, Client, KernelLog, Module, Objects, Stats, Suite,
     ack::{self, Ack},
-    core_is_ours, datagram, pattern, procfs,
+    core_is_ours, datagram,
+    dm::{self, LogRequest},
+    pattern, procfs,
     program::beside,
     skip, times, unload_in_background, wait_for,
 };
@@ -26,7 +30,6 @@ const CN_TEST: CbId = CbId {
     val: 0x456,
 };
 const W1: CbId = CbId { idx: 3, val: 1 };
-const DM_LOG: CbId = CbId { idx: 7, val: 1 };
 const CROWD: u32 = 0x6372;
 
 /// Loads a module of the kernel's own, which `make modules_install` of the kernel installed.
@@ -118,10 +121,70 @@ fn dm_log_userspace() -> Result<()> {
     }
     let module = load_kernels("drivers/md/dm-log-userspace.ko")?;
     ensure!(procfs::registered()?.contains(&"dmlogusr 7:1".to_owned()));
-    ensure!(is_handled(DM_LOG)?);
+    ensure!(is_handled(dm::LOG)?);
     module.unload()?;
-    ensure!(!is_handled(DM_LOG)?);
+    ensure!(!is_handled(dm::LOG)?);
     while let Some(module) = below.pop() {
+        module.unload()?;
+    }
+    Ok(())
+}
+
+/// A mirror asks by broadcast, and waits for what the program sends to the id. Of a mirror whose disks are
+/// not there, the log is made all the same, and let go again.
+fn dm_log_daemon() -> Result<()> {
+    const UUID: &str = "of-the-tests";
+    let _connector = Module::load("rust_connector", "")?;
+    let mut modules = Vec::new();
+    for name in [
+        "dm-mod",
+        "dm-log",
+        "dm-region-hash",
+        "dm-mirror",
+        "dm-log-userspace",
+    ] {
+        modules.push(load_kernels(&format!("drivers/md/{name}.ko"))?);
+    }
+    let daemon = Client::open_in(dm::LOG.idx)?;
+    let mut asked = Vec::new();
+    let loaded = thread::scope(|scope| -> Result<_> {
+        let mirror = scope.spawn(|| -> Result<_> {
+            let parameters =
+                format!("userspace 3 {UUID} clustered-core 64 2 /nowhere 0 /nowhere 0");
+            dm::Device::create("of-the-tests")?.load(2048, "mirror", &parameters)
+        });
+        while !mirror.is_finished() {
+            let Some(request) = LogRequest::next(&daemon)? else {
+                thread::sleep(Duration::from_millis(1));
+                continue;
+            };
+            asked.push((
+                request.kind(),
+                request.uuid(),
+                String::from_utf8_lossy(request.data()).into_owned(),
+            ));
+            let region_size = 64_u64.to_ne_bytes();
+            match request.kind() {
+                LogRequest::REGION_SIZE => request.answer(&daemon, &region_size)?,
+                _ => request.answer(&daemon, b"")?,
+            }
+        }
+        mirror.join().map_err(|_| anyhow::anyhow!("it panicked"))?
+    })?;
+    ensure!(loaded == Err(Errno::ENOENT), "the table: {loaded:?}");
+    let kinds: Vec<_> = asked.iter().map(|(kind, ..)| *kind).collect();
+    ensure!(
+        kinds
+            == [
+                LogRequest::CREATE,
+                LogRequest::REGION_SIZE,
+                LogRequest::DESTROY
+            ]
+            && asked.iter().all(|(_, uuid, _)| uuid == UUID)
+            && asked[0].2.contains("clustered-core 64"),
+        "{asked:?}"
+    );
+    while let Some(module) = modules.pop() {
         module.unload()?;
     }
     Ok(())
@@ -410,6 +473,10 @@ fn main() -> ExitCode {
         .test(
             "the kernel's dm-log-userspace registers its id",
             dm_log_userspace,
+        )
+        .test(
+            "a mirror asks a program for its log by it, and gets the answers",
+            dm_log_daemon,
         )
         .test(
             "a thousand ids of a C module are found, each by itself",
