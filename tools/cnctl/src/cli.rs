@@ -2,11 +2,17 @@
 
 //! The command line: what it accepts and what `--help` says. No work is done here.
 
-use std::{ffi::OsStr, fmt::Display, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    fmt::Display,
+    ops::RangeInclusive,
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{
     Arg, Args, Parser, Subcommand, ValueEnum, ValueHint,
-    builder::{PossibleValue, TypedValueParser},
+    builder::{OsStringValueParser, PossibleValue, TypedValueParser},
 };
 use netlink_connector::{CbId, Group, MAX_DATA_SIZE, Range, known};
 
@@ -14,11 +20,16 @@ use netlink_connector::{CbId, Group, MAX_DATA_SIZE, Range, known};
 ///
 /// A service is addressed by its id, IDX:VAL, as in /proc/net/connector. Numbers are decimal or
 /// 0x-hexadecimal; ids with a known name can be written by it (proc, w1, dm, cn_test, cn_echo, …).
+///
+/// Of an option that is given more than once the last one counts, as for ping(8), but for those that take
+/// lists, which grow.
 #[derive(Debug, Parser)]
 #[command(
     name = "cnctl",
     version,
     propagate_version = true,
+    // An alias or a script has its defaults, and whoever uses it what he wants otherwise.
+    args_override_self = true,
     max_term_width = 100,
     after_help = "Exit status: 0 if all that was asked for came, 1 if something was missing or \
                   lost, 2 on an error."
@@ -75,7 +86,9 @@ pub(crate) enum Command {
 #[command(after_long_help = "\
 JSON: {\"event\":\"connector\",\"core\"} with core \"kernel\" or \"rust_connector\"; then \
 {\"event\":\"registered\",\"id\",\"name\"} and, for known ids, \"known\" and \"what\". With --known the event \
-is \"known\".")]
+is \"known\". A name that is not UTF-8 is an array of its bytes instead of a string.
+
+Exit status: 0 if the list was shown, 2 on an error.")]
 pub(crate) struct List {
     /// List the known names instead, registered or not
     #[arg(long)]
@@ -101,9 +114,10 @@ pub(crate) struct Send {
     #[arg(value_name = "ID", value_parser = Named(known::parse_id), hide_possible_values = true)]
     pub(crate) id: CbId,
 
-    /// The data, as text; none if neither this nor another source is given
+    /// The data, as text, whose bytes are sent as they are; none if neither this nor another source is
+    /// given
     #[arg(value_name = "TEXT", group = "source")]
-    pub(crate) text: Option<String>,
+    pub(crate) text: Option<OsString>,
 
     /// The data, as hexadecimal digits; spaces between bytes are allowed
     #[arg(long, value_name = "DIGITS", group = "source", value_parser = hex_digits)]
@@ -129,8 +143,8 @@ pub(crate) struct Send {
     #[arg(short, long)]
     pub(crate) wait: bool,
 
-    /// Seconds to wait for the reply
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    /// Seconds to wait for the reply; 0 is for as long as it takes
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = patience)]
     pub(crate) timeout: Duration,
 
     /// Show the data of the reply as text or as a hex dump
@@ -159,7 +173,8 @@ pub(crate) enum Form {
 ///
 /// A reply must have the request's seq, its ack plus one, and the same bytes; cn_echo answers like
 /// that. The title says whose connector is between, the kernel's own or that of rust_connector, which
-/// tells at once if nobody has registered the id. Ctrl-C ends it with a summary; SIGQUIT (Ctrl-\\) has it print a line of what came so far.
+/// tells at once if nobody has registered the id. Ctrl-C ends it with a summary; SIGQUIT (Ctrl-\)
+/// has it print a line of what came so far.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
@@ -183,7 +198,7 @@ pub(crate) struct Ping {
     #[arg(short, long, value_parser = count)]
     pub(crate) count: Option<u64>,
 
-    /// Stop after this many seconds; --count then counts replies
+    /// Stop after this many seconds; --count then counts replies. 0 is for no deadline
     #[arg(short = 'w', long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) deadline: Option<Duration>,
 
@@ -205,8 +220,8 @@ pub(crate) struct Ping {
     #[arg(short, long)]
     pub(crate) flood: bool,
 
-    /// Seconds to wait for a reply
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    /// Seconds to wait for a reply; 0 is for as long as it takes
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = patience)]
     pub(crate) timeout: Duration,
 
     /// Print the time before each line, in seconds since 1970
@@ -351,7 +366,7 @@ pub(crate) struct Proc {
     pub(crate) count: Option<u64>,
 
     /// Stop after this many seconds
-    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long = "for", value_name = "SECONDS", value_parser = span)]
     pub(crate) duration: Option<Duration>,
 
     #[command(flatten)]
@@ -359,7 +374,8 @@ pub(crate) struct Proc {
 }
 
 /// Which processes to show. What is given several times may be any of them; what is different must
-/// all be met.
+/// all be met. What no process meets at the start is told, unless a program that is yet to be started
+/// may.
 #[derive(Debug, Args)]
 pub(crate) struct Select {
     /// Show this process and its descendants only
@@ -371,13 +387,13 @@ pub(crate) struct Select {
     pub(crate) pgrps: Vec<i32>,
 
     /// Show processes with this effective user only, by number or by name
-    #[arg(short, long = "user", value_name = "USER", value_delimiter = ',', value_parser = not_empty, value_hint = ValueHint::Username)]
-    pub(crate) users: Vec<String>,
+    #[arg(short, long = "user", value_name = "USER", value_delimiter = ',', value_parser = name(), value_hint = ValueHint::Username)]
+    pub(crate) users: Vec<OsString>,
 
     /// Show processes in this cgroup only: a path, with what is below it, or a name such as
     /// ssh.service
-    #[arg(long = "cgroup", value_name = "CGROUP", value_parser = not_empty)]
-    pub(crate) cgroups: Vec<String>,
+    #[arg(long = "cgroup", value_name = "CGROUP", value_parser = name())]
+    pub(crate) cgroups: Vec<OsString>,
 
     /// Show programs of this name only: the comm, or the first argument without its folder
     #[arg(
@@ -385,10 +401,10 @@ pub(crate) struct Select {
         long = "command",
         value_name = "NAME",
         value_delimiter = ',',
-        value_parser = not_empty,
+        value_parser = name(),
         value_hint = ValueHint::CommandName
     )]
-    pub(crate) commands: Vec<String>,
+    pub(crate) commands: Vec<OsString>,
 }
 
 /// The name of a process event.
@@ -450,7 +466,8 @@ pub(crate) enum Clock {
 #[command(after_long_help = "\
 JSON: {\"event\":\"present\",\"time\",\"id\",\"name\"} for each id at the start, then \
 {\"event\":\"registered\"…} and {\"event\":\"unregistered\"…} with the same members; \
-{\"event\":\"overrun\",\"lost\",\"text\"}, after which the ids are read anew.
+{\"event\":\"overrun\",\"lost\",\"text\"}, after which the ids are read anew. A name that is not UTF-8 is an \
+array of its bytes instead of a string.
 
 Exit status: 0 when ended by Ctrl-C or --count, 2 on an error.")]
 pub(crate) struct Watch {
@@ -488,7 +505,9 @@ pub(crate) struct Pattern {
 JSON: {\"event\":\"socket\",\"port\",\"groups\",\"receive_queue\",\"drops\",\"owners\"} with the groups as an array \
 of numbers, the bytes of the receive buffer that are in use, how many datagrams were dropped because \
 it was full, and an array of owners, {\"pid\",\"fd\",\"comm\"} each. A comm that is not UTF-8 is an array \
-of its bytes instead of a string.")]
+of its bytes instead of a string.
+
+Exit status: 0 if the sockets were shown, also those that have lost something; 2 on an error.")]
 pub(crate) struct Sockets {}
 
 /// Measure how fast a service answers.
@@ -512,7 +531,7 @@ pub(crate) struct Bench {
     pub(crate) size: usize,
 
     /// Seconds to measure
-    #[arg(short, long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
+    #[arg(short, long, value_name = "SECONDS", default_value = "3", value_parser = span)]
     pub(crate) time: Duration,
 
     /// Stop after this many messages of each thread
@@ -584,9 +603,11 @@ fn group(text: &str) -> Result<Group, String> {
 }
 
 /// Reads the id of a process or of a process group.
-fn pid(text: &str) -> Result<i32, &'static str> {
-    let id = text.parse().ok().filter(|id| *id > 0);
-    id.ok_or("expected the id of a process, which is a number above 0")
+fn pid(text: &str) -> Result<i32, String> {
+    // No kernel has more: PID_MAX_LIMIT; see proc_sys_kernel(5).
+    const MOST: i32 = (1 << 22) - 1;
+    let id = text.parse().ok().filter(|id| (1..=MOST).contains(id));
+    id.ok_or_else(|| format!("expected the id of a process, 1 to {MOST}"))
 }
 
 /// Reads hexadecimal digits, two a byte.
@@ -665,12 +686,13 @@ fn threads(text: &str) -> Result<u32, String> {
     threads.ok_or_else(|| format!("expected a whole number from 1 to {MOST}"))
 }
 
-/// Reads a name. An empty one is more likely a variable that is not set than a wish.
-fn not_empty(text: &str) -> Result<String, String> {
-    match text {
-        "" => Err("expected a name, and got nothing".to_owned()),
-        name => Ok(name.to_owned()),
-    }
+/// Reads a name, as the bytes that it is. An empty one is more likely a variable that is not set than
+/// a wish.
+fn name() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new().try_map(|name| match name.is_empty() {
+        true => Err("expected a name, and got nothing"),
+        false => Ok(name),
+    })
 }
 
 /// Reads `MIN..MAX`; MAX is included.
@@ -698,8 +720,31 @@ fn seconds(text: &str) -> Result<Duration, &'static str> {
     let seconds = text.parse().ok();
     seconds
         .filter(|seconds| *seconds <= f64::from(u32::MAX))
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .and_then(|seconds| {
+            let duration = Duration::try_from_secs_f64(seconds).ok()?;
+            // What is too little for a clock is not nothing, which may mean something else.
+            let least = Duration::from_nanos(u64::from(seconds > 0.0));
+            Some(duration.max(least))
+        })
         .ok_or("expected seconds, such as 0.2, at most 4294967295")
+}
+
+/// Reads for how long something is done; for no time at all it would not be done.
+fn span(text: &str) -> Result<Duration, &'static str> {
+    let span = seconds(text).ok().filter(|span| !span.is_zero());
+    span.ok_or("expected seconds above 0, such as 0.2, at most 4294967295")
+}
+
+/// How long to wait for what may take as long as it wants: more than a century.
+pub(crate) const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// Reads how long to wait for a reply. As for ping(8), 0 is for as long as it takes.
+fn patience(text: &str) -> Result<Duration, &'static str> {
+    let patience = seconds(text)?;
+    Ok(match patience.is_zero() {
+        true => FOREVER,
+        false => patience,
+    })
 }
 
 #[cfg(test)]
@@ -753,11 +798,14 @@ mod tests {
                 "ping --timeout",
                 "ping --deadline",
                 "ping --interval",
-                "proc --for",
-                "bench --time",
             ],
             &["0", "1", "1e-9", "4294967295"],
             &["4294967296"],
+        ),
+        (
+            &["proc --for", "bench --time"],
+            &["1", "1e-9", "4294967295"],
+            &["0", "-0", "4294967296"],
         ),
         // Bytes of data.
         (
@@ -789,12 +837,118 @@ mod tests {
         ),
         (
             &["proc --pid", "proc --pgrp"],
-            &["1", "2147483647", "1,2"],
-            &["0", "2147483648", "1,0"],
+            &["1", "4194303", "1,2"],
+            &["0", "4194304", "2147483648", "1,0"],
         ),
         (&["watch --group"], &["1", "32", "0x20"], &["0", "33"]),
         (&["bench --threads"], &["1", "10000"], &["0", "10001"]),
     ];
+
+    #[test]
+    fn every_command_says_what_its_exit_statuses_mean() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_long_help().map(ToString::to_string);
+            let says = help.is_some_and(|help| {
+                help.contains("\n\nExit status: 0 ") && help.contains("2 on an error")
+            });
+            assert!(says, "{}", command.get_name());
+        }
+    }
+
+    /// A value that an option takes, if it takes one.
+    fn value_of(option: &Arg) -> Option<String> {
+        let possible = option.get_possible_values();
+        let first = possible.first().map(|value| value.get_name().to_owned());
+        let of_another_kind = match option.get_long()? {
+            "hex" => "ff",
+            "file" | "user" | "command" | "cgroup" => "x",
+            "sweep" => "1..2",
+            _ => "1",
+        };
+        option
+            .get_action()
+            .takes_values()
+            .then(|| first.unwrap_or_else(|| of_another_kind.to_owned()))
+    }
+
+    #[test]
+    fn of_an_option_that_is_repeated_the_last_one_counts_or_a_list_grows() {
+        let mut command = Cli::command();
+        command.build();
+        let mut options = 0;
+        for subcommand in command.get_subcommands() {
+            let required = subcommand
+                .get_positionals()
+                .filter(|arg| arg.is_required_set());
+            let required = required.map(|_| "1:1".to_owned());
+            let required: Vec<_> = match subcommand.get_name() {
+                "listen" => vec!["1".to_owned()],
+                "help" => continue,
+                _ => required.collect(),
+            };
+            for option in subcommand
+                .get_arguments()
+                .filter(|arg| !arg.is_positional())
+            {
+                let Some(long) = option
+                    .get_long()
+                    .filter(|long| !["help", "version"].contains(long))
+                else {
+                    continue;
+                };
+                let option = match value_of(option) {
+                    Some(value) => format!("--{long}={value}"),
+                    None => format!("--{long}"),
+                };
+                let mut words = vec!["cnctl".to_owned(), subcommand.get_name().to_owned()];
+                words.extend(required.clone());
+                words.extend([option.clone(), option.clone()]);
+                Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+                options += 1;
+            }
+        }
+        assert!(options > 50, "{options}");
+
+        let read = |words: &str| {
+            let cli = Cli::try_parse_from(format!("cnctl {words}").split(' '));
+            cli.unwrap().command
+        };
+        let Command::Ping(ping) = read("ping 1:1 -c 1 -c 2 -W 3 --timeout 0") else {
+            panic!()
+        };
+        assert_eq!((ping.count, ping.timeout), (Some(2), FOREVER));
+        let Command::Proc(proc) = read("proc -p 1 --pid 2,3 --for 4 --for 5") else {
+            panic!()
+        };
+        assert_eq!(
+            (proc.select.pids, proc.duration),
+            (vec![1, 2, 3], Some(Duration::from_secs(5)))
+        );
+    }
+
+    #[test]
+    fn what_the_kernel_has_as_bytes_is_taken_as_bytes() {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = OsStr::from_bytes(b"\xff\xc3");
+        for words in [
+            &["send", "1:1"][..],
+            &["proc", "--command"],
+            &["proc", "-u"],
+            &["proc", "--cgroup"],
+        ] {
+            let words = [&["cnctl"], words].concat();
+            let words = words.into_iter().map(OsStr::new).chain([bytes]);
+            let read = match Cli::try_parse_from(words).unwrap().command {
+                Command::Send(send) => send.text.into_iter().collect(),
+                Command::Proc(proc) => {
+                    let select = proc.select;
+                    [select.commands, select.users, select.cgroups].concat()
+                }
+                _ => Vec::new(),
+            };
+            assert_eq!(read, [bytes]);
+        }
+    }
 
     /// What takes something else than a number, in every command.
     const WORDS: &[&str] = &[
@@ -892,6 +1046,10 @@ mod tests {
     #[test]
     fn seconds_take_fractions_and_refuse_what_is_no_time() {
         assert_eq!(seconds("0.2"), Ok(Duration::from_millis(200)));
+        assert_eq!(seconds("0"), Ok(Duration::ZERO));
+        assert_eq!(seconds("1e-99"), Ok(Duration::from_nanos(1)));
+        assert_eq!(patience("0"), Ok(FOREVER));
+        assert_eq!(patience("1e-99"), Ok(Duration::from_nanos(1)));
         assert_eq!(
             seconds("4294967295"),
             Ok(Duration::from_secs(u32::MAX.into()))

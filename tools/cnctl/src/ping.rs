@@ -5,6 +5,7 @@
 use std::{
     fmt::{self, Display},
     ops::RangeInclusive,
+    os::unix::ffi::OsStrExt,
     process,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -20,9 +21,9 @@ use netlink_connector::{
 
 use crate::{
     Failure, Outcome,
-    cli::{Global, Ping},
+    cli::{FOREVER, Global, Ping},
     clock::Stamp,
-    core,
+    core, escape,
     output::{Object, Output, Tone, aside, complain},
     signal,
 };
@@ -43,16 +44,16 @@ pub(crate) fn run(args: &Ping, global: &Global) -> Result<Outcome, Failure> {
     let connector = Connector::open()?;
     let core = Core::find()?;
     let started = Instant::now();
+    // As for ping(8), 0 is none.
+    let deadline = args.deadline.filter(|deadline| !deadline.is_zero());
     let run = Arc::new(Run {
         id: args.id,
         core,
         output: Output::new(global),
         started,
         // What is too far to be a time is never.
-        end: args
-            .deadline
-            .and_then(|deadline| started.checked_add(deadline)),
-        wanted: args.deadline.and(args.count),
+        end: deadline.and_then(|deadline| started.checked_add(deadline)),
+        wanted: deadline.and(args.count),
         stop: AtomicBool::new(false),
         tally: Mutex::default(),
     });
@@ -76,7 +77,7 @@ pub(crate) fn run(args: &Ping, global: &Global) -> Result<Outcome, Failure> {
     let count = args.count.or(args.sweep.as_ref().map(|_| SWEEP_COUNT));
     let mut next = Some(started);
     for number in 0.. {
-        let done = match args.deadline {
+        let done = match deadline {
             // As ping(8): what is counted then are replies.
             Some(_) => run.tally().received,
             None => number,
@@ -97,7 +98,11 @@ pub(crate) fn run(args: &Ping, global: &Global) -> Result<Outcome, Failure> {
         let sent = Instant::now();
         if run.ping(&connector, args, number, size)? == Waited::NoNeed {
             // Where nobody is, the next one is not due before this one's time would have been up.
-            let up = sent.checked_add(args.timeout);
+            let timeout = match args.timeout {
+                FOREVER => INTERVAL,
+                timeout => timeout,
+            };
+            let up = sent.checked_add(timeout);
             next = next.zip(up).map(|(next, up)| next.max(up));
         }
     }
@@ -459,7 +464,7 @@ impl Display for Time {
 fn name_of(id: CbId) -> Option<String> {
     let registered = registered().ok()?;
     let found = registered.into_iter().find(|entry| entry.id == id)?;
-    Some(found.name)
+    Some(escape::shown(found.name.as_bytes()))
 }
 
 /// The members of a header in JSON.

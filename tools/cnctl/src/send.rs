@@ -5,7 +5,7 @@
 use std::{
     fs,
     io::{self, ErrorKind, Read},
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::ffi::OsStrExt},
     time::Instant,
 };
 
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
 /// The data from wherever the command line says it is.
 fn data(args: &Send) -> Result<Vec<u8>, Failure> {
     let data = match (&args.text, &args.hex, &args.file) {
-        (Some(text), ..) => text.clone().into_bytes(),
+        (Some(text), ..) => text.as_bytes().to_vec(),
         (_, Some(Bytes(bytes)), _) => bytes.clone(),
         (_, _, Some(path)) => {
             let mut data = Vec::new();

@@ -5,9 +5,10 @@
 //! now; look at the difference before you commit it.
 
 use std::{
+    ffi::OsString,
     fs::File,
     io::{Read, Write},
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::ffi::OsStringExt},
     process::{Command, Output, Stdio},
     thread,
     time::Duration,
@@ -80,6 +81,22 @@ fn numbers_and_names_that_are_none_are_refused_with_what_was_expected() {
         assert_eq!(output.status.code(), Some(2), "{errors}");
         assert!(errors.contains("expected a name"), "{option}: {errors}");
     }
+}
+
+/// What is no text for this program is none for the kernel either.
+#[test]
+fn data_and_names_need_not_be_utf8() {
+    let too_much = OsString::from_vec(vec![0xff; 16_365]);
+    let output = cnctl(&["send", "77:77"]).arg(too_much).output();
+    let errors = String::from_utf8(output.expect("it can be started").stderr);
+    let errors = errors.expect("complaints are text");
+    assert!(errors.contains("16365 bytes of data are more"), "{errors}");
+
+    let user = OsString::from_vec(b"\xff\x1b".to_vec());
+    let output = cnctl(&["proc", "--user"]).arg(user).output();
+    let errors = String::from_utf8(output.expect("it can be started").stderr);
+    let errors = errors.expect("complaints are text");
+    assert!(errors.contains("--user '\\xff\\u{1b}': "), "{errors}");
 }
 
 #[test]

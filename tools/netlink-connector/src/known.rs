@@ -149,7 +149,7 @@ mod tests {
     fn a_name_is_that_of_what_is_registered_by_it() {
         let one = |name: &str, idx, val| Registered {
             id: CbId { idx, val },
-            name: name.to_owned(),
+            name: name.into(),
         };
         let id = |idx, val| Ok(CbId { idx, val });
         let registered = [
