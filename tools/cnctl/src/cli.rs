@@ -84,8 +84,8 @@ pub(crate) enum Command {
 /// content, by which it is told. Where no netlink socket may be opened, the list is all that is shown.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"connector\",\"core\"} with core \"kernel\" or \"rust_connector\"; then \
-{\"event\":\"registered\",\"id\",\"name\"} and, for known ids, \"known\" and \"what\". With --known the event \
+JSON: {\"event\":\"connector\", \"core\"} with core \"kernel\" or \"rust_connector\"; then \
+{\"event\":\"registered\", \"id\", \"name\"} and, for known ids, \"known\" and \"what\". With --known the event \
 is \"known\". A name that is not UTF-8 is an array of its bytes instead of a string.
 
 Exit status: 0 if the list was shown, 2 on an error.")]
@@ -103,9 +103,9 @@ pub(crate) struct List {
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"sent\",\"id\",\"seq\",\"ack\",\"len\",\"core\"} with core \"kernel\" or \
+JSON: {\"event\":\"sent\", \"id\", \"seq\", \"ack\", \"len\", \"core\"} with core \"kernel\" or \
 \"rust_connector\", and for the latter \"acknowledged\" without --wait; with --wait then \
-{\"event\":\"reply\",\"id\",\"seq\",\"ack\",\"len\",\"data\",\"time_ms\"} with data in hexadecimal.
+{\"event\":\"reply\", \"id\", \"seq\", \"ack\", \"len\", \"data\", \"time_ms\"} with data in hexadecimal.
 
 Exit status: 0 if it was sent (and answered), 1 if no reply came, or if the connector says that nobody has \
 registered the id, 2 on an error.")]
@@ -178,12 +178,12 @@ pub(crate) enum Form {
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"reply\",\"id\",\"seq\",\"ack\",\"len\",\"time_ms\"} a reply, \
-{\"event\":\"lost\",\"id\",\"seq\",\"ack\",\"len\",\"text\"} for one that did not come and \
-{\"event\":\"wrong\",…} with the same members for one that is not what was sent, \
-{\"event\":\"overrun\",\"text\"}, and in the end {\"event\":\"summary\",\"id\",\"core\",\"sent\",\"received\",\
-\"lost\",\"wrong\",\"elapsed_ms\"} with \"rtt_min_ms\", \"rtt_avg_ms\", \"rtt_max_ms\" and \"rtt_mdev_ms\" \
-if any reply came; on SIGQUIT {\"event\":\"interim\",…} with the same members. The core is \"kernel\" or \"rust_connector\". With --timestamp, reply, lost and \
+JSON: {\"event\":\"reply\", \"id\", \"seq\", \"ack\", \"len\", \"time_ms\"} a reply, \
+{\"event\":\"lost\", \"id\", \"seq\", \"ack\", \"len\", \"text\"} for one that did not come and \
+{\"event\":\"wrong\", …} with the same members for one that is not what was sent, \
+{\"event\":\"overrun\", \"text\"}, and in the end {\"event\":\"summary\", \"id\", \"core\", \"sent\", \"received\", \
+\"lost\", \"wrong\", \"elapsed_ms\"} with \"rtt_min_ms\", \"rtt_avg_ms\", \"rtt_max_ms\" and \"rtt_mdev_ms\" \
+if any reply came; on SIGQUIT {\"event\":\"interim\", …} with the same members. The core is \"kernel\" or \"rust_connector\". With --timestamp, reply, lost and \
 wrong also have \"unix\", in seconds.
 
 Exit status: 0 if every message was answered, 1 if replies were lost or wrong, or if --deadline came before \
@@ -245,9 +245,9 @@ pub(crate) struct Ping {
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"message\",\"time\",\"group\",\"id\",\"seq\",\"ack\",\"len\",\"flags\",\"data\"} with time in \
-seconds since boot and data in hexadecimal; {\"event\":\"gap\",\"id\",\"expected\",\"got\",\"missing\"}; \
-{\"event\":\"overrun\",\"lost\",\"text\"}; {\"event\":\"error\",\"text\"}.
+JSON: {\"event\":\"message\", \"time\", \"group\", \"id\", \"seq\", \"ack\", \"len\", \"flags\", \"data\"} with time in \
+seconds since boot and data in hexadecimal; {\"event\":\"gap\", \"id\", \"expected\", \"got\", \"missing\"}; \
+{\"event\":\"overrun\", \"lost\", \"text\"}; {\"event\":\"error\", \"text\"}.
 
 Exit status: 0 when ended by Ctrl-C or --count, 1 if messages were lost, 2 on an error.")]
 pub(crate) struct Listen {
@@ -303,15 +303,15 @@ Instead of forkstat:
 
 Its names of events are understood. Without --event it shows -e fork,exec,exit.
 
-JSON: {\"event\":\"proc\",\"time\",\"cpu\",\"what\",\"pid\",\"tid\"} with time in seconds since boot, and \
+JSON: {\"event\":\"proc\", \"time\", \"cpu\", \"what\", \"pid\", \"tid\"} with time in seconds since boot, and \
 \"wall\" with --clock wall. As far as they are known: \"comm\", \"argv\", and \"kernel_thread\":true. By what: \
 fork and clone \"parent_pid\", \"parent_tid\", \"parent_comm\"; exec \"parent_pid\", \"parent_comm\"; uid and gid \
 \"real\", \"effective\"; ptrace \"tracer_pid\" if one came; comm \"old_comm\"; coredump \"parent_pid\"; exit \
 \"parent_pid\" unless it was a thread's, or the parent has ended, too; exit \"status\", or \"signal\", \"signal_name\" and \
 \"core_dumped\" if it died of one, and \"duration\" in seconds. With --extra also \"uid\", \"euid\", \"pgrp\" and \
-\"tty\". With --stats at the end {\"event\":\"stats\",\"program\",\"total\"} and the counts by the names of the \
-events. {\"event\":\"overrun\",\"lost\",\"text\"}; {\"event\":\"gap\",\"cpu\",\"missing\"}; \
-{\"event\":\"error\",\"text\"}.
+\"tty\". With --stats at the end {\"event\":\"stats\", \"program\", \"total\"} and the counts by the names of the \
+events. {\"event\":\"overrun\", \"lost\", \"text\"}; {\"event\":\"gap\", \"cpu\", \"missing\"}; \
+{\"event\":\"error\", \"text\"}.
 
 A comm, a program or an argument that is not UTF-8 is an array of its bytes instead of a string.
 
@@ -464,9 +464,9 @@ pub(crate) enum Clock {
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"present\",\"time\",\"id\",\"name\"} for each id at the start, then \
-{\"event\":\"registered\"…} and {\"event\":\"unregistered\"…} with the same members; \
-{\"event\":\"overrun\",\"lost\",\"text\"}, after which the ids are read anew. A name that is not UTF-8 is an \
+JSON: {\"event\":\"present\", \"time\", \"id\", \"name\"} for each id at the start, then \
+{\"event\":\"registered\", …} and {\"event\":\"unregistered\", …} with the same members; \
+{\"event\":\"overrun\", \"lost\", \"text\"}, after which the ids are read anew. A name that is not UTF-8 is an \
 array of its bytes instead of a string.
 
 Exit status: 0 when ended by Ctrl-C or --count, 2 on an error.")]
@@ -502,9 +502,9 @@ pub(crate) struct Pattern {
 /// that have it open now are those that this user may see: all of them as root.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"socket\",\"port\",\"groups\",\"receive_queue\",\"drops\",\"owners\"} with the groups as an array \
+JSON: {\"event\":\"socket\", \"port\", \"groups\", \"receive_queue\", \"drops\", \"owners\"} with the groups as an array \
 of numbers, the bytes of the receive buffer that are in use, how many datagrams were dropped because \
-it was full, and an array of owners, {\"pid\",\"fd\",\"comm\"} each. A comm that is not UTF-8 is an array \
+it was full, and an array of owners, {\"pid\", \"fd\", \"comm\"} each. A comm that is not UTF-8 is an array \
 of its bytes instead of a string.
 
 Exit status: 0 if the sockets were shown, also those that have lost something; 2 on an error.")]
@@ -517,7 +517,7 @@ pub(crate) struct Sockets {}
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"bench\",\"id\",\"size\",\"threads\",\"elapsed_ms\",\"replies\",\"lost\",\"per_second\"} and, in \
+JSON: {\"event\":\"bench\", \"id\", \"size\", \"threads\", \"elapsed_ms\", \"replies\", \"lost\", \"per_second\"} and, in \
 microseconds, \"min_us\", \"avg_us\", \"p50_us\", \"p90_us\", \"p99_us\", \"p999_us\", \"max_us\".
 
 Exit status: 0 if every message was answered, 1 if replies were lost or did not come, 2 on an error.")]

@@ -92,7 +92,9 @@ fn sections(roff: &mut Roff, text: &str) {
             true => (["nf", "nh"], ["fi", "hy"]),
             false => (["na", "nh"], ["ad", "hy"]),
         };
-        on.map(|word| roff.control(word, []));
+        for word in on {
+            roff.control(word, []);
+        }
         let mut chars = paragraph.chars();
         let first: String = chars
             .next()
@@ -100,7 +102,9 @@ fn sections(roff: &mut Roff, text: &str) {
             .flat_map(char::to_uppercase)
             .collect();
         roff.text([roman(first + chars.as_str())]);
-        off.map(|word| roff.control(word, []));
+        for word in off {
+            roff.control(word, []);
+        }
     }
 }
 

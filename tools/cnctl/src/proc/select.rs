@@ -112,7 +112,8 @@ impl Selection {
             };
             if !processes.all().any(|process| is_called(process, command)) {
                 unmet.push(format!(
-                    "--command '{}': programs are known by their names without folders; try --command '{}'",
+                    "--command '{}': no process is called that at the moment; of a program in a folder, the name \
+                     alone counts: --command '{}'",
                     shown(command),
                     escape::shown(name)
                 ));
@@ -229,7 +230,7 @@ mod tests {
             "--pgrp 2147483647: ".to_owned(),
             "--cgroup '/nowhere': ".to_owned(),
             "--cgroup 'no\\xff': ".to_owned(),
-            "try --command 'cnctl-".to_owned(),
+            "counts: --command 'cnctl-".to_owned(),
         ];
         assert_eq!(unmet.len(), expected.len(), "{unmet:#?}");
         for (told, expected) in unmet.iter().zip(expected) {
