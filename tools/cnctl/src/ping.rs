@@ -360,7 +360,7 @@ impl Run {
             None => String::new(),
         };
         aside(format_args!(
-            "{}/{} replies, {:.0}% lost{times}",
+            "{}/{} replies, {}% lost{times}",
             tally.received,
             tally.sent,
             tally.percent()
@@ -393,7 +393,7 @@ impl Run {
             self.output.line(self.summary("summary", tally));
         } else {
             self.output.line(format_args!("\n--- {} ---", self.id));
-            let loss = format!("{lost} lost ({:.0}%)", tally.percent());
+            let loss = format!("{lost} lost ({}%)", tally.percent());
             let tone = if lost == 0 { Tone::Good } else { Tone::Bad };
             self.output.line(format_args!(
                 "{} sent, {} received, {}, time {:.0} ms",
@@ -424,10 +424,11 @@ impl Tally {
         self.sent - self.received
     }
 
+    /// How many are lost of a hundred, with as many digits as it takes to see that some are.
     fn percent(&self) -> f64 {
         match self.sent {
             0 => 0.0,
-            sent => self.lost() as f64 * 100.0 / sent as f64,
+            sent => (self.lost() as f64 * 1e8 / sent as f64).round() / 1e6,
         }
     }
 }
@@ -564,6 +565,23 @@ mod tests {
             assert!((3..=5).contains(&sweep(&(3..=5), n, 24)));
         }
         assert_eq!(sweep(&(3..=5), 0, 1), 5);
+    }
+
+    #[test]
+    fn few_lost_messages_are_not_none_and_many_not_all() {
+        let percent = |sent, received| {
+            let tally = Tally {
+                sent,
+                received,
+                ..Tally::default()
+            };
+            tally.percent().to_string()
+        };
+        assert_eq!(percent(0, 0), "0");
+        assert_eq!(percent(4, 3), "25");
+        assert_eq!(percent(1000, 999), "0.1");
+        assert_eq!(percent(1000, 1), "99.9");
+        assert_eq!(percent(3, 2), "33.333333");
     }
 
     #[test]

@@ -169,7 +169,10 @@ fn data_is_waited_for_on_a_non_blocking_input() {
     File::from(writer).write_all(&[0; 20_000]).ok();
     let output = child.wait_with_output().expect("it ends");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.contains("16365 bytes of data are more"), "{errors}");
+    assert!(
+        errors.contains("-: more data than the 16364 bytes"),
+        "{errors}"
+    );
 }
 
 #[test]

@@ -349,7 +349,6 @@ fn threads() -> Result<()> {
     Ok(())
 }
 
-/// A work queue that gets another priority has threads of its own, as long as it has that.
 /// Each CPU numbers its events, and who only listens is not told which those of others are.
 fn listened_to() -> Result<()> {
     let watching = Running::start(&mut proc(&["--quiet"]))?;
@@ -383,6 +382,7 @@ fn listened_to() -> Result<()> {
     Ok(())
 }
 
+/// A work queue that gets another priority has threads of its own, as long as it has that.
 fn kernel_threads() -> Result<()> {
     let mut watching = Running::start(&mut proc(&["--pid", "2"]))?;
     watching.lines_until(|line| line.contains("WHAT"))?;
