@@ -12,6 +12,7 @@ use crate::procfs::{self, Registered};
 
 /// An id that has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Known {
     /// The name to write.
     pub name: &'static str,

@@ -17,6 +17,7 @@ use crate::{
 
 /// An id that is registered, from `/proc/net/connector`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Registered {
     /// The id.
     pub id: CbId,
