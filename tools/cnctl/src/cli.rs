@@ -570,8 +570,10 @@ where
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        // A service that has no group is none of those that can be listened to.
         let names = known::KNOWN
             .iter()
+            .filter(|known| (self.0)(known.name).is_ok())
             .map(|known| PossibleValue::new(known.name).help(known.what));
         Some(Box::new(names))
     }
@@ -591,15 +593,14 @@ fn flags(text: &str) -> Result<u16, &'static str> {
 
 /// Reads a group: its number, or the name of a service that broadcasts to its own group.
 fn group(text: &str) -> Result<Group, String> {
-    known::parse_number(text)
-        .or_else(|| Some(known::named(text).ok()?.idx))
-        .and_then(Group::new)
-        .ok_or_else(|| {
-            format!(
-                "expected a group, 1 to {}, or the name of a service",
-                Group::MAX
-            )
-        })
+    let most = Group::MAX;
+    let expected = format!("expected a group, 1 to {most}, or the name of a service");
+    if let Some(number) = known::parse_number(text) {
+        return Group::new(number).ok_or(expected);
+    }
+    let id = known::named(text).map_err(|_| expected)?;
+    Group::new(id.idx)
+        .ok_or_else(|| format!("{id} has no group of its own, since groups end at {most}"))
 }
 
 /// Reads the id of a process or of a process group.
@@ -1000,6 +1001,20 @@ mod tests {
                 assert!(all.any(|known| *known == option), "{option}");
             }
         }
+    }
+
+    #[test]
+    fn groups_have_the_names_of_services_but_not_of_those_that_have_none() {
+        assert_eq!(group("cn_echo"), Ok(Group::new(16).unwrap()));
+        let error = group("cn_notify").unwrap_err();
+        assert!(error.contains("has no group of its own"), "{error}");
+        assert!(group("nobody").unwrap_err().starts_with("expected a group"));
+        let offered = |named: Option<Box<dyn Iterator<Item = PossibleValue> + '_>>| {
+            let mut names = named.into_iter().flatten();
+            names.any(|name| name.get_name() == "cn_notify")
+        };
+        assert!(!offered(Named(group).possible_values()));
+        assert!(offered(Named(known::parse_id).possible_values()));
     }
 
     #[test]
