@@ -144,11 +144,11 @@ pub(crate) struct Send {
     pub(crate) wait: bool,
 
     /// Seconds to wait for the reply; 0 is for as long as it takes
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = patience)]
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", requires = "wait", value_parser = patience)]
     pub(crate) timeout: Duration,
 
     /// Show the data of the reply as text or as a hex dump
-    #[arg(long, value_name = "FORM", default_value = "auto")]
+    #[arg(long, value_name = "FORM", default_value = "auto", requires = "wait")]
     pub(crate) data: Form,
 }
 
@@ -332,7 +332,7 @@ pub(crate) struct Proc {
     #[arg(short = 'x', long, conflicts_with = "no_command")]
     pub(crate) extra: bool,
 
-    /// What to show of a program
+    /// What to show of a program; JSON has all of it
     #[arg(
         long,
         value_name = "FORM",
@@ -530,9 +530,9 @@ pub(crate) struct Bench {
     #[arg(short, long, default_value_t = 32, value_parser = size)]
     pub(crate) size: usize,
 
-    /// Seconds to measure
-    #[arg(short, long, value_name = "SECONDS", default_value = "3", value_parser = span)]
-    pub(crate) time: Duration,
+    /// Stop after this many seconds [default: 3; with --count, none]
+    #[arg(short, long, value_name = "SECONDS", value_parser = span)]
+    pub(crate) time: Option<Duration>,
 
     /// Stop after this many messages of each thread
     #[arg(short, long, value_parser = count)]
@@ -902,6 +902,9 @@ mod tests {
                     None => format!("--{long}"),
                 };
                 let mut words = vec!["cnctl".to_owned(), subcommand.get_name().to_owned()];
+                if subcommand.get_name() == "send" {
+                    words.push("--wait".to_owned());
+                }
                 words.extend(required.clone());
                 words.extend([option.clone(), option.clone()]);
                 Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
@@ -961,7 +964,8 @@ mod tests {
         let read = |option: &str, value: &str| {
             let (command, option) = option.split_once(' ').unwrap();
             let id: &[&str] = match command {
-                "send" | "ping" | "bench" => &["16:1"],
+                "send" => &["16:1", "--wait"],
+                "ping" | "bench" => &["16:1"],
                 "listen" => &["1"],
                 _ => &[],
             };

@@ -292,6 +292,9 @@ fn bench() -> Result<()> {
     let words = ["bench", "16:1", "--json", "-c", "100", "-j", "4"];
     let objects = ended(&words, 0)?.json()?;
     ensure!(objects.len() == 1, "{objects:?}");
+    // Whichever comes first.
+    let most = u64::MAX.to_string();
+    ended(&["bench", "16:1", "-c", &most, "-t", "0.1"], 0)?;
     let bench = &objects[0];
     expect(
         bench,
