@@ -8,7 +8,7 @@ use connector_wire::CbId;
 
 use crate::{
     message::Message,
-    proc::{self, ProcEvent, What},
+    proc::{self, ProcEvent},
 };
 
 /// Messages that are missing before one that came.
@@ -56,16 +56,13 @@ pub struct Gaps {
 }
 
 impl Gaps {
-    /// Looks at the next message. Only broadcasts count: a reply carries its request's `seq`, and so
-    /// does the confirmation of a request for process events, which all who listen may get.
+    /// Looks at the next message. Only broadcasts count: a reply carries its request's `seq`. Process
+    /// events, and confirmations of requests for them, are counted for each CPU.
     pub fn check(&mut self, message: &Message) -> Option<Gap> {
         message.group?;
         let id = message.header.id;
         let lane = match id {
-            proc::ID => match ProcEvent::parse(message)?.ok()? {
-                event if matches!(event.what, What::Ack { .. }) => return None,
-                event => event.cpu,
-            },
+            proc::ID => ProcEvent::parse(message)?.ok()?.cpu,
             _ => 0,
         };
         self.check_lane(id, lane, message.header.seq)
@@ -135,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn process_events_are_counted_by_cpu_and_confirmations_not_at_all() {
+    fn process_events_and_confirmations_are_counted_by_cpu() {
         let mut gaps = Gaps::default();
         let mut missing = |what: u32, cpu: u32, seq| {
             let mut data = [what.to_ne_bytes(), cpu.to_ne_bytes()].concat();
@@ -148,12 +145,11 @@ mod tests {
             let event = Message::new(header, &data, Some(proc::GROUP), 0);
             gaps.check(&event).map(|gap| gap.missing)
         };
-        // Two CPUs, each with numbers of its own, between which a request is confirmed.
-        for (what, cpu, seq) in [(2, 0, 5), (2, 1, 900), (0, u32::MAX, 7), (0, u32::MAX, 70)] {
+        // Two CPUs, each with numbers of its own; of one, a request was confirmed.
+        for (what, cpu, seq) in [(2, 0, 5), (2, 1, 900), (0, 0, 6), (2, 1, 901), (2, 0, 7)] {
             assert_eq!(missing(what, cpu, seq), None, "{what} {cpu} {seq}");
         }
-        assert_eq!(missing(2, 0, 6), None);
-        assert_eq!(missing(2, 1, 903), Some(2));
+        assert_eq!(missing(2, 1, 903), Some(1));
     }
 
     #[test]

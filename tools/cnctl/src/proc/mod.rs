@@ -29,7 +29,7 @@ use std::{
 
 use netlink_connector::{
     Connector, Deadline, Event, Gaps, Message, Overrun, ProcEvent, RecvBatch,
-    proc::{Events, ID, What},
+    proc::{Events, ID},
 };
 
 use self::{
@@ -244,10 +244,6 @@ impl Monitor {
             // Not a process event; anybody may broadcast to group 1.
             None => return,
         };
-        // Somebody's request is confirmed, with a number that he chose.
-        if matches!(event.what, What::Ack { .. }) {
-            return;
-        }
         // The kernel counts events that its filter holds back, too.
         if self.needed() == Events::ALL {
             self.gap(&event, message.header.seq);
