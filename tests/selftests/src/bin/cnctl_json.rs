@@ -534,9 +534,9 @@ fn statuses() -> Result<()> {
         ("8", &["bench", "16:1", "-j", "9", "--own-sockets"]),
     ] {
         let script = format!("ulimit -n {most}; exec \"$@\"");
-        let mut limited = Command::new("sh");
+        let mut limited = Command::new("/bin/busybox");
         limited
-            .args(["-c", &script, "sh"])
+            .args(["sh", "-c", &script, "sh"])
             .arg(beside("bin").join("cnctl"))
             .args(words);
         let limited = run(limited.stdin(Stdio::null()))?.expect(2)?;
