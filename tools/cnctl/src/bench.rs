@@ -22,6 +22,9 @@ use crate::{
     signal,
 };
 
+/// How long to measure, if nothing else ends it.
+const TIME: Duration = Duration::from_secs(3);
+
 /// How long to wait for a reply before it counts as lost.
 const LOST: Duration = Duration::from_secs(1);
 
@@ -96,6 +99,7 @@ type ThreadFailure = Box<dyn std::error::Error + Send + Sync>;
 fn measure(socket: &Connector, args: &Bench, stop: &AtomicBool) -> Result<Times, ThreadFailure> {
     let data = vec![0x5a; args.size];
     let mut times = Times::new()?;
+    let time = args.time.or(args.count.is_none().then_some(TIME));
     let start = Instant::now();
     let mut before = start;
     for _ in 0..args.count.unwrap_or(u64::MAX) {
@@ -115,7 +119,7 @@ fn measure(socket: &Connector, args: &Bench, stop: &AtomicBool) -> Result<Times,
             }
             Err(error) => return Err(error.into()),
         }
-        if args.count.is_none() && before - start >= args.time {
+        if time.is_some_and(|time| before - start >= time) {
             break;
         }
     }

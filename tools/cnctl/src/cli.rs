@@ -2,11 +2,17 @@
 
 //! The command line: what it accepts and what `--help` says. No work is done here.
 
-use std::{ffi::OsStr, fmt::Display, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{
+    ffi::{OsStr, OsString},
+    fmt::Display,
+    ops::RangeInclusive,
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{
     Arg, Args, Parser, Subcommand, ValueEnum, ValueHint,
-    builder::{PossibleValue, TypedValueParser},
+    builder::{OsStringValueParser, PossibleValue, TypedValueParser},
 };
 use netlink_connector::{CbId, Group, MAX_DATA_SIZE, Range, known};
 
@@ -14,11 +20,16 @@ use netlink_connector::{CbId, Group, MAX_DATA_SIZE, Range, known};
 ///
 /// A service is addressed by its id, IDX:VAL, as in /proc/net/connector. Numbers are decimal or
 /// 0x-hexadecimal; ids with a known name can be written by it (proc, w1, dm, cn_test, cn_echo, …).
+///
+/// Of an option that is given more than once the last one counts, as for ping(8), but for those that take
+/// lists, which grow.
 #[derive(Debug, Parser)]
 #[command(
     name = "cnctl",
     version,
     propagate_version = true,
+    // An alias or a script has its defaults, and whoever uses it what he wants otherwise.
+    args_override_self = true,
     max_term_width = 100,
     after_help = "Exit status: 0 if all that was asked for came, 1 if something was missing or \
                   lost, 2 on an error."
@@ -73,9 +84,11 @@ pub(crate) enum Command {
 /// content, by which it is told. Where no netlink socket may be opened, the list is all that is shown.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"connector\",\"core\"} with core \"kernel\" or \"rust_connector\"; then \
-{\"event\":\"registered\",\"id\",\"name\"} and, for known ids, \"known\" and \"what\". With --known the event \
-is \"known\".")]
+JSON: {\"event\":\"connector\", \"core\"} with core \"kernel\" or \"rust_connector\"; then \
+{\"event\":\"registered\", \"id\", \"name\"} and, for known ids, \"known\" and \"what\". With --known the event \
+is \"known\". A name that is not UTF-8 is an array of its bytes instead of a string.
+
+Exit status: 0 if the list was shown, 2 on an error.")]
 pub(crate) struct List {
     /// List the known names instead, registered or not
     #[arg(long)]
@@ -90,9 +103,9 @@ pub(crate) struct List {
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"sent\",\"id\",\"seq\",\"ack\",\"len\",\"core\"} with core \"kernel\" or \
+JSON: {\"event\":\"sent\", \"id\", \"seq\", \"ack\", \"len\", \"core\"} with core \"kernel\" or \
 \"rust_connector\", and for the latter \"acknowledged\" without --wait; with --wait then \
-{\"event\":\"reply\",\"id\",\"seq\",\"ack\",\"len\",\"data\",\"time_ms\"} with data in hexadecimal.
+{\"event\":\"reply\", \"id\", \"seq\", \"ack\", \"len\", \"data\", \"time_ms\"} with data in hexadecimal.
 
 Exit status: 0 if it was sent (and answered), 1 if no reply came, or if the connector says that nobody has \
 registered the id, 2 on an error.")]
@@ -101,9 +114,10 @@ pub(crate) struct Send {
     #[arg(value_name = "ID", value_parser = Named(known::parse_id), hide_possible_values = true)]
     pub(crate) id: CbId,
 
-    /// The data, as text; none if neither this nor another source is given
+    /// The data, as text, whose bytes are sent as they are; none if neither this nor another source is
+    /// given
     #[arg(value_name = "TEXT", group = "source")]
-    pub(crate) text: Option<String>,
+    pub(crate) text: Option<OsString>,
 
     /// The data, as hexadecimal digits; spaces between bytes are allowed
     #[arg(long, value_name = "DIGITS", group = "source", value_parser = hex_digits)]
@@ -129,12 +143,12 @@ pub(crate) struct Send {
     #[arg(short, long)]
     pub(crate) wait: bool,
 
-    /// Seconds to wait for the reply
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    /// Seconds to wait for the reply; 0 is for as long as it takes
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", requires = "wait", value_parser = patience)]
     pub(crate) timeout: Duration,
 
     /// Show the data of the reply as text or as a hex dump
-    #[arg(long, value_name = "FORM", default_value = "auto")]
+    #[arg(long, value_name = "FORM", default_value = "auto", requires = "wait")]
     pub(crate) data: Form,
 }
 
@@ -159,16 +173,17 @@ pub(crate) enum Form {
 ///
 /// A reply must have the request's seq, its ack plus one, and the same bytes; cn_echo answers like
 /// that. The title says whose connector is between, the kernel's own or that of rust_connector, which
-/// tells at once if nobody has registered the id. Ctrl-C ends it with a summary; SIGQUIT (Ctrl-\\) has it print a line of what came so far.
+/// tells at once if nobody has registered the id. Ctrl-C ends it with a summary; SIGQUIT (Ctrl-\)
+/// has it print a line of what came so far.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"reply\",\"id\",\"seq\",\"ack\",\"len\",\"time_ms\"} a reply, \
-{\"event\":\"lost\",\"id\",\"seq\",\"ack\",\"len\",\"text\"} for one that did not come and \
-{\"event\":\"wrong\",…} with the same members for one that is not what was sent, \
-{\"event\":\"overrun\",\"text\"}, and in the end {\"event\":\"summary\",\"id\",\"core\",\"sent\",\"received\",\
-\"lost\",\"wrong\",\"elapsed_ms\"} with \"rtt_min_ms\", \"rtt_avg_ms\", \"rtt_max_ms\" and \"rtt_mdev_ms\" \
-if any reply came; on SIGQUIT {\"event\":\"interim\",…} with the same members. The core is \"kernel\" or \"rust_connector\". With --timestamp, reply, lost and \
+JSON: {\"event\":\"reply\", \"id\", \"seq\", \"ack\", \"len\", \"time_ms\"} a reply, \
+{\"event\":\"lost\", \"id\", \"seq\", \"ack\", \"len\", \"text\"} for one that did not come and \
+{\"event\":\"wrong\", …} with the same members for one that is not what was sent, \
+{\"event\":\"overrun\", \"text\"}, and in the end {\"event\":\"summary\", \"id\", \"core\", \"sent\", \"received\", \
+\"lost\", \"wrong\", \"elapsed_ms\"} with \"rtt_min_ms\", \"rtt_avg_ms\", \"rtt_max_ms\" and \"rtt_mdev_ms\" \
+if any reply came; on SIGQUIT {\"event\":\"interim\", …} with the same members. The core is \"kernel\" or \"rust_connector\". With --timestamp, reply, lost and \
 wrong also have \"unix\", in seconds.
 
 Exit status: 0 if every message was answered, 1 if replies were lost or wrong, or if --deadline came before \
@@ -183,7 +198,7 @@ pub(crate) struct Ping {
     #[arg(short, long, value_parser = count)]
     pub(crate) count: Option<u64>,
 
-    /// Stop after this many seconds; --count then counts replies
+    /// Stop after this many seconds; --count then counts replies. 0 is for no deadline
     #[arg(short = 'w', long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) deadline: Option<Duration>,
 
@@ -205,8 +220,8 @@ pub(crate) struct Ping {
     #[arg(short, long)]
     pub(crate) flood: bool,
 
-    /// Seconds to wait for a reply
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    /// Seconds to wait for a reply; 0 is for as long as it takes
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", value_parser = patience)]
     pub(crate) timeout: Duration,
 
     /// Print the time before each line, in seconds since 1970
@@ -230,9 +245,9 @@ pub(crate) struct Ping {
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"message\",\"time\",\"group\",\"id\",\"seq\",\"ack\",\"len\",\"flags\",\"data\"} with time in \
-seconds since boot and data in hexadecimal; {\"event\":\"gap\",\"id\",\"expected\",\"got\",\"missing\"}; \
-{\"event\":\"overrun\",\"lost\",\"text\"}; {\"event\":\"error\",\"text\"}.
+JSON: {\"event\":\"message\", \"time\", \"group\", \"id\", \"seq\", \"ack\", \"len\", \"flags\", \"data\"} with time in \
+seconds since boot and data in hexadecimal; {\"event\":\"gap\", \"id\", \"expected\", \"got\", \"missing\"}; \
+{\"event\":\"overrun\", \"lost\", \"text\"}; {\"event\":\"error\", \"text\"}.
 
 Exit status: 0 when ended by Ctrl-C or --count, 1 if messages were lost, 2 on an error.")]
 pub(crate) struct Listen {
@@ -288,15 +303,15 @@ Instead of forkstat:
 
 Its names of events are understood. Without --event it shows -e fork,exec,exit.
 
-JSON: {\"event\":\"proc\",\"time\",\"cpu\",\"what\",\"pid\",\"tid\"} with time in seconds since boot, and \
+JSON: {\"event\":\"proc\", \"time\", \"cpu\", \"what\", \"pid\", \"tid\"} with time in seconds since boot, and \
 \"wall\" with --clock wall. As far as they are known: \"comm\", \"argv\", and \"kernel_thread\":true. By what: \
 fork and clone \"parent_pid\", \"parent_tid\", \"parent_comm\"; exec \"parent_pid\", \"parent_comm\"; uid and gid \
 \"real\", \"effective\"; ptrace \"tracer_pid\" if one came; comm \"old_comm\"; coredump \"parent_pid\"; exit \
 \"parent_pid\" unless it was a thread's, or the parent has ended, too; exit \"status\", or \"signal\", \"signal_name\" and \
 \"core_dumped\" if it died of one, and \"duration\" in seconds. With --extra also \"uid\", \"euid\", \"pgrp\" and \
-\"tty\". With --stats at the end {\"event\":\"stats\",\"program\",\"total\"} and the counts by the names of the \
-events. {\"event\":\"overrun\",\"lost\",\"text\"}; {\"event\":\"gap\",\"cpu\",\"missing\"}; \
-{\"event\":\"error\",\"text\"}.
+\"tty\". With --stats at the end {\"event\":\"stats\", \"program\", \"total\"} and the counts by the names of the \
+events. {\"event\":\"overrun\", \"lost\", \"text\"}; {\"event\":\"gap\", \"cpu\", \"missing\"}; \
+{\"event\":\"error\", \"text\"}.
 
 A comm, a program or an argument that is not UTF-8 is an array of its bytes instead of a string.
 
@@ -317,7 +332,7 @@ pub(crate) struct Proc {
     #[arg(short = 'x', long, conflicts_with = "no_command")]
     pub(crate) extra: bool,
 
-    /// What to show of a program
+    /// What to show of a program; JSON has all of it
     #[arg(
         long,
         value_name = "FORM",
@@ -351,7 +366,7 @@ pub(crate) struct Proc {
     pub(crate) count: Option<u64>,
 
     /// Stop after this many seconds
-    #[arg(long = "for", value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long = "for", value_name = "SECONDS", value_parser = span)]
     pub(crate) duration: Option<Duration>,
 
     #[command(flatten)]
@@ -359,7 +374,8 @@ pub(crate) struct Proc {
 }
 
 /// Which processes to show. What is given several times may be any of them; what is different must
-/// all be met.
+/// all be met. What no process meets at the start is told, unless a program that is yet to be started
+/// may.
 #[derive(Debug, Args)]
 pub(crate) struct Select {
     /// Show this process and its descendants only
@@ -371,13 +387,13 @@ pub(crate) struct Select {
     pub(crate) pgrps: Vec<i32>,
 
     /// Show processes with this effective user only, by number or by name
-    #[arg(short, long = "user", value_name = "USER", value_delimiter = ',', value_parser = not_empty, value_hint = ValueHint::Username)]
-    pub(crate) users: Vec<String>,
+    #[arg(short, long = "user", value_name = "USER", value_delimiter = ',', value_parser = name(), value_hint = ValueHint::Username)]
+    pub(crate) users: Vec<OsString>,
 
     /// Show processes in this cgroup only: a path, with what is below it, or a name such as
     /// ssh.service
-    #[arg(long = "cgroup", value_name = "CGROUP", value_parser = not_empty)]
-    pub(crate) cgroups: Vec<String>,
+    #[arg(long = "cgroup", value_name = "CGROUP", value_parser = name())]
+    pub(crate) cgroups: Vec<OsString>,
 
     /// Show programs of this name only: the comm, or the first argument without its folder
     #[arg(
@@ -385,10 +401,10 @@ pub(crate) struct Select {
         long = "command",
         value_name = "NAME",
         value_delimiter = ',',
-        value_parser = not_empty,
+        value_parser = name(),
         value_hint = ValueHint::CommandName
     )]
-    pub(crate) commands: Vec<String>,
+    pub(crate) commands: Vec<OsString>,
 }
 
 /// The name of a process event.
@@ -448,9 +464,10 @@ pub(crate) enum Clock {
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"present\",\"time\",\"id\",\"name\"} for each id at the start, then \
-{\"event\":\"registered\"…} and {\"event\":\"unregistered\"…} with the same members; \
-{\"event\":\"overrun\",\"lost\",\"text\"}, after which the ids are read anew.
+JSON: {\"event\":\"present\", \"time\", \"id\", \"name\"} for each id at the start, then \
+{\"event\":\"registered\", …} and {\"event\":\"unregistered\", …} with the same members; \
+{\"event\":\"overrun\", \"lost\", \"text\"}, after which the ids are read anew. A name that is not UTF-8 is an \
+array of its bytes instead of a string.
 
 Exit status: 0 when ended by Ctrl-C or --count, 2 on an error.")]
 pub(crate) struct Watch {
@@ -485,10 +502,12 @@ pub(crate) struct Pattern {
 /// that have it open now are those that this user may see: all of them as root.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"socket\",\"port\",\"groups\",\"receive_queue\",\"drops\",\"owners\"} with the groups as an array \
+JSON: {\"event\":\"socket\", \"port\", \"groups\", \"receive_queue\", \"drops\", \"owners\"} with the groups as an array \
 of numbers, the bytes of the receive buffer that are in use, how many datagrams were dropped because \
-it was full, and an array of owners, {\"pid\",\"fd\",\"comm\"} each. A comm that is not UTF-8 is an array \
-of its bytes instead of a string.")]
+it was full, and an array of owners, {\"pid\", \"fd\", \"comm\"} each. A comm that is not UTF-8 is an array \
+of its bytes instead of a string.
+
+Exit status: 0 if the sockets were shown, also those that have lost something; 2 on an error.")]
 pub(crate) struct Sockets {}
 
 /// Measure how fast a service answers.
@@ -498,7 +517,7 @@ pub(crate) struct Sockets {}
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"bench\",\"id\",\"size\",\"threads\",\"elapsed_ms\",\"replies\",\"lost\",\"per_second\"} and, in \
+JSON: {\"event\":\"bench\", \"id\", \"size\", \"threads\", \"elapsed_ms\", \"replies\", \"lost\", \"per_second\"} and, in \
 microseconds, \"min_us\", \"avg_us\", \"p50_us\", \"p90_us\", \"p99_us\", \"p999_us\", \"max_us\".
 
 Exit status: 0 if every message was answered, 1 if replies were lost or did not come, 2 on an error.")]
@@ -511,9 +530,9 @@ pub(crate) struct Bench {
     #[arg(short, long, default_value_t = 32, value_parser = size)]
     pub(crate) size: usize,
 
-    /// Seconds to measure
-    #[arg(short, long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
-    pub(crate) time: Duration,
+    /// Stop after this many seconds [default: 3; with --count, none]
+    #[arg(short, long, value_name = "SECONDS", value_parser = span)]
+    pub(crate) time: Option<Duration>,
 
     /// Stop after this many messages of each thread
     #[arg(short, long, value_parser = count)]
@@ -551,8 +570,10 @@ where
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        // A service that has no group is none of those that can be listened to.
         let names = known::KNOWN
             .iter()
+            .filter(|known| (self.0)(known.name).is_ok())
             .map(|known| PossibleValue::new(known.name).help(known.what));
         Some(Box::new(names))
     }
@@ -572,21 +593,22 @@ fn flags(text: &str) -> Result<u16, &'static str> {
 
 /// Reads a group: its number, or the name of a service that broadcasts to its own group.
 fn group(text: &str) -> Result<Group, String> {
-    known::parse_number(text)
-        .or_else(|| Some(known::named(text).ok()?.idx))
-        .and_then(Group::new)
-        .ok_or_else(|| {
-            format!(
-                "expected a group, 1 to {}, or the name of a service",
-                Group::MAX
-            )
-        })
+    let most = Group::MAX;
+    let expected = format!("expected a group, 1 to {most}, or the name of a service");
+    if let Some(number) = known::parse_number(text) {
+        return Group::new(number).ok_or(expected);
+    }
+    let id = known::named(text).map_err(|_| expected)?;
+    Group::new(id.idx)
+        .ok_or_else(|| format!("{id} has no group of its own, since groups end at {most}"))
 }
 
 /// Reads the id of a process or of a process group.
-fn pid(text: &str) -> Result<i32, &'static str> {
-    let id = text.parse().ok().filter(|id| *id > 0);
-    id.ok_or("expected the id of a process, which is a number above 0")
+fn pid(text: &str) -> Result<i32, String> {
+    // No kernel has more: PID_MAX_LIMIT; see proc_sys_kernel(5).
+    const MOST: i32 = (1 << 22) - 1;
+    let id = text.parse().ok().filter(|id| (1..=MOST).contains(id));
+    id.ok_or_else(|| format!("expected the id of a process, 1 to {MOST}"))
 }
 
 /// Reads hexadecimal digits, two a byte.
@@ -665,12 +687,13 @@ fn threads(text: &str) -> Result<u32, String> {
     threads.ok_or_else(|| format!("expected a whole number from 1 to {MOST}"))
 }
 
-/// Reads a name. An empty one is more likely a variable that is not set than a wish.
-fn not_empty(text: &str) -> Result<String, String> {
-    match text {
-        "" => Err("expected a name, and got nothing".to_owned()),
-        name => Ok(name.to_owned()),
-    }
+/// Reads a name, as the bytes that it is. An empty one is more likely a variable that is not set than
+/// a wish.
+fn name() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new().try_map(|name| match name.is_empty() {
+        true => Err("expected a name, and got nothing"),
+        false => Ok(name),
+    })
 }
 
 /// Reads `MIN..MAX`; MAX is included.
@@ -698,8 +721,31 @@ fn seconds(text: &str) -> Result<Duration, &'static str> {
     let seconds = text.parse().ok();
     seconds
         .filter(|seconds| *seconds <= f64::from(u32::MAX))
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .and_then(|seconds| {
+            let duration = Duration::try_from_secs_f64(seconds).ok()?;
+            // What is too little for a clock is not nothing, which may mean something else.
+            let least = Duration::from_nanos(u64::from(seconds > 0.0));
+            Some(duration.max(least))
+        })
         .ok_or("expected seconds, such as 0.2, at most 4294967295")
+}
+
+/// Reads for how long something is done; for no time at all it would not be done.
+fn span(text: &str) -> Result<Duration, &'static str> {
+    let span = seconds(text).ok().filter(|span| !span.is_zero());
+    span.ok_or("expected seconds above 0, such as 0.2, at most 4294967295")
+}
+
+/// How long to wait for what may take as long as it wants: more than a century.
+pub(crate) const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// Reads how long to wait for a reply. As for ping(8), 0 is for as long as it takes.
+fn patience(text: &str) -> Result<Duration, &'static str> {
+    let patience = seconds(text)?;
+    Ok(match patience.is_zero() {
+        true => FOREVER,
+        false => patience,
+    })
 }
 
 #[cfg(test)]
@@ -753,11 +799,14 @@ mod tests {
                 "ping --timeout",
                 "ping --deadline",
                 "ping --interval",
-                "proc --for",
-                "bench --time",
             ],
             &["0", "1", "1e-9", "4294967295"],
             &["4294967296"],
+        ),
+        (
+            &["proc --for", "bench --time"],
+            &["1", "1e-9", "4294967295"],
+            &["0", "-0", "4294967296"],
         ),
         // Bytes of data.
         (
@@ -789,12 +838,121 @@ mod tests {
         ),
         (
             &["proc --pid", "proc --pgrp"],
-            &["1", "2147483647", "1,2"],
-            &["0", "2147483648", "1,0"],
+            &["1", "4194303", "1,2"],
+            &["0", "4194304", "2147483648", "1,0"],
         ),
         (&["watch --group"], &["1", "32", "0x20"], &["0", "33"]),
         (&["bench --threads"], &["1", "10000"], &["0", "10001"]),
     ];
+
+    #[test]
+    fn every_command_says_what_its_exit_statuses_mean() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_long_help().map(ToString::to_string);
+            let says = help.is_some_and(|help| {
+                help.contains("\n\nExit status: 0 ") && help.contains("2 on an error")
+            });
+            assert!(says, "{}", command.get_name());
+        }
+    }
+
+    /// A value that an option takes, if it takes one.
+    fn value_of(option: &Arg) -> Option<String> {
+        let possible = option.get_possible_values();
+        let first = possible.first().map(|value| value.get_name().to_owned());
+        let of_another_kind = match option.get_long()? {
+            "hex" => "ff",
+            "file" | "user" | "command" | "cgroup" => "x",
+            "sweep" => "1..2",
+            _ => "1",
+        };
+        option
+            .get_action()
+            .takes_values()
+            .then(|| first.unwrap_or_else(|| of_another_kind.to_owned()))
+    }
+
+    #[test]
+    fn of_an_option_that_is_repeated_the_last_one_counts_or_a_list_grows() {
+        let mut command = Cli::command();
+        command.build();
+        let mut options = 0;
+        for subcommand in command.get_subcommands() {
+            let required = subcommand
+                .get_positionals()
+                .filter(|arg| arg.is_required_set());
+            let required = required.map(|_| "1:1".to_owned());
+            let required: Vec<_> = match subcommand.get_name() {
+                "listen" => vec!["1".to_owned()],
+                "help" => continue,
+                _ => required.collect(),
+            };
+            for option in subcommand
+                .get_arguments()
+                .filter(|arg| !arg.is_positional())
+            {
+                let Some(long) = option
+                    .get_long()
+                    .filter(|long| !["help", "version"].contains(long))
+                else {
+                    continue;
+                };
+                let option = match value_of(option) {
+                    Some(value) => format!("--{long}={value}"),
+                    None => format!("--{long}"),
+                };
+                let mut words = vec!["cnctl".to_owned(), subcommand.get_name().to_owned()];
+                if subcommand.get_name() == "send" {
+                    words.push("--wait".to_owned());
+                }
+                words.extend(required.clone());
+                words.extend([option.clone(), option.clone()]);
+                Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+                options += 1;
+            }
+        }
+        assert!(options > 50, "{options}");
+
+        let read = |words: &str| {
+            let cli = Cli::try_parse_from(format!("cnctl {words}").split(' '));
+            cli.unwrap().command
+        };
+        let Command::Ping(ping) = read("ping 1:1 -c 1 -c 2 -W 3 --timeout 0") else {
+            panic!()
+        };
+        assert_eq!((ping.count, ping.timeout), (Some(2), FOREVER));
+        let Command::Proc(proc) = read("proc -p 1 --pid 2,3 --for 4 --for 5") else {
+            panic!()
+        };
+        assert_eq!(
+            (proc.select.pids, proc.duration),
+            (vec![1, 2, 3], Some(Duration::from_secs(5)))
+        );
+    }
+
+    #[test]
+    fn what_the_kernel_has_as_bytes_is_taken_as_bytes() {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = OsStr::from_bytes(b"\xff\xc3");
+        for words in [
+            &["send", "1:1"][..],
+            &["proc", "--command"],
+            &["proc", "-u"],
+            &["proc", "--cgroup"],
+        ] {
+            let words = [&["cnctl"], words].concat();
+            let words = words.into_iter().map(OsStr::new).chain([bytes]);
+            let read = match Cli::try_parse_from(words).unwrap().command {
+                Command::Send(send) => send.text.into_iter().collect(),
+                Command::Proc(proc) => {
+                    let select = proc.select;
+                    [select.commands, select.users, select.cgroups].concat()
+                }
+                _ => Vec::new(),
+            };
+            assert_eq!(read, [bytes]);
+        }
+    }
 
     /// What takes something else than a number, in every command.
     const WORDS: &[&str] = &[
@@ -806,7 +964,8 @@ mod tests {
         let read = |option: &str, value: &str| {
             let (command, option) = option.split_once(' ').unwrap();
             let id: &[&str] = match command {
-                "send" | "ping" | "bench" => &["16:1"],
+                "send" => &["16:1", "--wait"],
+                "ping" | "bench" => &["16:1"],
                 "listen" => &["1"],
                 _ => &[],
             };
@@ -846,6 +1005,20 @@ mod tests {
                 assert!(all.any(|known| *known == option), "{option}");
             }
         }
+    }
+
+    #[test]
+    fn groups_have_the_names_of_services_but_not_of_those_that_have_none() {
+        assert_eq!(group("cn_echo"), Ok(Group::new(16).unwrap()));
+        let error = group("cn_notify").unwrap_err();
+        assert!(error.contains("has no group of its own"), "{error}");
+        assert!(group("nobody").unwrap_err().starts_with("expected a group"));
+        let offered = |named: Option<Box<dyn Iterator<Item = PossibleValue> + '_>>| {
+            let mut names = named.into_iter().flatten();
+            names.any(|name| name.get_name() == "cn_notify")
+        };
+        assert!(!offered(Named(group).possible_values()));
+        assert!(offered(Named(known::parse_id).possible_values()));
     }
 
     #[test]
@@ -892,6 +1065,10 @@ mod tests {
     #[test]
     fn seconds_take_fractions_and_refuse_what_is_no_time() {
         assert_eq!(seconds("0.2"), Ok(Duration::from_millis(200)));
+        assert_eq!(seconds("0"), Ok(Duration::ZERO));
+        assert_eq!(seconds("1e-99"), Ok(Duration::from_nanos(1)));
+        assert_eq!(patience("0"), Ok(FOREVER));
+        assert_eq!(patience("1e-99"), Ok(Duration::from_nanos(1)));
         assert_eq!(
             seconds("4294967295"),
             Ok(Duration::from_secs(u32::MAX.into()))

@@ -4,6 +4,17 @@
 
 use std::fmt::Write;
 
+/// Whether a terminal may do something else with a character than to show it at its place: control
+/// characters, and those that turn the direction of a line.
+pub(crate) fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+        )
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Appends bytes as text without anything in it that a terminal would obey.
 pub(crate) fn append(out: &mut String, bytes: &[u8]) {
     // As nearly all of them are, however long.
@@ -15,7 +26,7 @@ pub(crate) fn append(out: &mut String, bytes: &[u8]) {
     }
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
-            match c.is_control() {
+            match is_obeyed(c) {
                 true => out.extend(c.escape_default()),
                 false => out.push(c),
             }
@@ -44,5 +55,7 @@ mod tests {
             shown(b"a\x1b[31m\xff\xc3\xa9\x9b\n"),
             "a\\u{1b}[31m\\xff\u{e9}\\x9b\\n"
         );
+        // Shown from right to left, it would read as another name.
+        assert_eq!(shown("a\u{202e}b".as_bytes()), "a\\u{202e}b");
     }
 }

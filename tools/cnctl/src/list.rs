@@ -2,20 +2,22 @@
 
 //! `cnctl list`: what is registered.
 
+use std::os::unix::ffi::OsStrExt;
+
 use netlink_connector::{CbId, Core, known, registered};
 
 use crate::{
     Failure, Outcome,
     cli::{Global, List},
-    core,
-    output::{Object, Output, Tone},
+    core, escape,
+    output::{Bytes, Object, Output, Tone},
 };
 
 pub(crate) fn run(args: &List, global: &Global) -> Result<Outcome, Failure> {
     let output = Output::new(global);
     if args.known {
         for known in known::KNOWN {
-            line(output, "known", known.id, known.name);
+            line(output, "known", known.id, known.name.as_bytes());
         }
         return Ok(Outcome::Complete);
     }
@@ -34,17 +36,17 @@ pub(crate) fn run(args: &List, global: &Global) -> Result<Outcome, Failure> {
         }
     }
     for entry in registered {
-        line(output, "registered", entry.id, &entry.name);
+        line(output, "registered", entry.id, entry.name.as_bytes());
     }
     Ok(Outcome::Complete)
 }
 
-fn line(output: Output, event: &str, id: CbId, name: &str) {
+fn line(output: Output, event: &str, id: CbId, name: &[u8]) {
     let known = known::by_id(id);
     if output.json {
         let object = Object::new(event)
             .string("id", &id.to_string())
-            .string("name", name);
+            .value("name", Bytes(name));
         output.line(match known {
             Some(known) => object
                 .string("known", known.name)
@@ -57,7 +59,7 @@ fn line(output: Output, event: &str, id: CbId, name: &str) {
         output.line(format_args!(
             "{} {:<19} {}",
             output.toned(Tone::Strong, id),
-            name.escape_debug().to_string(),
+            escape::shown(name),
             known.map_or("", |known| known.what)
         ));
     }

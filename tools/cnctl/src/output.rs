@@ -20,7 +20,10 @@ use nix::{
 use serde::{Serialize, Serializer};
 use serde_json::ser::{CompactFormatter, Formatter};
 
-use crate::cli::{Global, When};
+use crate::{
+    cli::{Global, When},
+    escape,
+};
 
 /// Where results go: standard output.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +72,11 @@ impl Output {
         let stdout = io::stdout().lock();
         let result = write_all(stdout.as_fd(), lines.as_bytes());
         lines.clear();
-        result
+        result.map_err(|error| match error.kind() {
+            // Who sees that knows what it is about.
+            ErrorKind::BrokenPipe => error,
+            kind => io::Error::new(kind, format!("writing the results: {error}")),
+        })
     }
 
     /// A piece of text in the colour of its meaning.
@@ -122,7 +129,7 @@ fn end_if_closed(result: io::Result<()>) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::BrokenPipe => process::exit(0),
         Err(error) => {
-            complain("", format_args!("writing the results: {error}"));
+            complain("", error);
             process::exit(2);
         }
     }
@@ -158,7 +165,7 @@ pub(crate) fn json(value: &impl Serialize) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
-/// Escapes also the control characters that JSON would allow: a terminal would obey them.
+/// Escapes also what JSON would allow, and a terminal would obey.
 struct ForTerminals;
 
 impl Formatter for ForTerminals {
@@ -168,10 +175,11 @@ impl Formatter for ForTerminals {
         fragment: &str,
     ) -> io::Result<()> {
         let mut rest = fragment;
-        while let Some(at) = rest.find(char::is_control) {
+        while let Some(at) = rest.find(escape::is_obeyed) {
             let (before, after) = rest.split_at(at);
             writer.write_all(before.as_bytes())?;
             let mut chars = after.chars();
+            // All of them have four digits at most.
             let control = chars.next().map_or(0, u32::from);
             write!(writer, "\\u{control:04x}")?;
             rest = chars.as_str();
@@ -258,11 +266,12 @@ mod tests {
             "a\\b",
             "caf\u{e9}",
             "\u{1b}[31m\u{7f}\u{9b}\n\"",
+            "a\u{202e}b\u{2069}",
             "",
         ] {
             let line = json(&Bytes(text.as_bytes()));
             assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value!(text));
-            assert!(!line.chars().any(char::is_control), "{line}");
+            assert!(!line.contains(escape::is_obeyed), "{line}");
         }
         let line = json(&Bytes(b"\xffa"));
         assert_eq!(

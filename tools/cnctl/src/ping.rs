@@ -5,6 +5,7 @@
 use std::{
     fmt::{self, Display},
     ops::RangeInclusive,
+    os::unix::ffi::OsStrExt,
     process,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -20,9 +21,9 @@ use netlink_connector::{
 
 use crate::{
     Failure, Outcome,
-    cli::{Global, Ping},
+    cli::{FOREVER, Global, Ping},
     clock::Stamp,
-    core,
+    core, escape,
     output::{Object, Output, Tone, aside, complain},
     signal,
 };
@@ -43,16 +44,16 @@ pub(crate) fn run(args: &Ping, global: &Global) -> Result<Outcome, Failure> {
     let connector = Connector::open()?;
     let core = Core::find()?;
     let started = Instant::now();
+    // As for ping(8), 0 is none.
+    let deadline = args.deadline.filter(|deadline| !deadline.is_zero());
     let run = Arc::new(Run {
         id: args.id,
         core,
         output: Output::new(global),
         started,
         // What is too far to be a time is never.
-        end: args
-            .deadline
-            .and_then(|deadline| started.checked_add(deadline)),
-        wanted: args.deadline.and(args.count),
+        end: deadline.and_then(|deadline| started.checked_add(deadline)),
+        wanted: deadline.and(args.count),
         stop: AtomicBool::new(false),
         tally: Mutex::default(),
     });
@@ -76,7 +77,7 @@ pub(crate) fn run(args: &Ping, global: &Global) -> Result<Outcome, Failure> {
     let count = args.count.or(args.sweep.as_ref().map(|_| SWEEP_COUNT));
     let mut next = Some(started);
     for number in 0.. {
-        let done = match args.deadline {
+        let done = match deadline {
             // As ping(8): what is counted then are replies.
             Some(_) => run.tally().received,
             None => number,
@@ -97,7 +98,11 @@ pub(crate) fn run(args: &Ping, global: &Global) -> Result<Outcome, Failure> {
         let sent = Instant::now();
         if run.ping(&connector, args, number, size)? == Waited::NoNeed {
             // Where nobody is, the next one is not due before this one's time would have been up.
-            let up = sent.checked_add(args.timeout);
+            let timeout = match args.timeout {
+                FOREVER => INTERVAL,
+                timeout => timeout,
+            };
+            let up = sent.checked_add(timeout);
             next = next.zip(up).map(|(next, up)| next.max(up));
         }
     }
@@ -355,7 +360,7 @@ impl Run {
             None => String::new(),
         };
         aside(format_args!(
-            "{}/{} replies, {:.0}% lost{times}",
+            "{}/{} replies, {}% lost{times}",
             tally.received,
             tally.sent,
             tally.percent()
@@ -388,7 +393,7 @@ impl Run {
             self.output.line(self.summary("summary", tally));
         } else {
             self.output.line(format_args!("\n--- {} ---", self.id));
-            let loss = format!("{lost} lost ({:.0}%)", tally.percent());
+            let loss = format!("{lost} lost ({}%)", tally.percent());
             let tone = if lost == 0 { Tone::Good } else { Tone::Bad };
             self.output.line(format_args!(
                 "{} sent, {} received, {}, time {:.0} ms",
@@ -419,10 +424,11 @@ impl Tally {
         self.sent - self.received
     }
 
+    /// How many are lost of a hundred, with as many digits as it takes to see that some are.
     fn percent(&self) -> f64 {
         match self.sent {
             0 => 0.0,
-            sent => self.lost() as f64 * 100.0 / sent as f64,
+            sent => (self.lost() as f64 * 1e8 / sent as f64).round() / 1e6,
         }
     }
 }
@@ -459,7 +465,7 @@ impl Display for Time {
 fn name_of(id: CbId) -> Option<String> {
     let registered = registered().ok()?;
     let found = registered.into_iter().find(|entry| entry.id == id)?;
-    Some(found.name)
+    Some(escape::shown(found.name.as_bytes()))
 }
 
 /// The members of a header in JSON.
@@ -559,6 +565,23 @@ mod tests {
             assert!((3..=5).contains(&sweep(&(3..=5), n, 24)));
         }
         assert_eq!(sweep(&(3..=5), 0, 1), 5);
+    }
+
+    #[test]
+    fn few_lost_messages_are_not_none_and_many_not_all() {
+        let percent = |sent, received| {
+            let tally = Tally {
+                sent,
+                received,
+                ..Tally::default()
+            };
+            tally.percent().to_string()
+        };
+        assert_eq!(percent(0, 0), "0");
+        assert_eq!(percent(4, 3), "25");
+        assert_eq!(percent(1000, 999), "0.1");
+        assert_eq!(percent(1000, 1), "99.9");
+        assert_eq!(percent(3, 2), "33.333333");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::{
     fs,
     io::{self, ErrorKind, Read},
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::ffi::OsStrExt},
     time::Instant,
 };
 
@@ -18,7 +18,7 @@ use nix::{
 use crate::{
     Failure, Outcome,
     cli::{Bytes, Global, Send},
-    core,
+    core, escape,
     output::{Object, Output, complain},
     payload, signal,
 };
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
 /// The data from wherever the command line says it is.
 fn data(args: &Send) -> Result<Vec<u8>, Failure> {
     let data = match (&args.text, &args.hex, &args.file) {
-        (Some(text), ..) => text.clone().into_bytes(),
+        (Some(text), ..) => text.as_bytes().to_vec(),
         (_, Some(Bytes(bytes)), _) => bytes.clone(),
         (_, _, Some(path)) => {
             let mut data = Vec::new();
@@ -90,7 +90,16 @@ fn data(args: &Send) -> Result<Vec<u8>, Failure> {
                     fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut data))
                 }
             };
-            read.map_err(|error| format!("{}: {error}", path.display()))?;
+            let path = escape::shown(path.as_os_str().as_bytes());
+            read.map_err(|error| format!("{path}: {error}"))?;
+            if data.len() > MAX_DATA_SIZE {
+                // How much more was not looked at.
+                return Err(format!(
+                    "{path}: more data than the {MAX_DATA_SIZE} bytes that the connector takes, which would \
+                     drop them without a word"
+                )
+                .into());
+            }
             data
         }
         _ => Vec::new(),

@@ -70,6 +70,9 @@ fn wait(
                 let _ = signals.thread_unblock();
                 return end();
             }
+        })
+        .map_err(|error| {
+            format!("cannot start the thread for signals: {error}; see ulimit -u, -v, and TasksMax= of a systemd unit")
         })?;
     Ok(())
 }

@@ -8,7 +8,14 @@
 //! sent once more. What was announced since is newer than the list, or in it already; applied to it
 //! in order, it makes up the state at that moment. That is shown, and from there on every change.
 
-use std::{collections::BTreeMap, process, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+    process,
+    sync::Arc,
+    time::Duration,
+};
 
 use netlink_connector::{
     CbId, Connector, Deadline, Error, Event, Group, Message, Overrun,
@@ -20,7 +27,8 @@ use crate::{
     Failure, Outcome,
     cli::{Global, Watch},
     clock::Stamp,
-    output::{Object, Output, Tone, complain},
+    escape,
+    output::{Bytes, Object, Output, Tone, complain},
     receiving,
     sequences::Sequences,
     signal,
@@ -97,7 +105,7 @@ fn watch_ids(connector: &Connector, ids: &Ids, group: Group) -> Result<(), Failu
 }
 
 /// What is registered, by id, with its name.
-type State = BTreeMap<CbId, String>;
+type State = BTreeMap<CbId, OsString>;
 
 /// Knows what is registered.
 struct Watcher {
@@ -215,7 +223,7 @@ impl Watcher {
     }
 
     /// The name of an id; none if it is gone again already.
-    fn name(&self, id: CbId) -> Result<String, Failure> {
+    fn name(&self, id: CbId) -> Result<OsString, Failure> {
         Ok(self.list()?.remove(&id).unwrap_or_default())
     }
 
@@ -281,13 +289,13 @@ impl Watcher {
         self.ids.iter().any(|ids| ids.contains(id))
     }
 
-    fn show(&self, event: &str, id: CbId, name: &str) {
+    fn show(&self, event: &str, id: CbId, name: &OsStr) {
         let time = Stamp::now();
         if self.output.json {
             let object = Object::new(event)
                 .value("time", time.seconds())
                 .string("id", &id.to_string())
-                .string("name", name);
+                .value("name", Bytes(name.as_bytes()));
             return self.output.line(object);
         }
         let (sign, tone) = match event {
@@ -298,8 +306,10 @@ impl Watcher {
         let change = self
             .output
             .toned(tone, format!("{sign} {:<21}", id.to_string()));
-        self.output
-            .line(format_args!("{time} {change} {}", name.escape_debug()));
+        self.output.line(format_args!(
+            "{time} {change} {}",
+            escape::shown(name.as_bytes())
+        ));
     }
 }
 

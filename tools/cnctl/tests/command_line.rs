@@ -5,9 +5,10 @@
 //! now; look at the difference before you commit it.
 
 use std::{
+    ffi::OsString,
     fs::File,
     io::{Read, Write},
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::ffi::OsStringExt},
     process::{Command, Output, Stdio},
     thread,
     time::Duration,
@@ -82,6 +83,22 @@ fn numbers_and_names_that_are_none_are_refused_with_what_was_expected() {
     }
 }
 
+/// What is no text for this program is none for the kernel either.
+#[test]
+fn data_and_names_need_not_be_utf8() {
+    let too_much = OsString::from_vec(vec![0xff; 16_365]);
+    let output = cnctl(&["send", "77:77"]).arg(too_much).output();
+    let errors = String::from_utf8(output.expect("it can be started").stderr);
+    let errors = errors.expect("complaints are text");
+    assert!(errors.contains("16365 bytes of data are more"), "{errors}");
+
+    let user = OsString::from_vec(b"\xff\x1b".to_vec());
+    let output = cnctl(&["proc", "--user"]).arg(user).output();
+    let errors = String::from_utf8(output.expect("it can be started").stderr);
+    let errors = errors.expect("complaints are text");
+    assert!(errors.contains("--user '\\xff\\u{1b}': "), "{errors}");
+}
+
 #[test]
 fn help_that_cannot_be_written_is_an_error() {
     for words in [&["--help"][..], &["--version"], &["proc", "-h"]] {
@@ -152,7 +169,10 @@ fn data_is_waited_for_on_a_non_blocking_input() {
     File::from(writer).write_all(&[0; 20_000]).ok();
     let output = child.wait_with_output().expect("it ends");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.contains("16365 bytes of data are more"), "{errors}");
+    assert!(
+        errors.contains("-: more data than the 16364 bytes"),
+        "{errors}"
+    );
 }
 
 #[test]

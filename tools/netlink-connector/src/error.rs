@@ -5,6 +5,7 @@
 use std::{fmt, io};
 
 use connector_wire::{Header, MAX_DATA_SIZE};
+use nix::libc;
 
 use crate::{frame::Malformed, overrun::Overrun};
 
@@ -258,8 +259,29 @@ impl fmt::Display for Error {
                  NETLINK_CONNECTOR)",
             ),
             Self::Service(error) => write!(f, "the service refused: {error}"),
-            Self::Io { doing, source } => write!(f, "{doing}: {source}"),
+            Self::Io { doing, source } => write!(f, "{doing}: {source}{}", next_step(source)),
         }
+    }
+}
+
+/// What can be done about an error of the system's that says no more than its name.
+fn next_step(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EMFILE) => {
+            ": this process has as many files open as it may; allow it more (ulimit -n, LimitNOFILE= in a \
+             systemd unit)"
+        }
+        Some(libc::ENFILE) => {
+            ": the machine has as many files open as it may; allow it more (sysctl fs.file-max)"
+        }
+        Some(libc::ENOMEM | libc::ENOBUFS) => {
+            ": the kernel has no memory for it; free some, or allow this process more (the limit of its \
+             cgroup)"
+        }
+        Some(libc::EPERM | libc::EACCES) => {
+            ": a sandbox or a security module forbids it; run this outside of it, or as root"
+        }
+        _ => "",
     }
 }
 
@@ -318,6 +340,21 @@ mod tests {
     use std::error::Error as _;
 
     use super::*;
+
+    #[test]
+    fn limits_of_the_system_come_with_what_to_do_about_them() {
+        for (errno, step) in [
+            (libc::EMFILE, "ulimit -n"),
+            (libc::ENFILE, "fs.file-max"),
+            (libc::ENOMEM, "cgroup"),
+            (libc::ENOBUFS, "cgroup"),
+            (libc::EACCES, "security module"),
+        ] {
+            let errno = io::Error::from_raw_os_error(errno);
+            let error = Error::io("opening a netlink socket", errno);
+            assert!(error.to_string().contains(step), "{error}");
+        }
+    }
 
     #[test]
     fn groups_that_could_not_be_joined_are_named() {

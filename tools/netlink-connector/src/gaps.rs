@@ -6,7 +6,10 @@ use std::collections::HashMap;
 
 use connector_wire::CbId;
 
-use crate::message::Message;
+use crate::{
+    message::Message,
+    proc::{self, ProcEvent},
+};
 
 /// Messages that are missing before one that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +56,16 @@ pub struct Gaps {
 }
 
 impl Gaps {
-    /// Looks at the next message. Only broadcasts count: a reply carries its request's `seq`.
+    /// Looks at the next message. Only broadcasts count: a reply carries its request's `seq`. Process
+    /// events, and confirmations of requests for them, are counted for each CPU.
     pub fn check(&mut self, message: &Message) -> Option<Gap> {
         message.group?;
-        self.check_lane(message.header.id, 0, message.header.seq)
+        let id = message.header.id;
+        let lane = match id {
+            proc::ID => ProcEvent::parse(message)?.ok()?.cpu,
+            _ => 0,
+        };
+        self.check_lane(id, lane, message.header.seq)
     }
 
     /// Looks at the next number of a broadcaster that counts in several lanes, as process events
@@ -88,6 +97,8 @@ impl Gaps {
 
 #[cfg(test)]
 mod tests {
+    use connector_wire::Header;
+
     use super::*;
 
     const ID: CbId = CbId { idx: 14, val: 1 };
@@ -118,6 +129,27 @@ mod tests {
     fn a_new_start_and_a_repetition_are_no_gaps() {
         assert_eq!(missing(&[100, 0, 1, 2]), []);
         assert_eq!(missing(&[5, 5, 6]), []);
+    }
+
+    #[test]
+    fn process_events_and_confirmations_are_counted_by_cpu() {
+        let mut gaps = Gaps::default();
+        let mut missing = |what: u32, cpu: u32, seq| {
+            let mut data = [what.to_ne_bytes(), cpu.to_ne_bytes()].concat();
+            data.resize(40, 0);
+            let header = Header {
+                id: proc::ID,
+                seq,
+                ..Header::default()
+            };
+            let event = Message::new(header, &data, Some(proc::GROUP), 0);
+            gaps.check(&event).map(|gap| gap.missing)
+        };
+        // Two CPUs, each with numbers of its own; of one, a request was confirmed.
+        for (what, cpu, seq) in [(2, 0, 5), (2, 1, 900), (0, 0, 6), (2, 1, 901), (2, 0, 7)] {
+            assert_eq!(missing(what, cpu, seq), None, "{what} {cpu} {seq}");
+        }
+        assert_eq!(missing(2, 1, 903), Some(1));
     }
 
     #[test]

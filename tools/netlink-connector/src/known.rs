@@ -12,6 +12,7 @@ use crate::procfs::{self, Registered};
 
 /// An id that has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Known {
     /// The name to write.
     pub name: &'static str,
@@ -149,7 +150,7 @@ mod tests {
     fn a_name_is_that_of_what_is_registered_by_it() {
         let one = |name: &str, idx, val| Registered {
             id: CbId { idx, val },
-            name: name.to_owned(),
+            name: name.into(),
         };
         let id = |idx, val| Ok(CbId { idx, val });
         let registered = [

@@ -2,7 +2,11 @@
 
 //! What the kernel tells about the connector in `/proc/net`.
 
-use std::{fs, io};
+use std::{
+    ffi::{OsStr, OsString},
+    fs, io,
+    os::unix::ffi::OsStrExt,
+};
 
 use connector_wire::{CbId, Group, netlink};
 
@@ -13,11 +17,13 @@ use crate::{
 
 /// An id that is registered, from `/proc/net/connector`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Registered {
     /// The id.
     pub id: CbId,
-    /// The name it was registered by. Not unique, and the kernel cuts it to 31 bytes.
-    pub name: String,
+    /// The name it was registered by. Not unique; and not always UTF-8, since the kernel cuts it to 31
+    /// bytes.
+    pub name: OsString,
 }
 
 /// The ids that are registered now, in the kernel's order.
@@ -29,7 +35,7 @@ pub struct Registered {
 /// [`Error::NoProcfs`]. [`Error::Io`].
 pub fn registered() -> Result<Vec<Registered>> {
     match fs::read("/proc/net/connector") {
-        Ok(text) => Ok(parse_registered(&String::from_utf8_lossy(&text))),
+        Ok(text) => Ok(parse_registered(&text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // A socket knows why.
             Err(Socket::open(0, false, None).map_or_else(|error| error, |_| Error::NoProcfs))
@@ -79,18 +85,20 @@ pub fn sockets() -> Result<Vec<SocketInfo>> {
 
 /// Lines of a name, which may contain spaces, and `idx:val`; the first line is a title. A line that
 /// is not made like that is passed over.
-fn parse_registered(text: &str) -> Vec<Registered> {
-    text.lines()
+fn parse_registered(text: &[u8]) -> Vec<Registered> {
+    text.split(|byte| *byte == b'\n')
         .skip(1)
         .filter_map(|line| {
-            let (name, id) = line.trim_end().rsplit_once(' ')?;
-            let (idx, val) = id.split_once(':')?;
+            let line = line.trim_ascii_end();
+            let (name, id) = line.split_at(line.iter().rposition(|byte| *byte == b' ')?);
+            let (idx, val) = std::str::from_utf8(id).ok()?.trim().split_once(':')?;
             Some(Registered {
                 id: CbId {
                     idx: idx.parse().ok()?,
                     val: val.parse().ok()?,
                 },
-                name: name.trim_end().to_owned(),
+                // The kernel fills the column with spaces.
+                name: OsStr::from_bytes(name.trim_ascii_end()).to_owned(),
             })
         })
         .collect()
@@ -132,19 +140,21 @@ mod tests {
 
     #[test]
     fn names_and_ids_are_read_from_the_list() {
-        let text = "Name            ID\n\
-                    cn_proc         1:1\n\
-                    a name          4294967295:0\n\
-                    a_name_longer_than_its_column 7:8\n\
-                    nonsense\n";
+        let text = b"Name            ID\n\
+                     cn_proc         1:1\n\
+                     a name          4294967295:0\n\
+                     a_name_longer_than_its_column 7:8\n\
+                     cut\xc3           9:9\n\
+                     nonsense\n";
         let expected = [
-            ("cn_proc", 1, 1),
-            ("a name", u32::MAX, 0),
-            ("a_name_longer_than_its_column", 7, 8),
+            (&b"cn_proc"[..], 1, 1),
+            (b"a name", u32::MAX, 0),
+            (b"a_name_longer_than_its_column", 7, 8),
+            (b"cut\xc3", 9, 9),
         ]
         .map(|(name, idx, val)| Registered {
             id: CbId { idx, val },
-            name: name.to_owned(),
+            name: OsStr::from_bytes(name).to_owned(),
         });
         assert_eq!(parse_registered(text), expected);
     }

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use selftests::{
     CbId, ECHO, Header, Module, Suite, core_is_ours,
-    program::{Ended, Running, json, run, tool},
+    program::{Ended, Running, beside, json, run, tool},
     puppet::{PUPPET, Puppet, To},
     skip, wait_for,
 };
@@ -265,14 +265,16 @@ fn ping_in_time() -> Result<()> {
         "{objects:?}"
     );
 
-    // Too few replies, and none at all.
-    for words in [
-        ["ping", "77:77", "-W", "0.05", "-w", "0.2", "-i0", "-c9"],
-        ["ping", "16:1", "-W", "1", "-w", "0", "-i0", "-c9"],
-    ] {
-        let ended = ended(&words, 1)?;
-        ensure!(ended.stdout.contains(" sent, "), "{ended:?}");
-    }
+    // Too few replies.
+    let words = ["ping", "77:77", "-W", "0.05", "-w", "0.2", "-i0", "-c9"];
+    let few = ended(&words, 1)?;
+    ensure!(few.stdout.contains(" sent, "), "{few:?}");
+    // As for ping(8): no deadline, and as long as a reply takes. Of what is repeated, the last counts.
+    let words = [
+        "ping", "16:1", "-W", "0", "-w", "7", "-w", "0", "-i0", "-c9",
+    ];
+    let all = ended(&words, 0)?;
+    ensure!(all.stdout.contains("9 sent, 9 received"), "{all:?}");
     // No count; and an interval that no clock has the room for: the deadline comes first. Whether a reply
     // came before it is up to the machine.
     for interval in ["-i0", "-i4294967295"] {
@@ -290,6 +292,9 @@ fn bench() -> Result<()> {
     let words = ["bench", "16:1", "--json", "-c", "100", "-j", "4"];
     let objects = ended(&words, 0)?.json()?;
     ensure!(objects.len() == 1, "{objects:?}");
+    // Whichever comes first.
+    let most = u64::MAX.to_string();
+    ended(&["bench", "16:1", "-c", &most, "-t", "0.1"], 0)?;
     let bench = &objects[0];
     expect(
         bench,
@@ -522,6 +527,24 @@ fn statuses() -> Result<()> {
     );
     ended(&["ping", "77:77", "-c", "1", "-W", "0.05"], 1)?;
     ended(&["bench", "77:77"], 1)?;
+    // Too many open files are named with what to do about them: the first one, and one that comes later.
+    for (most, words) in [
+        ("3", &["list"][..]),
+        ("3", &["listen", "1"]),
+        ("8", &["bench", "16:1", "-j", "9", "--own-sockets"]),
+    ] {
+        let script = format!("ulimit -n {most}; exec \"$@\"");
+        let mut limited = Command::new("/bin/busybox");
+        limited
+            .args(["sh", "-c", &script, "sh"])
+            .arg(beside("bin").join("cnctl"))
+            .args(words);
+        let limited = run(limited.stdin(Stdio::null()))?.expect(2)?;
+        ensure!(
+            limited.stderr.contains("ulimit -n"),
+            "{words:?}: {limited:?}"
+        );
+    }
     // It could not be done, and the reason is on one line.
     for words in [
         &["frobnicate"][..],

@@ -349,6 +349,39 @@ fn threads() -> Result<()> {
     Ok(())
 }
 
+/// Each CPU numbers its events, and who only listens is not told which those of others are.
+fn listened_to() -> Result<()> {
+    let watching = Running::start(&mut proc(&["--quiet"]))?;
+    let mut listen = tool("cnctl");
+    listen.args([
+        "listen", "proc", "--json", "--data", "none", "--buffer", "33554432",
+    ]);
+    let mut listening = Running::start(listen.stdin(Stdio::null()))?;
+    listening.wait_until_in(1)?;
+    let all = sched_getaffinity(Pid::from_raw(0))?;
+    let mut lines = Vec::new();
+    wait_for("fifty events of every CPU in turn", || {
+        for cpu in (0..CpuSet::count()).filter(|cpu| all.is_set(*cpu).unwrap_or(false)) {
+            let mut one = CpuSet::new();
+            one.set(cpu)?;
+            sched_setaffinity(Pid::from_raw(0), &one)?;
+            finish(oneself("succeed").spawn()?)?;
+        }
+        while let Some(line) = listening.line_now()? {
+            lines.push(line);
+        }
+        Ok((lines.len() >= 50).then_some(()))
+    })?;
+    sched_setaffinity(Pid::from_raw(0), &all)?;
+    watching.signal(Signal::SIGINT)?;
+    watching.wait()?.expect(0)?;
+    listening.signal(Signal::SIGINT)?;
+    listening.wait()?.expect(0)?;
+    let other = lines.iter().find(|line| !line.contains("\"message\""));
+    ensure!(other.is_none(), "nothing was lost: {other:?}");
+    Ok(())
+}
+
 /// A work queue that gets another priority has threads of its own, as long as it has that.
 fn kernel_threads() -> Result<()> {
     let mut watching = Running::start(&mut proc(&["--pid", "2"]))?;
@@ -542,6 +575,10 @@ fn main() -> ExitCode {
         .test("a process that is older is known", older)
         .test("a thread is no fork", threads)
         .test("a kernel thread is in brackets", kernel_threads)
+        .test(
+            "who listens to all of them sees no gaps between CPUs",
+            listened_to,
+        )
         .test(
             "only what was selected is shown: a tree, a group, a user, a program",
             selected,

@@ -64,6 +64,50 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// How a paragraph of what help ends with begins, and the section that it is the first of in a man page.
+const SECTIONS: [(&str, &str); 3] = [
+    ("Instead of forkstat:", "COMING FROM FORKSTAT"),
+    ("JSON: ", "JSON"),
+    ("Exit status: ", "EXIT STATUS"),
+];
+
+/// Writes what help ends with in sections that readers of man pages look for.
+fn sections(roff: &mut Roff, text: &str) {
+    for paragraph in text.split("\n\n") {
+        let section = SECTIONS
+            .iter()
+            .find_map(|(begin, title)| Some((title, paragraph.strip_prefix(begin)?)));
+        let paragraph = match section {
+            Some((title, rest)) => {
+                roff.control("SH", [*title]);
+                rest
+            }
+            None => {
+                roff.control("PP", []);
+                paragraph
+            }
+        };
+        // A table is as it is; and the long words of JSON are neither broken nor spread.
+        let (on, off) = match paragraph.starts_with("  ") {
+            true => (["nf", "nh"], ["fi", "hy"]),
+            false => (["na", "nh"], ["ad", "hy"]),
+        };
+        for word in on {
+            roff.control(word, []);
+        }
+        let mut chars = paragraph.chars();
+        let first: String = chars
+            .next()
+            .into_iter()
+            .flat_map(char::to_uppercase)
+            .collect();
+        roff.text([roman(first + chars.as_str())]);
+        for word in off {
+            roff.control(word, []);
+        }
+    }
+}
+
 /// The name of a subcommand's page.
 fn page_of(command: &Command) -> String {
     command
@@ -74,11 +118,26 @@ fn page_of(command: &Command) -> String {
 
 /// Writes the page of a command, with examples and the names of other pages at its end.
 fn write_page(folder: &Path, command: &Command, mut others: Vec<&str>) -> io::Result<()> {
-    let page = Man::new(command.clone()).manual("cnctl");
+    let version = command.get_version().unwrap_or_default();
+    let page = Man::new(command.clone())
+        .source(format!("cnctl {version}"))
+        .manual("cnctl");
     let mut text = Vec::new();
-    page.render(&mut text)?;
+    page.render_title(&mut text)?;
+    page.render_name_section(&mut text)?;
+    page.render_synopsis_section(&mut text)?;
+    page.render_description_section(&mut text)?;
+    page.render_options_section(&mut text)?;
+    if command.has_subcommands() {
+        page.render_subcommands_section(&mut text)?;
+    }
 
     let mut roff = Roff::new();
+    let more = command.get_after_long_help().or(command.get_after_help());
+    sections(
+        &mut roff,
+        &more.map(ToString::to_string).unwrap_or_default(),
+    );
     let examples = examples::of(command.get_name());
     if !examples.is_empty() {
         roff.control("SH", ["EXAMPLES"]);

@@ -45,7 +45,7 @@ use self::{
 use crate::{
     Failure, Outcome,
     cli::{Clock, Global, Proc},
-    output::{Object, Output, Tone},
+    output::{Object, Output, Tone, complain},
     receiving, signal,
 };
 
@@ -193,6 +193,18 @@ impl Monitor {
         // From here on nothing is missed, and what is read now is not older than the events.
         if let Some(processes) = &mut self.processes {
             processes.scan();
+            if let Err(error) = procfs::can_be_read() {
+                complain(
+                    "proc",
+                    format_args!(
+                        "/proc/1/stat: {error}: who events are about is not known, for which /proc has to be \
+                         mounted and to show everybody's processes (see hidepid= in proc(5), and ulimit -n)"
+                    ),
+                );
+            }
+            for unmet in self.selection.unmet(processes) {
+                complain("proc", unmet);
+            }
         }
         self.look_around();
         if !self.text.output.json && !self.quiet {

@@ -127,6 +127,15 @@ impl Processes {
         self.scanned = clock::Stamp::now().0;
     }
 
+    /// Those that are known.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Process> {
+        self.by_pid.values()
+    }
+
+    pub(super) fn has(&self, pid: i32) -> bool {
+        self.by_pid.contains_key(&pid)
+    }
+
     /// Whether a process is chosen, or one of the ancestors that are known.
     fn descends(&self, pid: i32) -> bool {
         let mut pid = pid;

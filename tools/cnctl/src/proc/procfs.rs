@@ -7,7 +7,7 @@
 
 use std::{
     fs::{self, File},
-    io::Read,
+    io::{self, Read},
     time::Duration,
 };
 
@@ -74,16 +74,30 @@ pub(super) fn user_ids(pid: i32) -> Option<(u32, u32)> {
 }
 
 fn parse_user_ids(status: &[u8]) -> Option<(u32, u32)> {
-    let mut lines = status.split(|byte| *byte == b'\n');
-    let line = lines.find_map(|line| line.strip_prefix(b"Uid:"))?;
-    let mut ids = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+    let mut ids = status_field(status, b"Uid:")?.split_ascii_whitespace();
     let mut id = || ids.next()?.parse().ok();
     Some((id()?, id()?))
+}
+
+/// Reads which process a thread is of: itself, if it is the first one.
+pub(super) fn process_of(tid: i32) -> Option<i32> {
+    let status = fs::read(format!("/proc/{tid}/status")).ok()?;
+    status_field(&status, b"Tgid:")?.trim().parse().ok()
+}
+
+fn status_field<'a>(status: &'a [u8], name: &[u8]) -> Option<&'a str> {
+    let mut lines = status.split(|byte| *byte == b'\n');
+    std::str::from_utf8(lines.find_map(|line| line.strip_prefix(name))?).ok()
 }
 
 /// Reads `/proc/PID/cgroup`: a line for each hierarchy, `NUMBER:CONTROLLERS:PATH`.
 pub(super) fn cgroups(pid: i32) -> Option<Vec<u8>> {
     fs::read(format!("/proc/{pid}/cgroup")).ok()
+}
+
+/// Whether processes of others can be looked at, and if not, why. There always is a process 1.
+pub(super) fn can_be_read() -> io::Result<()> {
+    fs::read("/proc/1/stat").map(drop)
 }
 
 /// Every process that there is.
@@ -159,5 +173,6 @@ mod tests {
         assert!(command.ends_with(b"\0"));
         assert_eq!(command_line(pid, 3).unwrap(), command[..3]);
         assert!(user_ids(pid).is_some());
+        assert_eq!(process_of(pid), Some(pid));
     }
 }
