@@ -140,6 +140,7 @@ readme_packages() {
 		apt install lintian man-db
 		lintian --allow-root --fail-on error build/deb/*.deb
 		dkms remove rust_connector/0.1.0 --all
+		rm -r /usr/src/rust_connector-0.1.0
 		apt install ./build/deb/*.deb
 		dpkg --verify cnctl rust-connector-dkms
 		cnctl --version
