@@ -131,7 +131,8 @@ deb_dkms() {
 	local src=$to/usr/src/rust_connector-$deb_version
 	mkdir -p "$src"
 	# What the modules are made from; the rest of the clone is not needed for that.
-	git ls-files -z dkms.conf Makefile Kbuild Cargo.toml LICENSE LICENSES scripts src samples/cn_test |
+	git ls-files -z --error-unmatch dkms.conf Makefile Kbuild Cargo.toml LICENSE LICENSES scripts src \
+		samples/cn_test.rs samples/kv/cn_kv.rs |
 		xargs -0 cp -a --parents -t "$src" || return
 	rm -f "$src"/src/wire/LICENSE-*
 	deb_documents "$name" "$to" || return
