@@ -3,23 +3,50 @@
 //! Runs the KUnit suites: loads `connector_kunit.ko`, and prints what they reported to the kernel
 //! log as subtests of one test.
 
-use std::process::ExitCode;
+use std::{fs, path::Path, process::ExitCode};
 
-use anyhow::{Result, ensure};
-use selftests::{KernelLog, Module, Suite, procfs, skip};
+use anyhow::{Context, Result, ensure};
+use selftests::{KernelLog, Module, Suite, connector_is_built_in, procfs, skip};
 
 /// The suites in tests/kunit. One that did not run would not be missed otherwise.
-const SUITES: [&str; 7] = [
+const SUITES: [&str; 9] = [
     "connector_layout",
     "connector_bounds",
     "connector_slot",
     "connector_registry",
+    "connector_closed",
+    "connector_going",
     "connector_ring",
     "connector_job",
     "connector_source",
 ];
 
+/// Those that are a part of the kernel ran when it came up, and debugfs has what they said.
+fn built_in() -> Result<()> {
+    let folder = Path::new("/sys/kernel/debug/kunit");
+    if !folder.exists() {
+        return skip("KUnit keeps no results, which takes CONFIG_KUNIT_DEBUGFS=y");
+    }
+    for entry in fs::read_dir(folder)? {
+        let file = entry?.path().join("results");
+        let report = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        for line in report.lines() {
+            println!("    {line}");
+        }
+        let last = report.lines().last().unwrap_or_default();
+        ensure!(last.starts_with("ok "), "{}: {last}", file.display());
+    }
+    for suite in SUITES {
+        let ran = folder.join(suite).exists();
+        ensure!(ran != OF_MODULES.contains(&suite), "{suite} ran: {ran}");
+    }
+    Ok(())
+}
+
 fn run() -> Result<()> {
+    if connector_is_built_in() {
+        return built_in();
+    }
     let mut log = KernelLog::from_now()?;
     let Some(_kunit) = Module::load_if_there_is("connector_kunit", "")? else {
         return skip("there is no connector_kunit.ko, which needs CONFIG_KUNIT=y");
@@ -44,6 +71,9 @@ fn run() -> Result<()> {
     }
     Ok(())
 }
+
+/// Those about what a module leaves that goes, which the kernel does not.
+const OF_MODULES: [&str; 3] = ["connector_job", "connector_source", "connector_going"];
 
 fn main() -> ExitCode {
     Suite::new().test("connector_kunit", run).run()
