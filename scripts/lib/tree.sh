@@ -31,7 +31,10 @@ find_tree() {
 		make_patches
 		patches_of >"$build/patches/.of"
 	fi
-	key=$(cat "$ksrc/.complete" "$build"/patches/*.patch 2>/dev/null | short_hash)
+	key=$({
+		cat "$ksrc/.complete" 2>/dev/null || echo "$ksrc"
+		cat "$build"/patches/*.patch
+	} | short_hash)
 	tree=$cache/patches/source-$kver-$key
 	if [[ ! -e $tree/.complete ]]; then
 		cache_lock "tree-$key"
