@@ -131,8 +131,7 @@ step_vm_bench() {
 	[[ -z ${BASE:-} ]] || report+=(--base "$BASE")
 	[[ -z ${LIMIT:-} ]] || report+=(--limit "$LIMIT")
 	if [[ ${CORE:-} = tree-c ]]; then
-		bench_measure c "$passes"
-		mv "$build/bench/rows.txt" "$build/bench.c.rows"
+		runner bench "$build/bench" --clock "$clock" --what c "$passes" --out "$build/bench.c.rows" || exit
 		say "figures: build/bench.c.rows, for make bench CORE=tree"
 		exit
 	fi
