@@ -24,10 +24,14 @@ pub fn registered() -> Result<Vec<String>> {
 
 /// The same without what is built into the kernel, here or elsewhere.
 pub fn registered_by_modules() -> Result<Vec<String>> {
-    const BUILT_IN: [&str; 3] = ["cn_proc 1:1", "w1 3:1", "dmlogusr 7:1"];
     let mut lines = registered()?;
-    lines.retain(|line| !BUILT_IN.contains(&&**line));
+    lines.retain(|line| !is_of_kernel(line));
     Ok(lines)
+}
+
+/// Whether this line is about what is built into the kernel, here or elsewhere.
+pub fn is_of_kernel(line: &str) -> bool {
+    ["cn_proc 1:1", "w1 3:1", "dmlogusr 7:1"].contains(&line)
 }
 
 /// Whether somebody has this id.
