@@ -6,9 +6,11 @@
 # the connector core walks a list of all ids. Prints "row BENCH IMPL SIZE N VALUE".
 #
 # Where the connector is a module, ours is one, too. C then is on the kernel's, and
-# "c-on-rust" is C on ours.
+# "c-on-rust" is C on ours. Where ours is a part of the kernel, "c" is measured in
+# another one.
 #
-# Usage: bench.sh WHAT [PASSES]   WHAT is all, or memory for only that. Every
+# Usage: bench.sh WHAT [PASSES]   WHAT is all, or memory for only that, or c for only the
+#                                 kernel's connector and C on it. Every
 #                                 other pass takes Rust and C in the other order.
 # MODULES= and BENCH= name the folders of the modules and of the benchmark, CNCTL=
 # the program.
@@ -18,13 +20,18 @@ set -e
 
 # load MODULE [PARAMETER...]
 load() {
+	[ "$1" ] || return 0
 	ko=$MODULES/$1.ko
 	[ -e "$ko" ] || ko=$BENCH/$1.ko
 	shift
 	insmod "$ko" "$@"
 }
 
-connector=rust_connector kernels=
+connector=rust_connector kernels="" ours_stays=""
+if [ ! -e "$MODULES/rust_connector.ko" ] && [ ! -e "$MODULES/cn.ko" ]; then
+	connector=
+	[ ! -e /sys/module/cn_rust ] || ours_stays=1
+fi
 if [ -e "$BENCH/kernel/cn.ko" ]; then
 	connector=cn kernels=$BENCH/kernel/cn.ko
 fi
@@ -38,7 +45,7 @@ connected() {
 	esac
 	"$@"
 	case $impl in
-	rust | c-on-rust) rmmod "$connector" ;;
+	rust | c-on-rust) [ ! "$connector" ] || rmmod "$connector" ;;
 	c) [ ! "$kernels" ] || rmmod cn ;;
 	esac
 }
@@ -152,6 +159,11 @@ connector() {
 	[ "$1" != rust ] || with "$1" "$3" notifications
 }
 
+# events IMPL: those of the connector that is built in.
+events() {
+	[ "$kernels" ] || client events "$1"
+}
+
 others() {
 	client syscalls c
 	# Process events are of a connector that is built in.
@@ -169,7 +181,17 @@ others() {
 pass=0
 while [ "$1" != memory ] && [ "$pass" -lt "${2:-1}" ]; do
 	echo "pass $pass"
-	if [ $((pass % 2)) = 0 ]; then
+	if [ "$1" = c ]; then
+		connector c c_echo c_bench
+		events c
+		pass=$((pass + 1))
+		continue
+	fi
+	if [ "$ours_stays" ]; then
+		connector rust cn_echo rust_bench
+		connector c-on-rust c_echo c_bench
+		events rust
+	elif [ $((pass % 2)) = 0 ]; then
 		connector rust cn_echo rust_bench
 		connector c c_echo c_bench
 	else
@@ -181,6 +203,6 @@ while [ "$1" != memory ] && [ "$pass" -lt "${2:-1}" ]; do
 	pass=$((pass + 1))
 done
 if [ -e /sys/kernel/slab/kmalloc-96/shrink ]; then
-	memory rust rust_bench
-	memory c c_bench
+	[ "$1" = c ] || memory rust rust_bench
+	[ "$ours_stays" ] || memory c c_bench
 fi

@@ -65,6 +65,11 @@ bench_to_initramfs() {
 	cp -r "$build"/bench/guest/* "$1/bench/"
 }
 
+# Ours and the one in C are parts of the kernel there, of two: what is measured of C comes from the other one.
+bench_other_kernel() {
+	[[ ${CORE:-} != tree || $KDIR ]] || CORE=tree-c "$top/scripts/harness" bench || exit
+}
+
 # Which kernel, compilers and machine: figures of the same are comparable.
 bench_kernel() {
 	printf 'Linux %s (configuration %s), %s, %s' "$(<"$kdir/include/config/kernel.release")" \
@@ -125,7 +130,13 @@ step_vm_bench() {
 	[[ -z ${KDIR:-}${KERNEL:-}${FLAVOR:-}${CORE:-} && $arch = x86 ]] || report+=(--elsewhere)
 	[[ -z ${BASE:-} ]] || report+=(--base "$BASE")
 	[[ -z ${LIMIT:-} ]] || report+=(--limit "$LIMIT")
+	if [[ ${CORE:-} = tree-c ]]; then
+		runner bench "$build/bench" --clock "$clock" --what c "$passes" --out "$build/bench.c.rows" || exit
+		say "figures: build/bench.c.rows, for make bench CORE=tree"
+		exit
+	fi
 	bench_measure all "$passes"
+	[[ ${CORE:-} != tree ]] || report+=("$build/bench.c.rows")
 	bench_report "${report[@]}" --json "$build/bench.json" --plots "$build/bench/plots" || status=$?
 	if [[ ${UPDATE:-} && $clock = instructions ]]; then
 		mkdir -p "$bench_results"

@@ -15,6 +15,10 @@ other_builds=(folder compiler flags fields signature)
 
 build_others() {
 	local name dir=$build/builds/$kernel_id
+	if [[ ! $(connector_module) ]]; then
+		step_done "none: the connector is a part of the kernel"
+		return
+	fi
 	kbuild_setup
 	: >"$build/log/builds.log"
 	for name in "${other_builds[@]}"; do

@@ -9,8 +9,10 @@
 # include/config/auto.conf.
 
 # The connector's module: ours stands on the kernel's core where that is built in, and is the core elsewhere.
+# Nothing if it is a part of the kernel.
 connector_module() {
-	case $(config CONNECTOR) in
+	case $(config CONNECTOR)$(config RUST_CONNECTOR_ABSTRACTIONS) in
+	yy) ;;
 	y) echo rust_connector ;;
 	*) echo cn ;;
 	esac

@@ -21,7 +21,12 @@ kernel_fragments() {
 		kernel_flavor+=-core
 		fragment_of core
 		;;
-	*) die "CORE=$CORE: expected rust, or c, which is the default" ;;
+	tree | tree-c)
+		kernel_flavor+=-$CORE
+		fragment_of tree
+		[[ $CORE = tree ]] || fragment_of "$CORE"
+		;;
+	*) die "CORE=$CORE: expected rust, tree, tree-c, or c, which is the default" ;;
 	esac
 	fragment_of "$arch"
 	[[ ! $cross ]] || kernel_flavor+=-$arch

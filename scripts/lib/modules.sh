@@ -97,13 +97,14 @@ build_standalone() {
 }
 
 # The kernel's modules that the tests want beside ours, as far as they were built.
-kernels_modules=(drivers/connector/cn drivers/w1/wire samples/connector/cn_test
+kernels_modules=(drivers/connector/cn drivers/w1/wire samples/connector/cn_test samples/rust/rust_connector
 	drivers/md/{dm-mod,dm-log,dm-region-hash,dm-mirror,dm-log-userspace})
 
-# What our cn.ko takes the place of, and its users, as `make modules_install` of the kernel has them.
+# What our cn.ko takes the place of, and its users, as `make modules_install` of the kernel has them; or the
+# users of our core where that is a part of the kernel.
 stage_kernels() {
 	local to ko
-	[[ $(connector_module) = cn ]] || return 0
+	[[ $(connector_module) != rust_connector ]] || return 0
 	to=$(installed "$build/stage" "$(<"$build/modules/.release")")
 	mkdir -p "$to"
 	for ko in "${kernels_modules[@]}"; do

@@ -199,16 +199,24 @@ build_userspace() {
 
 # What test programs look for beside themselves: tests/selftests/Makefile installs both.
 complete_selftests() {
-	local source=$kdir/source
+	local source=$kdir/source selftests
 	[[ -e $source ]] || source=$kdir
+	selftests=$source/tools/testing/selftests
 	mkdir -p "$build/selftests/modules"
 	cp -p "$build"/modules/*.ko "$build/selftests/modules/"
 	# Only tests build it.
 	[[ ! ${standalone:-} ]] || cp -p "$standalone" "$build/selftests/modules/"
 	[[ ! ${builds:-} ]] || cp -rp "$builds" "$build/selftests/modules/builds"
 	cp -al "$build/bin" "$build/selftests/bin"
-	# The kernel's own program for its own sample, for a VM that has no libc.
+	# The kernel's own programs, for a VM that has no libc: that of its sample, and its selftest, which takes a
+	# newer header than systems have.
 	[[ $(config SAMPLE_CONNECTOR) != m ]] ||
 		"$(guest_cc)" -O2 -static -I "$kdir/usr/include" -o "$build/selftests/bin/ucon-of-kernel" \
 			"$source/samples/connector/ucon.c"
+	if [[ $(config PROC_EVENTS) && -e $selftests/connector/proc_filter.c ]]; then
+		mkdir -p "$build/uapi/linux"
+		cp "$source/include/uapi/linux/cn_proc.h" "$build/uapi/linux/"
+		"$(guest_cc)" -O2 -static -I "$build/uapi" -I "$selftests" -o "$build/selftests/bin/proc_filter" \
+			"$selftests/connector/proc_filter.c"
+	fi
 }

@@ -9,11 +9,12 @@ runner() {
 	shift 2
 	# It has the lock on what was built until it has taken that.
 	[[ ! -e /proc/self/fd/8 ]] || set -- --release 8 "$@"
+	[[ ! $append ]] || set -- --append "$append" "$@"
 	"$build/host/runner" "$mode" --arch "$arch" --qemu "$arch_qemu" --kernel "$image" --initrd "$build/initramfs.cpio" \
 		--keep "$keep" --verdicts "$cache/accel" "$@"
 }
 
-# A bad value is told of before minutes of building. Sets machine.
+# A bad value is told of before minutes of building. Sets machine, and append, which are words for the kernel.
 vm_check() {
 	machine=()
 	[[ ${MEM:-1G} =~ ^[1-9][0-9]*[MG]$ ]] || die "MEM=$MEM: expected a size as in MEM=2G or MEM=512M"
@@ -28,7 +29,7 @@ vm_check() {
 	done
 	[[ ! ${MEM:-} ]] || machine+=(--memory "$MEM")
 	[[ ! ${CPUS:-} ]] || machine+=(--cpus "$CPUS")
-	[[ ! ${APPEND:-} ]] || machine+=(--append "$APPEND")
+	append=${APPEND:-}
 	[[ ! ${GDB:-} ]] || machine+=(--gdb)
 }
 
@@ -152,6 +153,8 @@ step_vm_test() {
 	local -a of_kernel rerun=()
 	step "tests"
 	test_patience
+	# What a module would be loaded with.
+	[[ ! $(config CONNECTOR_RUST) ]] || append+=" cn_rust.groups=16384"
 	kbuild_setup
 	mkdir -p "$build/log"
 	if [[ -z ${T:-} ]]; then

@@ -24,7 +24,7 @@ obj-m += ct_peer.o
 ct_peer-y := tests/modules/ct_peer.o
 
 # What crashes the kernel's own core.
-ifneq ($(CONFIG_CONNECTOR),y)
+ifneq ($(CONFIG_CONNECTOR)$(CONFIG_CONNECTOR_RUST),y)
 obj-m += ct_callback.o
 ct_callback-y := tests/modules/ct_callback.o
 endif
@@ -33,8 +33,8 @@ endif
 obj-m += ct_crowd.o
 ct_crowd-y := tests/modules/ct_crowd.o
 
-# Suites in Rust take CONFIG_KUNIT=y.
-ifeq ($(CONFIG_KUNIT),y)
+# Suites in Rust take CONFIG_KUNIT=y. Those of a crate that is a part of the kernel are, too.
+ifeq ($(CONFIG_KUNIT)$(CONFIG_RUST_CONNECTOR_ABSTRACTIONS),y)
 include $(src)/tests/kunit/kunit.mk
 endif
 endif

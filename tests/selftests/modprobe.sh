@@ -11,16 +11,17 @@
 modules=/lib/modules/$(uname -r)
 grep -qs cn_echo "$modules/modules.dep" || skip_all "cn_echo is not installed: make modules_install"
 
-# Where it is the core itself, it has another name.
-connector=rust_connector
-[ ! -e "$modules/updates/cn.ko" ] || connector=cn
+# Where it is the core itself, it has another name; and none where it is a part of the kernel.
+for connector in rust_connector cn ""; do
+	[ ! -e "$modules/updates/$connector.ko" ] || break
+done
 
 loads() {
-	modprobe cn_echo && grep -q cn_echo /proc/net/connector && [ -e "/sys/module/$connector" ]
+	modprobe cn_echo && grep -q cn_echo /proc/net/connector && { [ ! "$connector" ] || [ -e "/sys/module/$connector" ]; }
 }
 
 leaves_nothing() {
-	modprobe -r cn_echo && ! grep -qs cn_echo /proc/net/connector && [ ! -e "/sys/module/$connector" ]
+	modprobe -r cn_echo && ! grep -qs cn_echo /proc/net/connector && { [ ! "$connector" ] || [ ! -e "/sys/module/$connector" ]; }
 }
 
 plan 2

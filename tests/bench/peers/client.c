@@ -27,12 +27,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/cn_proc.h>
 #include <linux/connector.h>
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
@@ -854,6 +856,70 @@ static void bench_named(char **command)
 	bench_reader("named", command, CN_IDX_PROC, make_processes);
 }
 
+/* --- process events --- */
+
+static int watcher;
+
+/* Listens to process events. */
+static void open_watcher(void)
+{
+	const __u32 listen = PROC_CN_MCAST_LISTEN;
+	int room = 64 << 20;
+
+	watcher = cn_listener(CN_IDX_PROC);
+	if (setsockopt(watcher, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)))
+		die("cannot make the buffer large");
+	cn_address(&channel, CN_IDX_PROC, CN_VAL_PROC, &listen, sizeof(listen));
+	if (send(watcher, channel.request, channel.request_len, 0) < 0)
+		die("cannot listen to process events");
+}
+
+/* Waits for an event that is about the process; what came before it is passed over. */
+static void await_event(unsigned int what, pid_t pid)
+{
+	const struct proc_event *event = (const void *)cn_of(channel.reply)->data;
+
+	do {
+		if (recv(watcher, channel.reply, SPACE, 0) < 0)
+			die("no event");
+	} while (event->what != what ||
+		 (what == PROC_EVENT_EXIT ? event->event_data.exit.process_pid :
+		  event->event_data.comm.process_pid) != pid);
+}
+
+static void process_step(void *with, unsigned int i)
+{
+	pid_t pid = fork();
+
+	(void)with;
+	(void)i;
+	if (!pid)
+		_exit(0);
+	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+		die("cannot make a process");
+	await_event(PROC_EVENT_EXIT, pid);
+}
+
+static void rename_step(void *with, unsigned int i)
+{
+	(void)i;
+	prctl(PR_SET_NAME, "bench");
+	await_event(PROC_EVENT_COMM, *(const pid_t *)with);
+}
+
+/* A process from fork() to its last event received, and an event of one that goes on. */
+static void bench_events(void)
+{
+	pid_t pid = getpid();
+	struct work work = { .step = process_step, .chunks = 1, .per_chunk = 8 };
+
+	open_watcher();
+	row("process", 0, 1, measure(&work, 256));
+	work = (struct work){ .step = rename_step, .with = &pid, .chunks = 1, .per_chunk = CHUNK };
+	row("event", 0, 1, measure(&work, 256));
+	close(watcher);
+}
+
 /* --- the rest --- */
 
 static void reopen_small(void)
@@ -917,6 +983,7 @@ static const struct {
 	{ "listen", .with_command = bench_listen },
 	{ "proc", .with_command = bench_proc },
 	{ "named", .with_command = bench_named },
+	{ "events", .plain = bench_events },
 	{ "syscalls", .plain = bench_syscalls },
 };
 

@@ -17,7 +17,7 @@ const COLUMNS: [(&str, &str); 6] = [
 const RATIO_AFTER: usize = 2;
 
 /// What a bench is, and what its `n` counts.
-const TITLES: [(&str, &str, &str); 19] = [
+const TITLES: [(&str, &str, &str); 21] = [
     ("echo", "echo round trip", ""),
     (
         "own.dispatch",
@@ -41,6 +41,12 @@ const TITLES: [(&str, &str, &str); 19] = [
         "register or unregister, notification received",
         "requests stored",
     ),
+    (
+        "process",
+        "process made and gone, its events received in C",
+        "",
+    ),
+    ("event", "process event received in C", ""),
     ("client", "echo round trip, client of its own", ""),
     ("listen", "cnctl listen: message received and printed", ""),
     (

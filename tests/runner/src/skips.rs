@@ -41,6 +41,7 @@ impl Given {
             Need::Option(name) => self.options.contains(name),
             Need::NotBuiltIn(name) => !self.options.contains(name),
             Need::Cpus(count) => self.cpus >= *count,
+            Need::OneOf(needs) => needs.iter().any(|need| self.has(need)),
         }
     }
 }
@@ -51,10 +52,16 @@ enum Need {
     /// That the option is m or not set.
     NotBuiltIn(String),
     Cpus(u32),
+    OneOf(Vec<Need>),
 }
 
 impl Need {
     fn of(word: &str) -> Result<Self> {
+        if word.contains('|') {
+            return Ok(Self::OneOf(
+                word.split('|').map(Self::of).collect::<Result<_>>()?,
+            ));
+        }
         if let Some(count) = word.strip_prefix("CPUS>=") {
             return Ok(Self::Cpus(count.parse().context("CPUS>= how many?")?));
         }
@@ -66,7 +73,8 @@ impl Need {
         }
         let letter = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         ensure!(
-            !word.starts_with("CONFIG_")
+            !word.is_empty()
+                && !word.starts_with("CONFIG_")
                 && word.strip_suffix("=m").unwrap_or(word).chars().all(letter),
             "{word} is no option: expected KPROBES, for example, or CONNECTOR=m, or CPUS>=2"
         );
@@ -78,6 +86,11 @@ impl Need {
             Self::Option(name) => format!("CONFIG_{name}"),
             Self::NotBuiltIn(name) => format!("a CONFIG_{name} that is not y"),
             Self::Cpus(count) => format!("{count} CPUs"),
+            Self::OneOf(needs) => needs
+                .iter()
+                .map(Self::name)
+                .collect::<Vec<_>>()
+                .join(" or "),
         }
     }
 }
@@ -194,7 +207,8 @@ mod tests {
     const ROWS: &str = "# a remark\n\
         whole\t*\tKUNIT RUST\tbecause\n\
         some\tit is [pP]robed*\tKPROBES\tbecause\n\
-        some\tit runs on two\tCPUS>=2\tbecause\n";
+        some\tit runs on two\tCPUS>=2\tbecause\n\
+        either\t*\tKUNIT|RUST=m RUST|KPROBES!=y\tbecause\n";
 
     /// What failed in the suite `name` that said this.
     fn failures(name: &str, said: &str, config: &str) -> Vec<String> {
@@ -232,6 +246,21 @@ mod tests {
         // A module is another thing.
         let config = "CONFIG_KUNIT=m\nCONFIG_RUST=y\n";
         assert_eq!(failures("whole", "1..0 # SKIP none\n", config), NONE);
+    }
+
+    #[test]
+    fn one_of_several_is_enough() {
+        let failures = |config| failures("either", "1..1\nok 1 x # SKIP none\n", config);
+        for config in [
+            "CONFIG_KUNIT=y",
+            "CONFIG_RUST=m",
+            "CONFIG_KUNIT=y\nCONFIG_RUST=y",
+        ] {
+            assert_eq!(failures(config), ["x"], "{config}");
+        }
+        for config in ["CONFIG_RUST=y", "CONFIG_KUNIT=y\nCONFIG_KPROBES=y"] {
+            assert_eq!(failures(config), NONE, "{config}");
+        }
     }
 
     #[test]
@@ -279,6 +308,7 @@ mod tests {
             "a\tb\tCONFIG_KPROBES\twhy\n",
             "a\tb\tkprobes\twhy\n",
             "a\tb\tCPUS>=many\twhy\n",
+            "a\tb\tKPROBES|\twhy\n",
             "a\t[b\tKPROBES\twhy\n",
             "a b KPROBES why\n",
         ] {

@@ -7,7 +7,7 @@ use std::{fs::File, os::fd::AsRawFd};
 
 use anyhow::{Context, Result, ensure};
 use connector_wire::CbId;
-use nix::{errno::Errno, ioctl_readwrite};
+use nix::errno::Errno;
 
 use crate::{Client, Header};
 
@@ -43,9 +43,18 @@ struct TableLoad {
     parameters: [u8; 256],
 }
 
-ioctl_readwrite!(dev_create, 0xfd, 3, Request);
-ioctl_readwrite!(dev_remove, 0xfd, 4, Request);
-ioctl_readwrite!(table_load, 0xfd, 9, Request);
+mod ioctls {
+    #![expect(
+        missing_docs,
+        reason = "the macro makes functions that are called as in C"
+    )]
+
+    use super::Request;
+
+    nix::ioctl_readwrite!(dev_create, 0xfd, 3, Request);
+    nix::ioctl_readwrite!(dev_remove, 0xfd, 4, Request);
+    nix::ioctl_readwrite!(table_load, 0xfd, 9, Request);
+}
 
 fn padded<const N: usize>(text: &str) -> Result<[u8; N]> {
     let mut bytes = [0; N];
@@ -78,7 +87,8 @@ impl Device {
         };
         let mut request = device.request(size_of::<Request>())?;
         // SAFETY: The kernel reads and writes no more than the request.
-        unsafe { dev_create(device.control.as_raw_fd(), &mut request) }.context("DM_DEV_CREATE")?;
+        unsafe { ioctls::dev_create(device.control.as_raw_fd(), &mut request) }
+            .context("DM_DEV_CREATE")?;
         Ok(device)
     }
 
@@ -95,7 +105,8 @@ impl Device {
         };
         load.request.target_count = 1;
         // SAFETY: The kernel reads and writes as many bytes as the request says that there are.
-        let loaded = unsafe { table_load(self.control.as_raw_fd(), (&raw mut load).cast()) };
+        let loaded =
+            unsafe { ioctls::table_load(self.control.as_raw_fd(), (&raw mut load).cast()) };
         Ok(loaded.map(drop))
     }
 
@@ -123,7 +134,7 @@ impl Drop for Device {
             // That it cannot be removed shows when its module is to go.
             //
             // SAFETY: The kernel reads and writes no more than the request.
-            let _ = unsafe { dev_remove(self.control.as_raw_fd(), &mut request) };
+            let _ = unsafe { ioctls::dev_remove(self.control.as_raw_fd(), &mut request) };
         }
     }
 }

@@ -43,7 +43,10 @@ pub use self::{
     client::{Client, Datagram, Received, datagram},
     kcov::Kcov,
     klog::{KernelLog, quiet},
-    module::{Module, Unloading, core_is_ours, unload_in_background},
+    module::{
+        Module, Unloading, connector_is_built_in, core_is_module, core_is_ours, no_process_events,
+        stays, unload_in_background,
+    },
     objects::Objects,
     setting::{Setting, hurry},
     stats::Stats,

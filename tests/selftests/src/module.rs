@@ -5,8 +5,8 @@
 use std::{
     env,
     ffi::CString,
-    fs::File,
-    path::PathBuf,
+    fs::{self, File},
+    path::{Path, PathBuf},
     sync::{
         LazyLock,
         mpsc::{self, Receiver},
@@ -19,10 +19,11 @@ use anyhow::{Context, Result};
 use nix::{
     errno::Errno,
     kmod::{DeleteModuleFlags, ModuleInitFlags, delete_module, finit_module},
+    sys::utsname::uname,
     unistd::{Pid, gettid},
 };
 
-use crate::program::beside;
+use crate::{Stats, program::beside, skip};
 
 /// A module that is loaded, and unloaded when this is dropped.
 ///
@@ -31,7 +32,8 @@ use crate::program::beside;
 #[derive(Debug)]
 #[must_use]
 pub struct Module {
-    name: String,
+    /// As the kernel calls it; none if it is a part of the kernel, which stays.
+    name: Option<String>,
 }
 
 impl Module {
@@ -50,6 +52,17 @@ impl Module {
 
     /// [`Self::load`] for a module that the kernel may refuse.
     pub fn try_load(name: &str, parameters: &str) -> Result<Result<Self, Errno>> {
+        if name == CONNECTOR && connector_is_built_in() {
+            for parameter in parameters.split_whitespace() {
+                if !is_booted_with(parameter)? {
+                    return skip(format!(
+                        "the connector is a part of the kernel: boot with cn_rust.{parameter}"
+                    ));
+                }
+            }
+            Stats::count_from_now()?;
+            return Ok(Ok(Self { name: None }));
+        }
         let name = as_it_is_here(name);
         let path = file_of(&name);
         let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
@@ -58,22 +71,43 @@ impl Module {
         let name = name.trim_end_matches(".ko");
         let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
         Ok(loaded.map(|()| Self {
-            // As the kernel calls it.
-            name: name.replace('-', "_"),
+            name: Some(name.replace('-', "_")),
         }))
+    }
+
+    /// Loads a module of the kernel's own, which `make modules_install` of the kernel installed, or has the
+    /// one that is built in, which stays. The test is skipped if the kernel has neither.
+    pub fn load_kernels(path: &str) -> Result<Self> {
+        let release = uname()?.release().to_string_lossy().into_owned();
+        let folder = format!("/lib/modules/{release}");
+        let built_in = fs::read_to_string(format!("{folder}/modules.builtin")).unwrap_or_default();
+        let path = format!("kernel/{path}");
+        if built_in.lines().any(|line| line == path) {
+            return Ok(Self { name: None });
+        }
+        let path = format!("{folder}/{path}");
+        if !fs::exists(&path)? {
+            return skip(format!("there is no {path}"));
+        }
+        Self::load(&path, "")
+    }
+
+    /// Whether it is a part of the kernel, and stays.
+    pub fn is_built_in(&self) -> bool {
+        self.name.is_none()
     }
 
     /// Loads `rust_connector` and a module on top of it, which come in this order: bound to two
     /// names by one `let`, the second one is unloaded first. In one variable, the first one would be.
     pub fn load_with_connector(name: &str, parameters: &str) -> Result<(Self, Self)> {
-        let connector = Self::load("rust_connector", "")?;
+        let connector = Self::load(CONNECTOR, "")?;
         Ok((connector, Self::load(name, parameters)?))
     }
 
     /// Loads the connector where there is none without it: there no socket can be opened before.
     pub fn load_core() -> Result<Option<Self>> {
-        match core_is_ours() {
-            true => Self::load("rust_connector", "").map(Some),
+        match core_is_module() {
+            true => Self::load(CONNECTOR, "").map(Some),
             false => Ok(None),
         }
     }
@@ -83,12 +117,12 @@ impl Module {
         let name = self.name.clone();
         self.try_unload()
             .map_err(|(_, errno)| errno)
-            .with_context(|| format!("rmmod {name}"))
+            .with_context(|| format!("rmmod {}", name.unwrap_or_default()))
     }
 
     /// [`Self::unload`] for a module that may be in use.
     pub fn try_unload(self) -> Result<(), (Self, Errno)> {
-        match delete(&self.name) {
+        match self.name.as_deref().map_or(Ok(()), delete) {
             Ok(()) => {
                 std::mem::forget(self);
                 Ok(())
@@ -98,18 +132,48 @@ impl Module {
     }
 }
 
-/// Whether the connector itself is ours, `cn.ko`, and not the kernel's, with `rust_connector.ko` on it.
+/// Whether the connector itself is ours, `cn.ko` or a part of the kernel, and not the one in C, with
+/// `rust_connector.ko` on it.
 pub fn core_is_ours() -> bool {
-    static IS_OURS: LazyLock<bool> = LazyLock::new(|| file_of(CN).exists());
-    *IS_OURS
+    core_is_module() || Path::new("/sys/module/cn_rust/parameters/groups").exists()
 }
 
+/// Whether the connector itself is ours and a module, `cn.ko`: without it no socket can be opened, and an
+/// open one keeps it.
+pub fn core_is_module() -> bool {
+    static IS_MODULE: LazyLock<bool> = LazyLock::new(|| file_of(CN).exists());
+    *IS_MODULE
+}
+
+/// Whether what modules build on is a part of the kernel, and no module that could be loaded.
+pub fn connector_is_built_in() -> bool {
+    !core_is_module() && !file_of(CONNECTOR).exists()
+}
+
+/// Whether the connector that is a part of the kernel has this parameter, as in `groups=16384`.
+fn is_booted_with(parameter: &str) -> Result<bool> {
+    let (name, value) = parameter.split_once('=').context("NAME=VALUE")?;
+    let has = fs::read_to_string(format!("/sys/module/cn_rust/parameters/{name}"));
+    Ok(has.unwrap_or_default().trim_end() == value)
+}
+
+/// Why there is nothing to test where the connector cannot be unloaded.
+pub fn stays() -> Option<&'static str> {
+    connector_is_built_in().then_some("the connector is a part of the kernel, which stays")
+}
+
+/// Why there is nothing to test where the kernel tells of no processes.
+pub fn no_process_events() -> Option<&'static str> {
+    core_is_module().then_some("process events are of a connector that is a part of the kernel")
+}
+
+const CONNECTOR: &str = "rust_connector";
 const CN: &str = "cn";
 
 /// The connector's module has another name where it is the core itself.
 fn as_it_is_here(name: &str) -> String {
-    match name.strip_suffix("rust_connector") {
-        Some(folder) if core_is_ours() => format!("{folder}{CN}"),
+    match name.strip_suffix(CONNECTOR) {
+        Some(folder) if core_is_module() => format!("{folder}{CN}"),
         _ => name.to_owned(),
     }
 }
@@ -127,10 +191,11 @@ fn delete(name: &str) -> Result<(), Errno> {
 impl Drop for Module {
     fn drop(&mut self) {
         // A socket keeps our own connector, and whoever has it may be just about to close it.
+        let Some(name) = &self.name else { return };
         let deadline = Instant::now() + crate::PATIENCE;
-        while let Err(errno) = delete(&self.name) {
-            if errno != Errno::EWOULDBLOCK || self.name != CN || Instant::now() > deadline {
-                println!("# rmmod {}: {errno}", self.name);
+        while let Err(errno) = delete(name) {
+            if errno != Errno::EWOULDBLOCK || name != CN || Instant::now() > deadline {
+                println!("# rmmod {name}: {errno}");
                 break;
             }
             thread::sleep(Duration::from_millis(1));

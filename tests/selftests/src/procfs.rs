@@ -7,19 +7,31 @@ use std::{fs, io::ErrorKind};
 use anyhow::{Context, Result};
 use connector_wire::{CbId, netlink};
 
-use crate::core_is_ours;
+use crate::core_is_module;
 
 /// The lines of `/proc/net/connector`, as `NAME IDX:VAL` with one blank.
 pub fn registered() -> Result<Vec<String>> {
     let text = match fs::read_to_string("/proc/net/connector") {
         // Nobody is, where there is no connector.
-        Err(error) if core_is_ours() && error.kind() == ErrorKind::NotFound => return Ok(vec![]),
+        Err(error) if core_is_module() && error.kind() == ErrorKind::NotFound => return Ok(vec![]),
         text => text.context("/proc/net/connector")?,
     };
     let lines = text.lines().skip(1);
     Ok(lines
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect())
+}
+
+/// The same without what is built into the kernel, here or elsewhere.
+pub fn registered_by_modules() -> Result<Vec<String>> {
+    let mut lines = registered()?;
+    lines.retain(|line| !is_of_kernel(line));
+    Ok(lines)
+}
+
+/// Whether this line is about what is built into the kernel, here or elsewhere.
+pub fn is_of_kernel(line: &str) -> bool {
+    ["cn_proc 1:1", "w1 3:1", "dmlogusr 7:1"].contains(&line)
 }
 
 /// Whether somebody has this id.

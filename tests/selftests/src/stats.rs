@@ -2,7 +2,7 @@
 
 //! The counters in `rust_connector/stats` in debugfs.
 
-use std::{fmt, fs};
+use std::{fmt, fs, sync::Mutex};
 
 use anyhow::{Context, Result};
 use connector_wire::CbId;
@@ -26,6 +26,17 @@ pub struct Stats {
     pub running: u64,
 }
 
+/// What [`Stats::total`] does not count.
+static BEFORE: Mutex<Stats> = Mutex::new(Stats {
+    received: 0,
+    replied: 0,
+    full: 0,
+    gone: 0,
+    no_memory: 0,
+    other: 0,
+    running: 0,
+});
+
 impl Stats {
     /// The file.
     pub const PATH: &'static str = "/sys/kernel/debug/rust_connector/stats";
@@ -35,9 +46,28 @@ impl Stats {
         Self::line(id)
     }
 
-    /// Those of all ids since `rust_connector` was loaded.
+    /// Those of all ids since `rust_connector` was loaded; or since this program last would have loaded it,
+    /// where it is a part of the kernel.
     pub fn total() -> Result<Self> {
-        Self::line("total")
+        let (now, before) = (Self::line("total")?, *BEFORE.lock().expect("no panic"));
+        Ok(Self {
+            received: now.received - before.received,
+            replied: now.replied - before.replied,
+            full: now.full - before.full,
+            gone: now.gone - before.gone,
+            no_memory: now.no_memory - before.no_memory,
+            other: now.other - before.other,
+            running: now.running,
+        })
+    }
+
+    /// Has [`Self::total`] begin at zero, where there are counters.
+    pub(crate) fn count_from_now() -> Result<()> {
+        if !fs::exists(Self::PATH)? {
+            return Ok(());
+        }
+        *BEFORE.lock().expect("no panic") = Self::line("total")?;
+        Ok(())
     }
 
     /// All replies that were dropped.

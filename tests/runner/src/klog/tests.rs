@@ -315,12 +315,19 @@ fn an_unknown_warning_is_trouble_where_levels_are_known() {
 fn a_warning_that_is_known_to_be_harmless_is_none() {
     let log = "<4>[    1.000000] cn_echo: loading out-of-tree module taints kernel.\n\
                <4>[    1.000000] rust_connector: a module goes and left a Watch\n\
+               <4>[    1.000000] rust_kernel: ct_leak goes and left 31:1 registered: it was never dropped\n\
                <3>[    1.000000] ct_puppet: cannot register\n\
                <4>[    1.000000] workqueue: psi_avgs_work hogged CPU for >10000us 4 times, consider switching to WQ_UNBOUND\n\
                <4>[    1.000000] \n\
                <12>[    1.000000] rust-connector: begin echo\n\
                <12>[    1.000000] what a program writes has no level\n";
     assert_eq!(troubles(log, 40), Vec::<String>::new());
+}
+
+#[test]
+fn what_others_of_the_kernel_s_rust_warn_of_is_not_known() {
+    let log = "<4>[    1.000000] rust_kernel: something goes wrong\n";
+    assert_eq!(troubles(log, 40).len(), 1);
 }
 
 #[test]

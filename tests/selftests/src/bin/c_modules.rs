@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Modules in C on this project's own connector, `cn.ko`: the kernel's, which were built against the
-//! kernel's own `cn.ko` and are loaded as they are, and some that the kernel's would not survive.
+//! Modules in C on this project's own connector: the kernel's, which are loaded as they are where that is
+//! `cn.ko`, though they were built against the kernel's own, or built in; and some that the kernel's
+//! would not survive.
 
 use std::{
     fs,
@@ -12,7 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use nix::{errno::Errno, sys::utsname::uname};
+use nix::errno::Errno;
 use selftests::{
     CbId, Client, KernelLog, Module, Objects, Stats, Suite,
     ack::{self, Ack},
@@ -20,7 +21,7 @@ use selftests::{
     dm::{self, LogRequest},
     pattern, procfs,
     program::beside,
-    skip, times, unload_in_background, wait_for,
+    times, unload_in_background, wait_for,
 };
 
 const PEER: CbId = CbId { idx: 40, val: 1 };
@@ -31,16 +32,6 @@ const CN_TEST: CbId = CbId {
 };
 const W1: CbId = CbId { idx: 3, val: 1 };
 const CROWD: u32 = 0x6372;
-
-/// Loads a module of the kernel's own, which `make modules_install` of the kernel installed.
-fn load_kernels(path: &str) -> Result<Module> {
-    let release = uname()?.release().to_string_lossy().into_owned();
-    let path = format!("/lib/modules/{release}/kernel/{path}");
-    if !fs::exists(&path)? {
-        return skip(format!("there is no {path}"));
-    }
-    Module::load(&path, "")
-}
 
 /// Whether somebody has the id, by what a message to it is acknowledged with.
 fn is_handled(id: CbId) -> Result<bool> {
@@ -58,7 +49,7 @@ fn is_handled(id: CbId) -> Result<bool> {
 
 fn sample() -> Result<()> {
     let _connector = Module::load("rust_connector", "")?;
-    let sample = load_kernels("samples/connector/cn_test.ko")?;
+    let sample = Module::load_kernels("samples/connector/cn_test.ko")?;
     ensure!(procfs::registered()?.contains(&"cn_test 14:1110".to_owned()));
     // The kernel's own ucon, and this project's.
     for (name, line) in [("ucon-of-kernel", "[e.457]"), ("ucon", "[14:1111]")] {
@@ -95,7 +86,7 @@ fn sample() -> Result<()> {
 fn w1() -> Result<()> {
     const W1_LIST_MASTERS: u8 = 6;
     let _connector = Module::load("rust_connector", "")?;
-    let w1 = load_kernels("drivers/w1/wire.ko")?;
+    let w1 = Module::load_kernels("drivers/w1/wire.ko")?;
     let client = Client::open()?;
     let mut request = [0; 12];
     request[0] = W1_LIST_MASTERS;
@@ -117,13 +108,14 @@ fn dm_log_userspace() -> Result<()> {
     let _connector = Module::load("rust_connector", "")?;
     let mut below = Vec::new();
     for name in ["dm-mod", "dm-log"] {
-        below.push(load_kernels(&format!("drivers/md/{name}.ko"))?);
+        below.push(Module::load_kernels(&format!("drivers/md/{name}.ko"))?);
     }
-    let module = load_kernels("drivers/md/dm-log-userspace.ko")?;
+    let module = Module::load_kernels("drivers/md/dm-log-userspace.ko")?;
     ensure!(procfs::registered()?.contains(&"dmlogusr 7:1".to_owned()));
     ensure!(is_handled(dm::LOG)?);
+    let stays = module.is_built_in();
     module.unload()?;
-    ensure!(!is_handled(dm::LOG)?);
+    ensure!(is_handled(dm::LOG)? == stays);
     while let Some(module) = below.pop() {
         module.unload()?;
     }
@@ -143,7 +135,7 @@ fn dm_log_daemon() -> Result<()> {
         "dm-mirror",
         "dm-log-userspace",
     ] {
-        modules.push(load_kernels(&format!("drivers/md/{name}.ko"))?);
+        modules.push(Module::load_kernels(&format!("drivers/md/{name}.ko"))?);
     }
     let daemon = Client::open_in(dm::LOG.idx)?;
     let mut asked = Vec::new();
@@ -192,8 +184,10 @@ fn dm_log_daemon() -> Result<()> {
 
 fn crowd() -> Result<()> {
     let _connector = Module::load("rust_connector", "")?;
+    // What the kernel has built in.
+    let before = procfs::registered()?;
     let crowd = Module::load("ct_crowd", "count=1000")?;
-    ensure!(procfs::registered()?.len() == 1000);
+    ensure!(procfs::registered()?.len() == before.len() + 1000);
     for val in 0..1000 {
         ensure!(
             is_handled(CbId { idx: CROWD, val })?,
@@ -205,7 +199,7 @@ fn crowd() -> Result<()> {
         val: 1000
     })?);
     crowd.unload()?;
-    ensure!(procfs::registered()?.is_empty());
+    ensure!(procfs::registered()? == before);
     Ok(())
 }
 
@@ -446,7 +440,7 @@ fn what_an_old_client_sees() -> Result<Vec<String>> {
 }
 
 fn old_clients() -> Result<()> {
-    let kernels = load_kernels("drivers/connector/cn.ko")?;
+    let kernels = Module::load_kernels("drivers/connector/cn.ko")?;
     ensure!(
         !fs::exists("/sys/kernel/debug/rust_connector")?,
         "that is ours"

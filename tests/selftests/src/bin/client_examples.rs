@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use selftests::{
-    CbId, Module, Stats, Suite, core_is_ours,
+    CbId, Module, Stats, Suite, core_is_ours, no_process_events,
     program::{Running, run, tool},
     quiet, skip, times, wait_for,
 };
@@ -95,8 +95,8 @@ fn listening() -> Result<()> {
 }
 
 fn processes() -> Result<()> {
-    if core_is_ours() {
-        return skip("process events are of the kernel's own connector alone");
+    if let Some(why) = no_process_events() {
+        return skip(why);
     }
     let mut watching = Running::start(&mut example("processes"))?;
     // It does not say when it begins.
@@ -117,8 +117,8 @@ fn processes() -> Result<()> {
 }
 
 fn streaming() -> Result<()> {
-    if core_is_ours() {
-        return skip("process events are of the kernel's own connector alone");
+    if let Some(why) = no_process_events() {
+        return skip(why);
     }
     let mut watching = Running::start(example("stream").arg("3"))?;
     ensure!(watching.line()? == "listening");

@@ -24,7 +24,7 @@ use nix::{
     sys::signal::{Signal, raise},
     unistd::{Gid, Uid, setresgid, setresuid, setsid},
 };
-use selftests::{Client, Objects, PATIENCE, Suite, core_is_ours, skip};
+use selftests::{Client, Objects, PATIENCE, Suite, no_process_events, skip};
 
 /// What the leaves do, in this order, and how they end.
 const LEAVES: [&str; 6] = ["succeed", "fail", "die", "lead", "drop", "rename"];
@@ -480,10 +480,8 @@ fn main() -> ExitCode {
         }
         return ExitCode::FAILURE;
     }
-    let lacking =
-        core_is_ours().then_some("process events are of the kernel's own connector alone");
     Suite::new()
-        .skip_if(lacking)
+        .skip_if(no_process_events())
         .test(
             "of a known tree of processes every event comes, in order, with how it ended",
             whole_tree,

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use selftests::{
-    CbId, ECHO, Header, Module, Suite, core_is_ours,
+    CbId, ECHO, Header, Module, Suite, core_is_ours, no_process_events,
     program::{Ended, Running, beside, json, run, tool},
     puppet::{PUPPET, Puppet, To},
     skip, wait_for,
@@ -381,8 +381,8 @@ fn listen() -> Result<()> {
 }
 
 fn proc() -> Result<()> {
-    if core_is_ours() {
-        return skip("process events are of the kernel's own connector alone");
+    if let Some(why) = no_process_events() {
+        return skip(why);
     }
     let start = || -> Result<u32> {
         let mut child = Command::new("/bin/busybox")
@@ -597,7 +597,7 @@ fn unprivileged() -> Result<()> {
             "{words:?}: {away:?}"
         );
     }
-    if core_is_ours() {
+    if no_process_events().is_some() {
         return Ok(());
     }
     let contained = ["unshare", "-p", "-f", "cnctl", "proc"];

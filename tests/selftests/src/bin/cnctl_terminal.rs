@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use nix::{sys::signal::Signal, unistd::pipe};
 use selftests::{
-    Module, Suite, core_is_ours,
+    Module, Suite, no_process_events,
     program::{Running, run, tool},
     puppet::Puppet,
     skip, wait_for,
@@ -165,8 +165,8 @@ fn interrupted_send() -> Result<()> {
 }
 
 fn interrupted_proc() -> Result<()> {
-    if core_is_ours() {
-        return skip("process events are of the kernel's own connector alone");
+    if let Some(why) = no_process_events() {
+        return skip(why);
     }
     let mut proc = Running::start_on_terminal(&["cnctl", "proc"], &[])?;
     // The title is shown once it listens.

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 use selftests::{
-    CbId, Client, Datagram, ECHO, Module, Stats, Suite, core_is_ours,
+    CbId, Client, Datagram, ECHO, Module, Stats, Suite, core_is_module,
     faults::Faults,
     notify::{Change, Ids, Listener, NOTIFY, NotifyStats, answer, blink, expect_done, probed},
     pattern, procfs, wait_for,
@@ -24,8 +24,7 @@ const GROUP: u32 = 8;
 
 /// What is registered but for the kernel's own, in order.
 fn registered() -> Result<Vec<String>> {
-    let mut ids = procfs::registered()?;
-    ids.retain(|line| !line.starts_with("cn_proc "));
+    let mut ids = procfs::registered_by_modules()?;
     ids.sort();
     Ok(ids)
 }
@@ -45,7 +44,7 @@ fn loading(module: &'static str, ids: &[&str]) -> Result<()> {
             Ok(Ok(_)) => ids,
             Ok(Err(Errno::ENOMEM)) if failed => &[],
             // Netlink does not say why there is no socket for our own connector.
-            Ok(Err(Errno::EIO)) if failed && core_is_ours() && module == "rust_connector" => &[],
+            Ok(Err(Errno::EIO)) if failed && core_is_module() && module == "rust_connector" => &[],
             other => bail!("{other:?}"),
         };
         refused += u32::from(expected.len() < ids.len());

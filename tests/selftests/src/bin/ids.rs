@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail, ensure};
 use nix::errno::Errno;
-use selftests::{CbId, Client, ECHO, KernelLog, Module, Suite, core_is_ours, procfs, skip};
+use selftests::{CbId, Client, ECHO, KernelLog, Module, Suite, no_process_events, procfs, skip};
 
 fn listed(line: &str) -> Result<bool> {
     Ok(procfs::registered()?.iter().any(|listed| listed == line))
@@ -58,7 +58,7 @@ fn expect_taken(id: CbId) -> Result<()> {
 
 fn taken_by_c() -> Result<()> {
     let process_events = CbId { idx: 1, val: 1 };
-    if core_is_ours() || !procfs::is_registered(process_events)? {
+    if no_process_events().is_some() || !procfs::is_registered(process_events)? {
         return skip("the kernel has no process events, the only C user of an id at hand");
     }
     let _connector = Module::load("rust_connector", "")?;

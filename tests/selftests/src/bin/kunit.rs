@@ -1,25 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Runs the KUnit suites: loads `connector_kunit.ko`, and prints what they reported to the kernel
-//! log as subtests of one test.
+//! log as subtests of one test. Where they are a part of the kernel, they have run.
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, fs, io, path::Path, process::ExitCode};
 
-use anyhow::{Result, ensure};
-use selftests::{KernelLog, Module, Suite, procfs, skip};
+use anyhow::{Context, Result, ensure};
+use selftests::{KernelLog, Module, Suite, connector_is_built_in, procfs, skip};
 
 /// The suites in tests/kunit. One that did not run would not be missed otherwise.
-const SUITES: [&str; 7] = [
+const SUITES: [&str; 9] = [
     "connector_layout",
     "connector_bounds",
     "connector_slot",
     "connector_registry",
+    "connector_closed",
+    "connector_going",
     "connector_ring",
     "connector_job",
     "connector_source",
 ];
 
+/// Those that are a part of the kernel ran when it came up. debugfs has a report of each suite, which are
+/// made one here.
+fn built_in() -> Result<()> {
+    let folder = Path::new("/sys/kernel/debug/kunit");
+    if !folder.exists() {
+        return skip("KUnit keeps no results, which takes CONFIG_KUNIT_DEBUGFS=y");
+    }
+    let names: Result<BTreeSet<_>, _> = fs::read_dir(folder)?
+        .map(|entry| Ok::<_, io::Error>(entry?.file_name().to_string_lossy().into_owned()))
+        .collect();
+    let names = names?;
+    println!("    KTAP version 1\n    1..{}", names.len());
+    for (number, name) in (1..).zip(&names) {
+        let file = folder.join(name).join("results");
+        let report = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        for line in report.lines().filter(|line| line.starts_with([' ', '#'])) {
+            println!("    {line}");
+        }
+        let passed = report.lines().any(|line| line == format!("ok 1 {name}"));
+        let word = if passed { "ok" } else { "not ok" };
+        println!("    {word} {number} {name}");
+        ensure!(passed, "{name} did not pass");
+    }
+    for suite in SUITES {
+        let ran = names.contains(suite);
+        ensure!(ran != OF_MODULES.contains(&suite), "{suite} ran: {ran}");
+    }
+    Ok(())
+}
+
 fn run() -> Result<()> {
+    if connector_is_built_in() {
+        return built_in();
+    }
     let mut log = KernelLog::from_now()?;
     let Some(_kunit) = Module::load_if_there_is("connector_kunit", "")? else {
         return skip("there is no connector_kunit.ko, which needs CONFIG_KUNIT=y");
@@ -44,6 +79,9 @@ fn run() -> Result<()> {
     }
     Ok(())
 }
+
+/// Those about what a module leaves that goes, which the kernel does not.
+const OF_MODULES: [&str; 3] = ["connector_job", "connector_source", "connector_going"];
 
 fn main() -> ExitCode {
     Suite::new().test("connector_kunit", run).run()

@@ -239,7 +239,8 @@ fn only_what_was_asked() -> Result<()> {
     churn.stop()?;
     let _last = load_last()?;
     watch.follow_to(LAST)?;
-    watch.expect_state(|line| !line.ends_with(&NOTIFY.to_string()) && !line.ends_with(" 1:1"))?;
+    watch
+        .expect_state(|line| !line.ends_with(&NOTIFY.to_string()) && !procfs::is_of_kernel(line))?;
     watch.end()
 }
 

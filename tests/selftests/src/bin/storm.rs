@@ -17,7 +17,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use fastrand::Rng;
 use nix::errno::Errno;
 use selftests::{
-    CbId, Client, Module, Objects, Setting, Stats, Suite, core_is_ours, datagram, hurry,
+    CbId, Client, Module, Objects, Setting, Stats, Suite, core_is_module, datagram, hurry,
     notify::NOTIFY, pattern, procfs, quiet, renice, seed, times,
 };
 
@@ -68,7 +68,7 @@ fn rage(rng: &mut Rng, tasks: &Tasks) -> Result<u64> {
         let client = match open.take().map_or_else(Client::open, Ok) {
             Ok(client) => open.insert(client),
             // There is none for now.
-            Err(_) if core_is_ours() => continue,
+            Err(_) if core_is_module() => continue,
             Err(error) => return Err(error),
         };
         match rng.u32(..100) {
@@ -125,7 +125,7 @@ fn round(rng: &mut Rng, tasks: &Tasks) -> Result<u64> {
     loaded.into_iter().flatten().try_for_each(Module::unload)?;
     let total = Stats::total()?;
     ensure!(total.running == 0, "{total:?}");
-    tasks.close.store(core_is_ours(), Relaxed);
+    tasks.close.store(core_is_module(), Relaxed);
     // Waits for the sockets to be closed.
     drop(connector);
     ensure!(!procfs::is_loaded("cn")? && !procfs::is_loaded("rust_connector")?);
