@@ -44,11 +44,6 @@ struct TableLoad {
 }
 
 mod ioctls {
-    #![expect(
-        missing_docs,
-        reason = "the macro makes functions that are called as in C"
-    )]
-
     use super::Request;
 
     nix::ioctl_readwrite!(dev_create, 0xfd, 3, Request);
