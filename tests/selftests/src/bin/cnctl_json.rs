@@ -12,10 +12,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use selftests::{
-    CbId, ECHO, Header, Module, Suite, core_is_ours,
+    CbId, ECHO, Header, Module, Suite, core_is_ours, procfs,
     program::{Ended, Running, json, run, tool},
     puppet::{PUPPET, Puppet, To},
-    skip, wait_for,
+    wait_for,
 };
 use serde_json::{Value, json as value};
 
@@ -376,9 +376,7 @@ fn listen() -> Result<()> {
 }
 
 fn proc() -> Result<()> {
-    if core_is_ours() {
-        return skip("process events are of the kernel's own connector alone");
-    }
+    procfs::require_process_events()?;
     let start = || -> Result<u32> {
         let mut child = Command::new("/bin/busybox")
             .args(["sh", "-c", "exit 7", "an argument"])
