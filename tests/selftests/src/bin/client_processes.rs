@@ -24,7 +24,9 @@ use nix::{
     sys::signal::{Signal, raise},
     unistd::{Gid, Uid, setresgid, setresuid, setsid},
 };
-use selftests::{Client, Objects, PATIENCE, Suite, core_is_ours, skip};
+use selftests::{
+    Client, Objects, PATIENCE, Suite, core_is_ours, notify::PROCESS_EVENTS, procfs, skip,
+};
 
 /// What the leaves do, in this order, and how they end.
 const LEAVES: [&str; 6] = ["succeed", "fail", "die", "lead", "drop", "rename"];
@@ -131,15 +133,8 @@ fn expected(node: i32, leaves: &[i32]) -> Vec<(i32, String)> {
 
 fn subscribe(events: Events) -> Result<Connector> {
     let connector = Connector::open()?;
-    match connector.subscribe_proc(events, PATIENCE) {
-        Err(netlink_connector::Error::NoProcEvents { .. }) => {
-            skip("the kernel has no CONFIG_PROC_EVENTS")
-        }
-        result => {
-            result?;
-            Ok(connector)
-        }
-    }
+    connector.subscribe_proc(events, PATIENCE)?;
+    Ok(connector)
 }
 
 /// Receives as many events of the expected processes as expected, which must be those. `gaps`
@@ -480,8 +475,12 @@ fn main() -> ExitCode {
         }
         return ExitCode::FAILURE;
     }
-    let lacking =
-        core_is_ours().then_some("process events are of the kernel's own connector alone");
+    // Who asked for them there would wait for a confirmation.
+    let lacking = match procfs::is_registered(PROCESS_EVENTS) {
+        _ if core_is_ours() => Some("process events are of the kernel's own connector alone"),
+        Ok(false) => Some("the kernel lacks CONFIG_PROC_EVENTS"),
+        _ => None,
+    };
     Suite::new()
         .skip_if(lacking)
         .test(
