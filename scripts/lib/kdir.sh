@@ -168,7 +168,7 @@ kdir_key() {
 
 # All that can be known of it without its compilers.
 check_kdir() {
-	local release lacking other
+	local release lacking other built_in
 	[[ -d $kdir ]] || die "KDIR=$kdir: no such directory"
 	kdir=$(realpath "$kdir")
 	[[ -e $kdir/.config ]] || die "KDIR=$kdir is not configured (no .config)" "point it at the tree, or at the O= directory, in which the kernel was built"
@@ -181,6 +181,10 @@ check_kdir() {
 	check_kernel_version "$release" "KDIR=$kdir"
 	[[ -e $kdir/Makefile && (! -L $kdir/source || -e $kdir/source) ]] ||
 		die "KDIR=$kdir has lost its source, $(readlink "$kdir/source" || echo "with its Makefile")" "put it back, or build the kernel anew"
+	built_in=$(sed -n 's/^export KBUILD_OUTPUT = //p' "$kdir/Makefile")
+	[[ ! $built_in || $built_in -ef $kdir ]] ||
+		die "$kdir was built as $built_in and is a copy, or was moved: kbuild would go on there, and write here" \
+			"put it back, or build it where it is: make -C $(sed -n 's:^include \(.*\)/Makefile$:\1:p' "$kdir/Makefile") O=$kdir"
 	kdir_refuse_missing "${kdir_module_needs[@]}"
 	[[ ! $(config PREEMPTION) || $(config TASKS_RCU) ]] ||
 		die "the kernel in $kdir is preemptible and lacks CONFIG_TASKS_RCU, without which modules cannot go safely" \

@@ -69,7 +69,8 @@ use_suite() {
 	[[ ! $asked_llvm ]] || say "LLVM=$asked_llvm is not taken: TOOLCHAIN=$1 says which compilers"
 	[[ ! ${CC:-} ]] || say "CC=$CC is not taken: TOOLCHAIN=$1 says which compilers"
 	use_root "$suite" "${packages[@]}"
-	[[ ! ${KSRC:-} ]] || enter_root "$ksrc"
+	# KSRC=, or where links of the cache lead.
+	enter_root "$(realpath "$ksrc")"
 }
 
 kernel_compiler() {

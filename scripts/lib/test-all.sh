@@ -6,7 +6,8 @@
 
 # What to set for each; CONFIGS="FLAVOR=rt KERNEL=7.2,FLAVOR=debug" overrides.
 test_all_configs=(
-	default FLAVOR=debug FLAVOR=rt FLAVOR=hardened FLAVOR=lto KERNEL=7.2 KERNEL=debian CORE=rust "CORE=rust,FLAVOR=debug" CORE=tree
+	default FLAVOR=debug FLAVOR=rt FLAVOR=hardened FLAVOR=lto FLAVOR=minimal KERNEL=7.2 KERNEL=debian CORE=rust
+	"CORE=rust,FLAVOR=debug" CORE=tree
 	ARCH=arm64 ARCH=riscv TOOLCHAIN=trixie-llvm TOOLCHAIN=sid-llvm TOOLCHAIN=sid-gcc
 )
 

@@ -49,7 +49,7 @@ pub(crate) struct Files;
 #[cfg(not(CONFIG_DEBUG_FS))]
 impl Files {
     pub(crate) fn new() -> Self {
-        let _ = (show_stats, show_services);
+        let _ = (show_stats, show_services, crate::home::OWNER);
         Self
     }
 }

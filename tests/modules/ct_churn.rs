@@ -72,7 +72,7 @@ impl kernel::Module for Module {
         let first = module_parameters::val.value().clone();
         let ids = module_parameters::ids.value().clone();
         for _ in 0..module_parameters::rounds.value().clone() {
-            for val in first..first.saturating_add(ids) {
+            for val in (0..ids).filter_map(|at| first.checked_add(at)) {
                 drop(register_when_free(CbId { idx, val })?);
             }
         }

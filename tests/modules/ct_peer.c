@@ -24,6 +24,10 @@ static unsigned int val = 1;
 module_param(val, uint, 0444);
 MODULE_PARM_DESC(val, "the id's val");
 
+static bool seen = IS_ENABLED(CONFIG_KRETPROBES) && IS_ENABLED(CONFIG_HAVE_FUNCTION_ARG_ACCESS_API);
+module_param(seen, bool, 0444);
+MODULE_PARM_DESC(seen, "whether the kernel has probes, by which others see its ids come and go");
+
 static void ct_peer_echo(struct cn_msg *msg, struct netlink_skb_parms *nsp)
 {
 	msg->ack++;

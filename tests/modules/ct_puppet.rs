@@ -22,7 +22,13 @@ use connector::{
     Sender, //
 };
 use core::num::NonZero;
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
+};
 
 module! {
     type: Module,
@@ -32,11 +38,16 @@ module! {
     license: "GPL",
 }
 
+/// How many requests the puppet has got.
+static REQUESTS: Atomic<u32> = Atomic::new(0);
+
 /// Leaves requests to the one who holds the strings.
 struct Puppet;
 
 impl Handler for Puppet {
-    fn handle(&self, _message: &Message<'_>, _sender: &Sender<'_>) {}
+    fn handle(&self, _message: &Message<'_>, _sender: &Sender<'_>) {
+        REQUESTS.fetch_add(1, Relaxed);
+    }
 }
 
 /// Holds the strings.
@@ -77,8 +88,12 @@ impl Strings {
 
 impl Handler for Strings {
     fn handle(&self, message: &Message<'_>, sender: &Sender<'_>) {
-        if let Ok(succeeded) = Self::pull(message.data()) {
-            let _ = sender.reply(message, &succeeded.to_ne_bytes());
+        let answer = match message.data() {
+            [] => Ok(REQUESTS.load(Relaxed)),
+            order => Self::pull(order),
+        };
+        if let Ok(answer) = answer {
+            let _ = sender.reply(message, &answer.to_ne_bytes());
         }
     }
 }

@@ -24,6 +24,7 @@ use nix::unistd::gettid;
 
 pub mod ack;
 mod client;
+pub mod debugfs;
 pub mod dm;
 pub mod faults;
 mod kcov;

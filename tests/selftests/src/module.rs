@@ -23,7 +23,7 @@ use nix::{
     unistd::{Pid, gettid},
 };
 
-use crate::{Stats, program::beside, skip};
+use crate::{Stats, notify::PROCESS_EVENTS, procfs, program::beside, skip};
 
 /// A module that is loaded, and unloaded when this is dropped.
 ///
@@ -164,7 +164,14 @@ pub fn stays() -> Option<&'static str> {
 
 /// Why there is nothing to test where the kernel tells of no processes.
 pub fn no_process_events() -> Option<&'static str> {
-    core_is_module().then_some("process events are of a connector that is a part of the kernel")
+    match procfs::is_registered(PROCESS_EVENTS) {
+        _ if core_is_module() => {
+            Some("process events are of a connector that is a part of the kernel")
+        }
+        Ok(false) => Some("the kernel lacks CONFIG_PROC_EVENTS"),
+        // What is in the way fails the test.
+        _ => None,
+    }
 }
 
 const CONNECTOR: &str = "rust_connector";

@@ -5,7 +5,11 @@
 //! Both are put together and taken apart here by the format's description and not by
 //! `connector-wire`, which the module itself is made of.
 
-use std::{collections::BTreeMap, fmt, fs};
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    sync::{Mutex, OnceLock, PoisonError},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use connector_wire::CbId;
@@ -16,7 +20,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{Client, Received, Setting};
+use crate::{Client, Module, Received, Setting, core_is_ours, debugfs, skip};
 
 /// The id of `cn_notify`.
 pub const NOTIFY: CbId = CbId {
@@ -283,7 +287,7 @@ impl NotifyStats {
     /// Reads it.
     pub fn read() -> Result<Self> {
         const PATH: &str = "/sys/kernel/debug/rust_connector/services";
-        let text = fs::read_to_string(PATH).context(PATH)?;
+        let text = debugfs::read(PATH)?;
         let lines = text.lines().filter_map(|line| line.split_once(' '));
         let values: BTreeMap<_, _> = lines.collect();
         let value = |name: &str| -> Result<u64> {
@@ -303,10 +307,28 @@ impl NotifyStats {
     }
 }
 
-/// Which of the core's functions are probed.
+/// Skips the test on a kernel without probes, or without the files by which they are seen and switched.
+pub fn require_probes() -> Result<()> {
+    debugfs::require()?;
+    match probes_are_listed()? {
+        true => Ok(()),
+        false => skip("the kernel lacks CONFIG_KPROBES"),
+    }
+}
+
+/// Whether the kernel says what is probed.
+pub fn probes_are_listed() -> Result<bool> {
+    fs::exists(PROBES).context(PROBES)
+}
+
+const PROBES: &str = "/sys/kernel/debug/kprobes/list";
+
+/// Which of the core's functions are probed: none where the kernel does not say.
 pub fn probed() -> Result<Vec<String>> {
-    const PATH: &str = "/sys/kernel/debug/kprobes/list";
-    let list = fs::read_to_string(PATH).context(PATH)?;
+    if !probes_are_listed()? {
+        return Ok(Vec::new());
+    }
+    let list = fs::read_to_string(PROBES).context(PROBES)?;
     // The address, the kind, then the function and the offset.
     let functions = list.lines().filter_map(|line| {
         let place = line.split_whitespace().nth(2)?;
@@ -320,8 +342,45 @@ pub fn probed() -> Result<Vec<String>> {
     Ok(functions)
 }
 
-/// Has `ct_peer` register and unregister an id so many times.
+/// Whether the ids of C modules are seen to come and go, as `ct_peer`, one of them, says: the kernel's
+/// own connector is probed for that.
+pub fn peers_are_seen() -> Result<bool> {
+    const PATH: &str = "/sys/module/ct_peer/parameters/seen";
+    static SEEN: OnceLock<bool> = OnceLock::new();
+    if core_is_ours() {
+        return Ok(true);
+    }
+    if let Some(seen) = SEEN.get() {
+        return Ok(*seen);
+    }
+    let _peer = match fs::exists(PATH)? {
+        true => None,
+        false => Some(Module::load("ct_peer", "")?),
+    };
+    let seen = fs::read_to_string(PATH).context(PATH)?.trim() == "Y";
+    Ok(*SEEN.get_or_init(|| seen))
+}
+
+/// Skips the test on a kernel where the ids of C modules are not seen to come and go.
+pub fn require_peers() -> Result<()> {
+    match peers_are_seen()? {
+        true => Ok(()),
+        false => {
+            skip("the kernel lacks CONFIG_KPROBES, without which the ids of C modules are not seen")
+        }
+    }
+}
+
+/// Has a module register and unregister an id so many times: `ct_peer`, which is in C, or, where that
+/// would not be seen, `ct_churn`, which is in Rust.
 pub fn blink(id: CbId, times: u32) -> Result<()> {
+    if !peers_are_seen()? {
+        // It is loaded once at a time.
+        static CHURN: Mutex<()> = Mutex::new(());
+        let _one = CHURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let parameters = format!("idx={} val={} rounds={times}", id.idx, id.val);
+        return Module::load("ct_churn", &parameters)?.unload();
+    }
     fs::write(
         "/sys/module/ct_peer/parameters/blink",
         format!("{id} {times}"),

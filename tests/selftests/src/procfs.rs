@@ -7,7 +7,7 @@ use std::{fs, io::ErrorKind};
 use anyhow::{Context, Result};
 use connector_wire::{CbId, netlink};
 
-use crate::core_is_module;
+use crate::{core_is_module, no_process_events, skip};
 
 /// The lines of `/proc/net/connector`, as `NAME IDX:VAL` with one blank.
 pub fn registered() -> Result<Vec<String>> {
@@ -40,6 +40,11 @@ pub fn is_registered(id: CbId) -> Result<bool> {
     Ok(registered()?.iter().any(|line| line.ends_with(&id)))
 }
 
+/// Skips the test on a kernel that tells nobody of processes.
+pub fn require_process_events() -> Result<()> {
+    no_process_events().map_or(Ok(()), skip)
+}
+
 /// Whether a module of this name is loaded, or being loaded or unloaded.
 pub fn is_loaded(module: &str) -> Result<bool> {
     let modules = fs::read_to_string("/proc/modules").context("/proc/modules")?;
@@ -58,8 +63,20 @@ pub fn receive_memory(portid: u32) -> Result<u64> {
     of_socket(portid, "Rmem")
 }
 
-/// A column of `/proc/net/netlink`.
 fn of_socket(portid: u32, what: &str) -> Result<u64> {
+    let sockets = of_sockets(what)?;
+    let socket = sockets.iter().find(|(port, _)| *port == portid);
+    let (_, value) = socket.with_context(|| format!("no port {portid} in /proc/net/netlink"))?;
+    Ok(*value)
+}
+
+/// The ports of the connector's sockets, and how many messages were dropped because each had no room.
+pub fn all_drops() -> Result<Vec<(u32, u64)>> {
+    of_sockets("Drops")
+}
+
+/// The ports of the connector's sockets, with a column of `/proc/net/netlink`.
+fn of_sockets(what: &str) -> Result<Vec<(u32, u64)>> {
     let sockets = fs::read_to_string("/proc/net/netlink").context("/proc/net/netlink")?;
     let mut lines = sockets.lines().map(str::split_whitespace);
     let heading: Vec<_> = lines
@@ -72,12 +89,12 @@ fn of_socket(portid: u32, what: &str) -> Result<u64> {
     };
     let (protocol, port, what) = (column("Eth")?, column("Pid")?, column(what)?);
     let connector = netlink::PROTOCOL.to_string();
-    let line = lines
+    lines
         .map(Iterator::collect::<Vec<_>>)
-        .find(|line| line.get(protocol) == Some(&&*connector) && line[port] == portid.to_string())
-        .with_context(|| format!("no port {portid} in /proc/net/netlink"))?;
-    let number = line[what];
-    number
-        .parse()
-        .with_context(|| format!("{number} in /proc/net/netlink"))
+        .filter(|line| line.get(protocol) == Some(&&*connector))
+        .map(|line| {
+            let value = line.get(what).context("a line is too short")?;
+            Ok((line[port].parse()?, value.parse()?))
+        })
+        .collect()
 }

@@ -5,7 +5,7 @@
 use anyhow::{Context, Result, ensure};
 use connector_wire::{CbId, Header};
 
-use crate::{Client, Module, Stats, wait_for};
+use crate::{Client, Module, wait_for};
 
 /// What leaves requests to whoever holds the strings.
 pub const PUPPET: CbId = CbId { idx: 30, val: 8 };
@@ -22,7 +22,7 @@ pub enum To {
     Group(u32),
 }
 
-/// The data of a message to [`STRINGS`]: `times` times one datagram with `messages`, whose `seq` is
+/// The data of a message to [`STRINGS`], which answers an empty one with the number of requests so far: `times` times one datagram with `messages`, whose `seq` is
 /// one more each time.
 pub fn order(to: To, times: u32, messages: &[(Header, &[u8])]) -> Vec<u8> {
     let (port, group) = match to {
@@ -70,16 +70,19 @@ impl Puppet {
     /// Sends a datagram so many times; returns how many times that succeeded. All of it is over
     /// then.
     pub fn repeat(&self, to: To, times: u32, messages: &[(Header, &[u8])]) -> Result<u32> {
-        let request = Client::header(STRINGS, 1, 0);
-        let answer = self.client.ask(&request, &order(to, times, messages))?;
+        self.ask(&order(to, times, messages))
+    }
+
+    fn ask(&self, data: &[u8]) -> Result<u32> {
+        let answer = self.client.ask(&Client::header(STRINGS, 1, 0), data)?;
         let answer = answer.data.try_into().ok().context("an odd answer")?;
         Ok(u32::from_ne_bytes(answer))
     }
 
     /// Waits until so many requests have come since the module was loaded.
-    pub fn wait_for_requests(&self, total: u64) -> Result<()> {
+    pub fn wait_for_requests(&self, total: u32) -> Result<()> {
         wait_for("all requests", || {
-            Ok((Stats::of(PUPPET)?.received == total).then_some(()))
+            Ok((self.ask(b"")? == total).then_some(()))
         })
     }
 }

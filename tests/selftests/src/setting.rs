@@ -36,11 +36,12 @@ impl Setting {
 /// jumps of them takes such a period of all tasks, for which everybody waits who probes.
 ///
 /// For what is done very often, and is not about how long that takes.
-pub fn hurry() -> Result<(Setting, Option<Setting>)> {
-    Ok((
-        Setting::change("/sys/kernel/rcu_expedited", "1")?,
+pub fn hurry() -> Result<[Option<Setting>; 2]> {
+    Ok([
+        // On one CPU such a period may be over at once, and there is nothing to set.
+        Setting::change_if_there_is("/sys/kernel/rcu_expedited", "1")?,
         Setting::change_if_there_is("/proc/sys/debug/kprobes-optimization", "0")?,
-    ))
+    ])
 }
 
 impl Drop for Setting {

@@ -7,6 +7,8 @@ use std::{fmt, fs, sync::Mutex};
 use anyhow::{Context, Result};
 use connector_wire::CbId;
 
+use crate::debugfs;
+
 /// The counters of an id, or of all that ever were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -78,7 +80,7 @@ impl Stats {
     /// The line that begins with `what`, by the names in the heading.
     fn line(what: impl fmt::Display) -> Result<Self> {
         let what = what.to_string();
-        let text = fs::read_to_string(Self::PATH).context(Self::PATH)?;
+        let text = debugfs::read(Self::PATH)?;
         let mut lines = text.lines().map(|line| line.split(' '));
         let heading: Vec<_> = lines.next().context("an empty file")?.collect();
         let values: Vec<_> = lines

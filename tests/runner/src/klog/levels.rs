@@ -27,6 +27,7 @@ const HARMLESS: &[&str] = &[
     // How fast the host is, above all where it emulates the machine.
     r"^workqueue: \S+ hogged CPU for >\d+us \d+ times",
     r"^(?:clocksource: |tsc: |TSC found unstable after boot)",
+    r"^CE: \S+ increased min_delta_ns to \d+ nsec$",
     r"^hrtimer: interrupt took \d+ ns$",
     r"^perf: interrupt took too long",
     r"^sched: RT throttling activated$",

@@ -298,6 +298,27 @@ fn what_a_kernel_lacks_is_named() {
 }
 
 #[test]
+fn a_kernel_that_is_not_where_it_was_built_is_refused() {
+    let kdir = Kernel::new("moved").make();
+    let makefile = |output: &Path| {
+        let output = output.display();
+        let text = format!("export KBUILD_OUTPUT = {output}\ninclude /src/linux/Makefile\n");
+        write(kdir.join("Makefile"), text);
+    };
+    for elsewhere in [folder("kdir-there"), kdir.join("gone")] {
+        makefile(&elsewhere);
+        let said = refused(&kdir, "modules");
+        assert_says(&said, &format!("was built as {}", elsewhere.display()));
+        assert_says(&said, &format!("make -C /src/linux O={}", kdir.display()));
+    }
+    // By another name is where it was built.
+    let link = folder("kdir-link").join("link");
+    symlink(&kdir, &link).unwrap();
+    makefile(&link);
+    accepted(&kdir);
+}
+
+#[test]
 fn what_was_configured_since_it_was_built_does_not_count() {
     let kernel = Kernel::new("configured").without("NET");
     let kdir = kernel.make();

@@ -9,9 +9,9 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use selftests::{
-    CbId, Module, Stats, Suite, core_is_ours, no_process_events,
+    CbId, Module, Stats, Suite, core_is_ours, procfs,
     program::{Running, run, tool},
-    quiet, skip, times, wait_for,
+    quiet, times, wait_for,
 };
 
 fn example(name: &str) -> Command {
@@ -95,9 +95,7 @@ fn listening() -> Result<()> {
 }
 
 fn processes() -> Result<()> {
-    if let Some(why) = no_process_events() {
-        return skip(why);
-    }
+    procfs::require_process_events()?;
     let mut watching = Running::start(&mut example("processes"))?;
     // It does not say when it begins.
     let mut lines = Vec::new();
@@ -117,9 +115,7 @@ fn processes() -> Result<()> {
 }
 
 fn streaming() -> Result<()> {
-    if let Some(why) = no_process_events() {
-        return skip(why);
-    }
+    procfs::require_process_events()?;
     let mut watching = Running::start(example("stream").arg("3"))?;
     ensure!(watching.line()? == "listening");
     let child = Command::new("/bin/busybox").arg("true").spawn();
@@ -151,6 +147,7 @@ fn sending() -> Result<()> {
         idx: 14,
         val: 0x456,
     };
+    // Who gets them answers nothing.
     let stats = Stats::of(id)?;
     ensure!(stats.received == 10_000, "{stats:?}");
     Ok(())

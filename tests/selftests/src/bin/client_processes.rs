@@ -24,7 +24,7 @@ use nix::{
     sys::signal::{Signal, raise},
     unistd::{Gid, Uid, setresgid, setresuid, setsid},
 };
-use selftests::{Client, Objects, PATIENCE, Suite, no_process_events, skip};
+use selftests::{Client, Objects, PATIENCE, Suite, no_process_events};
 
 /// What the leaves do, in this order, and how they end.
 const LEAVES: [&str; 6] = ["succeed", "fail", "die", "lead", "drop", "rename"];
@@ -131,15 +131,8 @@ fn expected(node: i32, leaves: &[i32]) -> Vec<(i32, String)> {
 
 fn subscribe(events: Events) -> Result<Connector> {
     let connector = Connector::open()?;
-    match connector.subscribe_proc(events, PATIENCE) {
-        Err(netlink_connector::Error::NoProcEvents { .. }) => {
-            skip("the kernel has no CONFIG_PROC_EVENTS")
-        }
-        result => {
-            result?;
-            Ok(connector)
-        }
-    }
+    connector.subscribe_proc(events, PATIENCE)?;
+    Ok(connector)
 }
 
 /// Receives as many events of the expected processes as expected, which must be those. `gaps`

@@ -21,7 +21,7 @@ use nix::{
     unistd::{Uid, seteuid},
 };
 use selftests::{
-    CbId, ECHO, Header, Module, NlHeader, PATIENCE, Stats, Suite, core_is_ours, datagram,
+    CbId, ECHO, Header, Module, NlHeader, PATIENCE, Stats, Suite, core_is_ours, datagram, debugfs,
     puppet::{PUPPET, Puppet, To},
 };
 
@@ -229,7 +229,9 @@ fn batches_to_the_kernel() -> Result<()> {
             "{number}: {reply:?}"
         );
     }
-    ensure!(Stats::of(ECHO)?.received == u64::from(MANY));
+    if debugfs::is_there()? {
+        ensure!(Stats::of(ECHO)?.received == u64::from(MANY));
+    }
 
     // The core goes by the first message of a datagram.
     let mut batch = Batch::new();

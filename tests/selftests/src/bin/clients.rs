@@ -5,7 +5,7 @@
 use std::{process::ExitCode, sync::Barrier, thread};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use selftests::{Client, ECHO, Module, Stats, Suite, pattern, times};
+use selftests::{Client, ECHO, Module, Stats, Suite, debugfs, pattern, times};
 
 const CLIENTS: u32 = 8;
 const MESSAGES: u32 = 10_000;
@@ -59,6 +59,9 @@ fn eight_clients() -> Result<()> {
             .into_iter()
             .try_for_each(|client| client.join().map_err(|_| anyhow!("a client panicked"))?)
     })?;
+    if !debugfs::is_there()? {
+        return Ok(());
+    }
     let expected = u64::from(CLIENTS * messages);
     let stats = Stats::of(ECHO)?;
     ensure!(

@@ -12,10 +12,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use selftests::{
-    CbId, ECHO, Header, Module, Suite, core_is_ours, no_process_events,
+    CbId, ECHO, Header, Module, Suite, core_is_ours, procfs,
     program::{Ended, Running, beside, json, run, tool},
     puppet::{PUPPET, Puppet, To},
-    skip, wait_for,
+    wait_for,
 };
 use serde_json::{Value, json as value};
 
@@ -381,9 +381,7 @@ fn listen() -> Result<()> {
 }
 
 fn proc() -> Result<()> {
-    if let Some(why) = no_process_events() {
-        return skip(why);
-    }
+    procfs::require_process_events()?;
     let start = || -> Result<u32> {
         let mut child = Command::new("/bin/busybox")
             .args(["sh", "-c", "exit 7", "an argument"])
@@ -597,9 +595,11 @@ fn unprivileged() -> Result<()> {
             "{words:?}: {away:?}"
         );
     }
-    if no_process_events().is_some() {
-        return Ok(());
-    }
+    Ok(())
+}
+
+fn in_a_pid_namespace() -> Result<()> {
+    procfs::require_process_events()?;
     let contained = ["unshare", "-p", "-f", "cnctl", "proc"];
     let contained = run(Command::new("/bin/busybox").args(contained))?.expect(2)?;
     ensure!(contained.stderr.contains("pid and user"), "{contained:?}");
@@ -649,6 +649,10 @@ fn main() -> ExitCode {
         .test(
             "without privilege and from other namespaces cnctl works or says why not",
             unprivileged,
+        )
+        .test(
+            "from another pid namespace proc says why it does not",
+            in_a_pid_namespace,
         )
         .run()
 }

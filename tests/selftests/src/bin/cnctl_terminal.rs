@@ -10,10 +10,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use nix::{sys::signal::Signal, unistd::pipe};
 use selftests::{
-    Module, Suite, no_process_events,
+    Module, Suite, procfs,
     program::{Running, run, tool},
     puppet::Puppet,
-    skip, wait_for,
+    wait_for,
 };
 
 const PING: [&str; 6] = ["cnctl", "ping", "16:1", "-c", "1", "-q"];
@@ -165,9 +165,7 @@ fn interrupted_send() -> Result<()> {
 }
 
 fn interrupted_proc() -> Result<()> {
-    if let Some(why) = no_process_events() {
-        return skip(why);
-    }
+    procfs::require_process_events()?;
     let mut proc = Running::start_on_terminal(&["cnctl", "proc"], &[])?;
     // The title is shown once it listens.
     proc.lines_until(|line| line.contains("WHAT"))?;

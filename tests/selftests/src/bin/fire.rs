@@ -8,7 +8,7 @@
 
 use std::{
     process::ExitCode,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
     thread,
     time::{Duration, Instant},
 };
@@ -25,10 +25,18 @@ use selftests::{
 const SENDERS: u32 = 4;
 const WAITER: CbId = CbId { idx: 30, val: 1 };
 
-/// Sends to `id` until told to stop, and returns how many replies came.
-fn send_until(stop: &AtomicBool, id: CbId, data: &[u8], answer: &[u8]) -> Result<u64> {
+/// Replies that all senders have got.
+type Answered = AtomicU64;
+
+/// Sends to `id` until told to stop.
+fn send_until(
+    stop: &AtomicBool,
+    answered: &Answered,
+    id: CbId,
+    data: &[u8],
+    answer: &[u8],
+) -> Result<()> {
     let client = Client::open()?;
-    let mut replies = 0;
     for seq in 0.. {
         if stop.load(Relaxed) {
             break;
@@ -42,11 +50,10 @@ fn send_until(stop: &AtomicBool, id: CbId, data: &[u8], answer: &[u8]) -> Result
                 reply.header.is_reply_to(&request) && reply.data == answer,
                 "to {request:?} came {reply:?}"
             );
-            replies += 1;
+            answered.fetch_add(1, Relaxed);
         }
     }
-    client.expect_nothing()?;
-    Ok(replies)
+    client.expect_nothing()
 }
 
 /// Lets all senders loose on `id`, calls `reload` until it is done, and returns how many replies
@@ -55,35 +62,36 @@ fn under_fire(
     id: CbId,
     data: &[u8],
     answer: &[u8],
-    reload: impl FnOnce() -> Result<()>,
+    reload: impl FnOnce(&Answered) -> Result<()>,
 ) -> Result<u64> {
     let stop = AtomicBool::new(false);
+    let answered = Answered::new(0);
     thread::scope(|scope| {
         let senders: Vec<_> = (0..SENDERS)
-            .map(|_| scope.spawn(|| send_until(&stop, id, data, answer)))
+            .map(|_| scope.spawn(|| send_until(&stop, &answered, id, data, answer)))
             .collect();
         // Ahead of the senders, who would leave it a third of the time; they have all of it while
         // it waits for the kernel.
-        let reloaded = renice(-20).and_then(|()| reload());
+        let reloaded = renice(-20).and_then(|()| reload(&answered));
         stop.store(true, Relaxed);
-        let mut replies = 0;
         for sender in senders {
-            replies += sender.join().map_err(|_| anyhow!("a sender panicked"))??;
+            sender.join().map_err(|_| anyhow!("a sender panicked"))??;
         }
         reloaded?;
-        renice(0)?;
-        Ok(replies)
-    })
+        renice(0)
+    })?;
+    Ok(answered.into_inner())
 }
 
-/// Waits until messages got through to the module that was just loaded: without that, a reload
-/// tests nothing.
-fn wait_for_traffic(received: &mut u64) -> Result<()> {
-    *received = wait_for("a message gets through", || {
-        let now = Stats::total()?.received;
-        Ok((now > *received).then_some(now))
+/// Loads a module, and waits until messages got through to it: without that, a reload tests nothing.
+fn load_into_traffic(name: &str, answered: &Answered) -> Result<Module> {
+    // Each sender may have got a reply from the last one, and not counted it.
+    let before = answered.load(Relaxed) + u64::from(SENDERS);
+    let module = Module::load(name, "")?;
+    wait_for("a message gets through", || {
+        Ok((answered.load(Relaxed) > before).then_some(()))
     })?;
-    Ok(())
+    Ok(module)
 }
 
 /// Fails unless all that was received was answered, and all answers arrived.
@@ -101,12 +109,9 @@ fn expect_all_answered(replies: u64) -> Result<()> {
 fn echo_comes_and_goes() -> Result<()> {
     let _hurry = hurry()?;
     let _connector = Module::load("rust_connector", "")?;
-    let replies = under_fire(ECHO, b"data", b"data", || {
-        let mut received = 0;
+    let replies = under_fire(ECHO, b"data", b"data", |answered| {
         for _ in 0..times(100) {
-            let echo = Module::load("cn_echo", "")?;
-            wait_for_traffic(&mut received)?;
-            echo.unload()?;
+            load_into_traffic("cn_echo", answered)?.unload()?;
         }
         Ok(())
     })?;
@@ -116,12 +121,9 @@ fn echo_comes_and_goes() -> Result<()> {
 fn sleeper_comes_and_goes() -> Result<()> {
     let _hurry = hurry()?;
     let _connector = Module::load("rust_connector", "")?;
-    let replies = under_fire(WAITER, b"nap", b"out", || {
-        let mut received = 0;
+    let replies = under_fire(WAITER, b"nap", b"out", |answered| {
         for _ in 0..times(50) {
-            let gate = Module::load("ct_gate", "")?;
-            wait_for_traffic(&mut received)?;
-            gate.unload()?;
+            load_into_traffic("ct_gate", answered)?.unload()?;
         }
         Ok(())
     })?;
@@ -189,17 +191,18 @@ fn preempted_sender(count: u32) -> Result<()> {
     }
     let _crowd = Module::load("ct_crowd", "")?;
     let rounds = Rounds::default();
+    let answered = Answered::new(0);
     thread::scope(|scope| {
         let hog = scope.spawn(|| hog(&rounds));
         let sender = scope.spawn(|| {
             place(0, 19)?;
-            send_until(&rounds.stop, ECHO, b"data", b"data")
+            send_until(&rounds.stop, &answered, ECHO, b"data", b"data")
         });
         let reloaded = (|| -> Result<()> {
             place(1, 0)?;
             for round in 1..=count {
-                let (connector, echo) = Module::load_with_connector("cn_echo", "")?;
-                wait_for_traffic(&mut 0)?;
+                let connector = Module::load("rust_connector", "")?;
+                let echo = load_into_traffic("cn_echo", &answered)?;
                 rounds.wanted.store(round, SeqCst);
                 while rounds.taken.load(SeqCst) < round {
                     thread::yield_now();
@@ -213,7 +216,7 @@ fn preempted_sender(count: u32) -> Result<()> {
         })();
         rounds.over.store(u32::MAX, SeqCst);
         rounds.stop.store(true, SeqCst);
-        for ended in [hog.join().map(|r| r.map(|()| 0)), sender.join()] {
+        for ended in [hog.join(), sender.join()] {
             ended.map_err(|_| anyhow!("a thread panicked"))??;
         }
         reloaded

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail, ensure};
 use nix::errno::Errno;
-use selftests::{CbId, Client, ECHO, KernelLog, Module, Suite, no_process_events, procfs, skip};
+use selftests::{CbId, Client, ECHO, KernelLog, Module, Suite, notify::PROCESS_EVENTS, procfs};
 
 fn listed(line: &str) -> Result<bool> {
     Ok(procfs::registered()?.iter().any(|listed| listed == line))
@@ -57,12 +57,10 @@ fn expect_taken(id: CbId) -> Result<()> {
 }
 
 fn taken_by_c() -> Result<()> {
-    let process_events = CbId { idx: 1, val: 1 };
-    if no_process_events().is_some() || !procfs::is_registered(process_events)? {
-        return skip("the kernel has no process events, the only C user of an id at hand");
-    }
+    // The only C user of an id at hand.
+    procfs::require_process_events()?;
     let _connector = Module::load("rust_connector", "")?;
-    expect_taken(process_events)?;
+    expect_taken(PROCESS_EVENTS)?;
     // The failure leaves nothing behind that would keep another id from being registered.
     let _echo = Module::load("cn_echo", "")?;
     Client::open()?.expect_echo(&Client::header(ECHO, 1, 1), b"hello")

@@ -11,8 +11,8 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 use selftests::{
-    Client, ECHO, KernelLog, Module, Objects, Stats, Suite, core_is_module, hurry, procfs, skip,
-    stays, times,
+    Client, ECHO, KernelLog, Module, Objects, Stats, Suite, core_is_module, debugfs, hurry, procfs,
+    skip, stays, times,
 };
 
 fn echo_can_be_reloaded() -> Result<()> {
@@ -55,6 +55,20 @@ fn connector_can_be_reloaded() -> Result<()> {
     for n in 0..5 {
         let (connector, echo) = Module::load_with_connector("cn_echo", "")?;
         client.expect_echo(n)?;
+        echo.unload()?;
+        connector.unload()?;
+    }
+    Ok(())
+}
+
+fn counters_begin_anew() -> Result<()> {
+    if let Some(why) = stays() {
+        return skip(why);
+    }
+    debugfs::require()?;
+    for n in 0..2 {
+        let (connector, echo) = Module::load_with_connector("cn_echo", "")?;
+        Client::open()?.expect_echo(&Client::header(ECHO, n, n), b"hello")?;
         for stats in [Stats::of(ECHO)?, Stats::total()?] {
             ensure!(
                 (stats.received, stats.replied) == (1, 1),
@@ -157,6 +171,7 @@ fn open_stats() -> Result<()> {
         return skip(why);
     }
     let (connector, echo) = Module::load_with_connector("cn_echo", "")?;
+    debugfs::require()?;
     let mut file = File::open(Stats::PATH)?;
     let mut text = String::new();
     file.read_to_string(&mut text)?;
@@ -182,8 +197,12 @@ fn main() -> ExitCode {
             echo_can_be_reloaded,
         )
         .test(
-            "rust_connector can be reloaded, and counts from zero",
+            "rust_connector can be reloaded 5 times, under a socket that stays open if it is not the core",
             connector_can_be_reloaded,
+        )
+        .test(
+            "a rust_connector that was loaded again counts from zero",
+            counters_begin_anew,
         )
         .test(
             "a message to an id that is not loaded gets no reply and no error",

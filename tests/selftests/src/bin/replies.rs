@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
-use selftests::{CbId, Client, Header, MAX_DATA_SIZE, Module, Stats, Suite, pattern};
+use selftests::{CbId, Client, Header, MAX_DATA_SIZE, Module, Stats, Suite, debugfs, pattern};
 
 const REPLY: CbId = CbId { idx: 30, val: 6 };
 
@@ -187,6 +187,15 @@ fn too_large() -> Result<()> {
             outcome.replies.len()
         );
     }
+    Ok(())
+}
+
+fn too_large_is_counted() -> Result<()> {
+    debugfs::require()?;
+    let test = Test::begin()?;
+    for n in [65536, 65537, 1 << 20] {
+        test.ask(ALLOCATED, n, 20)?;
+    }
     let stats = Stats::of(REPLY)?;
     ensure!(
         (stats.received, stats.replied, stats.other, stats.dropped()) == (3, 3, 3, 3),
@@ -220,8 +229,9 @@ fn main() -> ExitCode {
             largest,
         )
         .test(
-            "a reply of more than 65535 bytes is EMSGSIZE, sends nothing and is counted",
+            "a reply of more than 65535 bytes is EMSGSIZE, and sends nothing",
             too_large,
         )
+        .test("it is counted as dropped", too_large_is_counted)
         .run()
 }

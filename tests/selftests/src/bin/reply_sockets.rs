@@ -17,7 +17,8 @@ use nix::{
     sys::socket::{NetlinkAddr, connect},
 };
 use selftests::{
-    CbId, Client, ECHO, Header, Module, NlHeader, Stats, Suite, core_is_ours, datagram, procfs,
+    CbId, Client, ECHO, Header, Module, NlHeader, Stats, Suite, core_is_ours, datagram, debugfs,
+    procfs,
 };
 use socket2::{SockFilter, SockRef};
 
@@ -122,6 +123,9 @@ fn connected() -> Result<()> {
         client.expect_nothing()?;
         other.expect_nothing()?;
     }
+    if !debugfs::is_there()? {
+        return Ok(());
+    }
     for (id, gone) in [(ECHO, 1), (COPY, 2)] {
         let stats = Stats::of(id)?;
         ensure!(
@@ -160,6 +164,9 @@ fn filtered() -> Result<()> {
         socket.detach_filter().context("no filter")?;
         service.ask(&client, seq)?;
         service.expect_replies(&client, seq)?;
+    }
+    if !debugfs::is_there()? {
+        return Ok(());
     }
     // Netlink does not tell who sends what a filter has dropped.
     let stats = Stats::of(ECHO)?;

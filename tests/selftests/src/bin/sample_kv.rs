@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use connector_wire::outcome;
 use selftests::{
-    CbId, Client, Module, Suite, in_time, program, times, unload_in_background, wait_for,
+    CbId, Client, Module, Suite, debugfs, in_time, program, times, unload_in_background, wait_for,
 };
 
 const KV: CbId = CbId { idx: 20, val: 1 };
@@ -75,8 +75,19 @@ fn there_is_a_limit() -> Result<()> {
     }
     expect(&client, "set more 1", Err(ENOSPC))?;
     expect(&client, "set 255 changed", Ok(""))?;
-    let text = std::fs::read_to_string(SERVICES).context(SERVICES)?;
-    ensure!(text.contains("20:1 cn_kv\nentries 256\n"), "{text}");
+    module.unload()
+}
+
+fn it_says_how_many() -> Result<()> {
+    debugfs::require()?;
+    let (_connector, module) = Module::load_with_connector("cn_kv", "")?;
+    let client = Client::open()?;
+    for at in 0..3 {
+        expect(&client, &format!("set {at} {at}"), Ok(""))?;
+    }
+    expect(&client, "del 1", Ok(""))?;
+    let text = debugfs::read(SERVICES)?;
+    ensure!(text.contains("20:1 cn_kv\nentries 2\n"), "{text}");
     module.unload()
 }
 
@@ -190,6 +201,7 @@ fn main() -> ExitCode {
             "there is room for so many keys and no more",
             there_is_a_limit,
         )
+        .test("debugfs says how many there are", it_says_how_many)
         .test("changes are broadcast, and signs of life", changes_are_told)
         .test(
             "its client shows what comes of it, and only root can change something",

@@ -4,7 +4,6 @@
 //! dropped wherever its code runs, under locks of its own, and while the module goes.
 
 use std::{
-    fs,
     process::ExitCode,
     sync::{
         Arc,
@@ -15,7 +14,8 @@ use std::{
 
 use anyhow::{Context, Error, Result, ensure};
 use selftests::{
-    CbId, Client, KernelLog, Module, Suite, in_time, procfs, times, unload_in_background, wait_for,
+    CbId, Client, KernelLog, Module, Suite, debugfs, in_time, procfs, times, unload_in_background,
+    wait_for,
 };
 
 const SERVICES: &str = "/sys/kernel/debug/rust_connector/services";
@@ -166,8 +166,9 @@ fn meanwhile(scheme: &'static str, count: u32, group: Option<u32>) -> Result<()>
     let reading = thread::spawn({
         let over = over.clone();
         move || {
-            while !over.load(Ordering::Relaxed) {
-                fs::read_to_string(SERVICES).context(SERVICES)?;
+            // Where there is something to look at.
+            while debugfs::is_there()? && !over.load(Ordering::Relaxed) {
+                debugfs::read(SERVICES)?;
             }
             Ok(())
         }
@@ -195,11 +196,12 @@ fn meanwhile(scheme: &'static str, count: u32, group: Option<u32>) -> Result<()>
 }
 
 fn shown_under_a_lock() -> Result<()> {
+    debugfs::require()?;
     let (_connector, module) = Module::load_with_connector("ct_mischief", "")?;
     for _ in 0..5 {
         let scheme = begin("lock");
         wait_until_registered(mischief(25))?;
-        let reading = thread::spawn(|| fs::read_to_string(SERVICES).context(SERVICES));
+        let reading = thread::spawn(|| debugfs::read(SERVICES));
         in_time("insmod and rmmod of a module that is not concerned", || {
             Module::load("ct_crowd", "")?.unload()
         })?;
