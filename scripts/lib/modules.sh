@@ -92,6 +92,7 @@ build_standalone() {
 	run_logged "building for ${kernel_id%-*}" "$build/log/standalone.log" "every line that kbuild runs: make V=1" \
 		"${inside[@]}" make -C "$folder" "KDIR=$kdir" "INSTALL_MOD_PATH=$build/stage" "${cc_args[@]}" "${rust_args[@]}" ${V:+"V=$V"} modules
 	standalone=$(echo "$folder"/*.ko)
+	[[ -e $standalone ]] || die "kbuild made no module in ${folder#"$top"/}" "log: $build/log/standalone.log"
 	sign_modules "$standalone"
 	step_done "$(basename "$standalone")"
 }

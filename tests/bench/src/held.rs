@@ -171,7 +171,7 @@ mod tests {
     fn one_size_over_the_limit_breaks_the_promise() {
         let at_256 = |value| {
             format!(
-                "row echo rust 0 1 90\nrow echo c 0 1 100\n\
+                "row echo rust 0 1 80\nrow echo c 0 1 100\n\
                  row echo rust 256 1 {value}\nrow echo c 256 1 100\n"
             )
         };

@@ -210,7 +210,8 @@ fn each_toolchain_is_known_by_its_own_compiler() {
     let root = folder("toolchain-root").join("enter");
     program(&root, "echo \"$1 of that root\"");
     let script = "use_root() { inside=(\"$root\"); }
-        root=$1 llvm='' kernel_compiler
+        enter_root() { :; }
+        ksrc=/ root=$1 llvm='' kernel_compiler
         echo \"$cc_id\"";
     for (toolchain, compiler) in [("sid-gcc", "gcc"), ("sid-llvm", "clang")] {
         let said = success(functions(script, &[&root]).env("TOOLCHAIN", toolchain));

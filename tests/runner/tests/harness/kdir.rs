@@ -305,7 +305,7 @@ fn a_kernel_that_is_not_where_it_was_built_is_refused() {
         let text = format!("export KBUILD_OUTPUT = {output}\ninclude /src/linux/Makefile\n");
         write(kdir.join("Makefile"), text);
     };
-    for elsewhere in [folder("kdir-there"), kdir.join("gone")] {
+    for elsewhere in [folder("kdir-from-there"), kdir.join("gone")] {
         makefile(&elsewhere);
         let said = refused(&kdir, "modules");
         assert_says(&said, &format!("was built as {}", elsewhere.display()));
