@@ -60,116 +60,34 @@ step_install_tools() {
 	step_done "$to/bin/cnctl, its man pages and completions in $to/share"
 }
 
-# Who makes the packages: as Debian's own tools are told.
-deb_maintainer() {
-	printf '%s <%s>' "${DEBFULLNAME:-The rust_connector authors}" "${DEBEMAIL:-rust_connector@example.org}"
-}
-
-# deb_documents PACKAGE FOLDER
-deb_documents() {
-	local doc=$2/usr/share/doc/$1
-	mkdir -p "$doc"
-	cat >"$doc/copyright" <<-'END'
-		Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
-		Upstream-Name: rust_connector
-
-		Files: *
-		Copyright: 2026 The rust_connector authors
-		License: GPL-2
-		 On Debian systems the text is in /usr/share/common-licenses/GPL-2.
-	END
-	printf '%s (%s) unstable; urgency=medium\n\n  * Built from its source by make deb.\n\n -- %s  %s\n' \
-		"$1" "$deb_version" "$(deb_maintainer)" \
-		"$(LC_ALL=C date -u -R -d "@${SOURCE_DATE_EPOCH:-$(git -C "$top" log -1 --format=%ct)}")" |
-		gzip -9n >"$doc/changelog.gz"
-}
-
-# deb_build PACKAGE ARCHITECTURE FOLDER: reads the rest of the control file.
-deb_build() {
-	mkdir -p "$3/DEBIAN"
-	{
-		printf 'Package: %s\nVersion: %s\nArchitecture: %s\n' "$1" "$deb_version" "$2"
-		printf 'Maintainer: %s\n' "$(deb_maintainer)"
-		printf 'Installed-Size: %s\n' "$(du -sk --exclude=DEBIAN "$3" | cut -f1)"
-		cat
-	} >"$3/DEBIAN/control"
-	# For dpkg --verify.
-	(cd "$3" && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum >DEBIAN/md5sums) || return
-	chmod -R u=rwX,go=rX "$3"
-	find "$3/DEBIAN" \( -name '*inst' -o -name '*rm' \) -exec chmod 755 {} +
-	dpkg-deb --root-owner-group --build "$3" "$build/deb/$1_${deb_version}_$2.deb"
-}
-
-deb_tool() {
-	local to=$build/deb/cnctl page
-	install_tools "$to/usr" && deb_documents cnctl "$to" || return
-	# Debian's own places for these.
-	mkdir -p "$to/usr/share/zsh/vendor-completions"
-	mv "$to"/usr/share/zsh/site-functions/_cnctl "$to/usr/share/zsh/vendor-completions/"
-	rmdir "$to/usr/share/zsh/site-functions"
-	for page in "$to"/usr/share/man/man1/*.1; do
-		gzip -9n "$page"
-	done
-	deb_build cnctl "$(dpkg --print-architecture)" "$to" <<-END
-		Depends: libc6 (>= $(glibc_of "$to/usr/bin/cnctl")), libgcc-s1
-		Section: net
-		Priority: optional
-		Description: tool for the Linux kernel connector
-		 Talks to services on the Linux kernel connector (NETLINK_CONNECTOR): lists
-		 them, sends messages, measures replies, listens to broadcasts, and shows
-		 process events, as forkstat does.
-	END
-}
-
-# The newest version of the C library that a program needs something of.
-glibc_of() {
-	objdump -T "$1" | sed -n 's/.*GLIBC_\([0-9.]*\).*/\1/p' | sort -V | tail -n 1
-}
-
-deb_dkms() {
-	local name=rust-connector-dkms to=$build/deb/rust-connector-dkms
-	local src=$to/usr/src/rust_connector-$deb_version
-	mkdir -p "$src"
+# Debian's own tools make the packages, by what is in scripts/debian.
+build_debs() {
+	local source=$build/deb/source version maintainer
+	version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$top/Cargo.toml" | head -n 1)
+	# As these tools are told.
+	maintainer="${DEBFULLNAME:-The rust_connector authors} <${DEBEMAIL:-rust_connector@example.org}>"
+	rm -rf "$build/deb"
+	mkdir -p "$source/module"
+	cp -a "$top/scripts/debian" "$source/" && install_tools "$source/tools" || return
+	sed -i "s/@MAINTAINER@/$maintainer/" "$source/debian/control"
+	printf 'rust-connector (%s) unstable; urgency=medium\n\n  * Built from its source by make deb.\n\n -- %s  %s\n' \
+		"$version" "$maintainer" \
+		"$(LC_ALL=C date -u -R -d "@${SOURCE_DATE_EPOCH:-$(git -C "$top" log -1 --format=%ct)}")" \
+		>"$source/debian/changelog"
 	# What the modules are made from; the rest of the clone is not needed for that.
 	git ls-files -z --error-unmatch dkms.conf Makefile Kbuild Cargo.toml LICENSE LICENSES scripts src \
 		samples/cn_test.rs samples/kv/cn_kv.rs |
-		xargs -0 cp -a --parents -t "$src" || return
-	rm -f "$src"/src/wire/LICENSE-*
-	deb_documents "$name" "$to" || return
-	mkdir -p "$to/DEBIAN"
-	cat >"$to/DEBIAN/postinst" <<-END
-		#!/bin/sh
-		set -e
-		if [ "\$1" = configure ]; then
-			/usr/lib/dkms/common.postinst rust_connector $deb_version /usr/share/$name "" "\$2"
-		fi
-	END
-	cat >"$to/DEBIAN/prerm" <<-END
-		#!/bin/sh
-		set -e
-		dkms remove -m rust_connector -v $deb_version --all || true
-	END
-	deb_build "$name" all "$to" <<-'END'
-		Depends: dkms (>= 3), make, rustc (>= 1.85), rust-src, bindgen
-		Section: kernel
-		Priority: optional
-		Description: Rust kernel modules on the Linux connector (DKMS)
-		 The source of rust_connector, cn_echo and cn_notify, which DKMS builds for
-		 each kernel that is installed and has CONFIG_RUST and CONFIG_CONNECTOR.
-	END
-}
-
-build_debs() {
-	local deb_version
-	deb_version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$top/Cargo.toml" | head -n 1)
-	rm -rf "$build/deb"
-	mkdir -p "$build/deb"
-	deb_tool && deb_dkms
+		xargs -0 cp -a --parents -t "$source/module" || return
+	rm -rf "$source"/module/src/wire/LICENSE-* "$source/module/scripts/debian"
+	mv "$source/module/dkms.conf" "$source/debian/rust-connector-dkms.dkms"
+	(cd "$source" && DEB_BUILD_OPTIONS=noautodbgsym dpkg-buildpackage --build=binary --no-sign) || return
+	rm -rf "$source"
 }
 
 step_build_debs() {
 	step "Debian packages"
-	need "dpkg-deb dpkg makes packages" "objdump binutils tells what a program needs"
+	need "dpkg-buildpackage dpkg-dev makes packages" "dh debhelper makes packages" \
+		"dh_dkms dh-dkms makes that of the modules"
 	run_logged "building" "$build/log/deb.log" "see the log" build_debs
 	step_done "$(cd "$build" && echo deb/*.deb)"
 }

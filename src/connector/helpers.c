@@ -64,6 +64,9 @@ bool connector_helper_netlink_queue(struct sock *sk, struct sk_buff *skb)
 {
 	unsigned int rmem = sk_rmem_alloc_get(sk);
 
+	/* Who was not told yet of what was lost is told first. */
+	if (READ_ONCE(sk->sk_err))
+		return false;
 	/* A socket that is empty has room for whatever comes. */
 	if (rmem && rmem + skb->truesize > READ_ONCE(sk->sk_rcvbuf))
 		return false;

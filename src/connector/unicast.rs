@@ -9,13 +9,13 @@
 //! instructions less than `netlink_unicast()`, which are 7 % of an echo.
 //!
 //! Where netlink would not just queue the skb, it is asked as ever, and nothing has happened before: there
-//! is no room, which it tells the receiver; the socket is connected to another port; its filter does not
-//! want the skb.
+//! is no room, which it tells the receiver; that was not told yet of what else it has lost; the socket is
+//! connected to another port; its filter does not want the skb.
 //!
 //! What differs from netlink then:
 //!
-//! - A socket that has lost a message gets none from netlink until all was read. A reply is queued as
-//!   soon as there is room. The socket has been told of the loss before, by its next receive.
+//! - A socket that has lost a message gets none from netlink until all was read. A reply is queued once
+//!   the socket was told of the loss, by a receive that fails, and there is room.
 //! - Netlink shows an skb to who captures packets, but not those of the connector.
 
 use core::ptr::NonNull;
