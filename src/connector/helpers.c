@@ -64,8 +64,11 @@ bool connector_helper_netlink_queue(struct sock *sk, struct sk_buff *skb)
 {
 	unsigned int rmem = sk_rmem_alloc_get(sk);
 
-	/* Who was not told yet of what was lost is told first. */
-	if (READ_ONCE(sk->sk_err))
+	/*
+	 * A socket that has lost a message gets no other one before it has read all, and only netlink
+	 * knows whether it has. And its filter sees an skb once.
+	 */
+	if (sk_drops_read(sk) || rcu_access_pointer(sk->sk_filter))
 		return false;
 	/* A socket that is empty has room for whatever comes. */
 	if (rmem && rmem + skb->truesize > READ_ONCE(sk->sk_rcvbuf))
@@ -78,9 +81,6 @@ bool connector_helper_netlink_queue(struct sock *sk, struct sk_buff *skb)
 		    peer.nl_pid)
 			return false;
 	}
-	/* Where a socket's filter may look. */
-	skb_reset_network_header(skb);
-	skb_reset_mac_header(skb);
 	return !sock_queue_rcv_skb(sk, skb);
 }
 

@@ -11,7 +11,8 @@
 //! at once; that only reads, and so may the handler go on. Nobody writes to it from then on, and
 //! what [`Message`] and [`Parms`] tell is copied when it arrives. A second reply is a copy. The core and
 //! netlink still hold their references, and the last of them to go gives the room in the socket's
-//! buffer back: that is before `sendmsg(2)` returns, so that the socket is open.
+//! buffer back: that is before `sendmsg(2)` returns, so that the socket is open. Until then the room counts
+//! as taken, also when the reply was read.
 //!
 //! Netlink copies an skb of which more than half is unused before it queues it (`netlink_trim()`).
 //! One that `sendmsg(2)` made for what it holds never is: memory is at most twice what was asked

@@ -8,15 +8,14 @@
 //! queue at once, in the way of the kernel's other protocols, `sock_queue_rcv_skb()`. That takes some 220
 //! instructions less than `netlink_unicast()`, which are 7 % of an echo.
 //!
-//! Where netlink would not just queue the skb, it is asked as ever, and nothing has happened before: there
-//! is no room, which it tells the receiver; that was not told yet of what else it has lost; the socket is
-//! connected to another port; its filter does not want the skb.
+//! Where netlink might do more than to queue the skb, it is asked as ever, and nothing has happened before:
+//! there is no room, which it tells the receiver; the socket has lost a message, ever, for then netlink
+//! gives it no other one before it has read all, and tells nobody whether it has; it has a filter; or it is
+//! connected to another port. What it would show to who captures packets are other protocols than the
+//! connector's.
 //!
-//! What differs from netlink then:
-//!
-//! - A socket that has lost a message gets none from netlink until all was read. A reply is queued once
-//!   the socket was told of the loss, by a receive that fails, and there is room.
-//! - Netlink shows an skb to who captures packets, but not those of the connector.
+//! Several tasks at a time may find room that is there once: a socket can have a message more than its
+//! buffer has room for.
 
 use core::ptr::NonNull;
 

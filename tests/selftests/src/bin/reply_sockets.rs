@@ -174,6 +174,43 @@ fn filtered() -> Result<()> {
     Ok(())
 }
 
+/// Half of what comes, at random: one that is asked twice takes three quarters.
+fn filtered_once() -> Result<()> {
+    const ASKED: u32 = 400;
+    /// `BPF_LD | BPF_W | BPF_ABS`, of a number that the kernel makes up (`SKF_AD_OFF + SKF_AD_RANDOM`).
+    const LOAD: SockFilter = SockFilter::new(0x20, 0, 0, 0xffff_f038);
+    /// `BPF_ALU | BPF_AND | BPF_K`, `BPF_JMP | BPF_JEQ | BPF_K`, `BPF_RET | BPF_K`.
+    const REST: [SockFilter; 4] = [
+        SockFilter::new(0x54, 0, 0, 1),
+        SockFilter::new(0x15, 0, 1, 0),
+        SockFilter::new(0x06, 0, 0, u32::MAX),
+        SockFilter::new(0x06, 0, 0, 0),
+    ];
+    let _services = Services::begin()?;
+    let client = Client::open()?;
+    let [and, jump, all, none] = REST;
+    SockRef::from(&client)
+        .attach_filter(&[LOAD, and, jump, all, none])
+        .context("a filter")?;
+    for service in Services::all() {
+        let mut came = 0;
+        for seq in 0..ASKED {
+            service.ask(&client, seq)?;
+            while client.try_recv()?.is_some() {
+                came += 1;
+            }
+        }
+        // Five standard deviations from either.
+        let asked = ASKED as usize * service.replies.len();
+        ensure!(
+            came > asked * 3 / 8 && came < asked * 5 / 8,
+            "{}: {came} of {asked} came",
+            service.id
+        );
+    }
+    Ok(())
+}
+
 fn waited_on() -> Result<()> {
     let _services = Services::begin()?;
     let client = Client::open()?;
@@ -262,6 +299,38 @@ fn full() -> Result<()> {
     Ok(())
 }
 
+/// Who goes on asking without ever reading all is told again, when it loses more.
+fn never_empty() -> Result<()> {
+    let _services = Services::begin()?;
+    // The module in C waits for room.
+    for service in Services::all()
+        .iter()
+        .filter(|service| service.id != CALLBACK)
+    {
+        let client = Client::open()?;
+        client.shrink_receive_buffer()?;
+        for seq in 0..40 {
+            service.ask(&client, seq)?;
+        }
+        let (mut told, mut drops_told) = (0, 0);
+        for seq in 0..300 {
+            if client.try_recv().is_err() {
+                told += 1;
+                drops_told = procfs::drops(client.portid())?;
+            }
+            service.ask(&client, seq)?;
+            service.ask(&client, seq)?;
+        }
+        let drops = procfs::drops(client.portid())?;
+        ensure!(
+            told > 2,
+            "{}: told {told} times, the last time of {drops_told} drops, of {drops}",
+            service.id
+        );
+    }
+    Ok(())
+}
+
 /// What a callback in C sends to another port than its requester's.
 fn to_others() -> Result<()> {
     let _services = Services::begin()?;
@@ -283,12 +352,17 @@ fn main() -> ExitCode {
             connected,
         )
         .test("a socket's filter is asked", filtered)
+        .test("it is asked once", filtered_once)
         .test("who waits for a reply is woken", waited_on)
         .test(
             "replies that were not read count for the socket's buffer, and read ones do not",
             memory,
         )
-        .test("a reply without room is lost, and the socket is told", full);
+        .test("a reply without room is lost, and the socket is told", full)
+        .test(
+            "it is told again of what it loses later, though it never reads all",
+            never_empty,
+        );
     match core_is_ours() {
         true => suite.test("what goes to another port goes there", to_others),
         false => suite,
