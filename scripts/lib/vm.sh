@@ -4,6 +4,10 @@
 # Hands over to the VM runner (tests/runner), which starts QEMU, watches it and
 # judges what it said. Sourced.
 
+# More words for the kernel.
+append=${APPEND:-}
+append=${APPEND:-}
+
 runner() {
 	local mode=$1 keep=$2
 	shift 2
@@ -14,7 +18,7 @@ runner() {
 		--keep "$keep" --verdicts "$cache/accel" "$@"
 }
 
-# A bad value is told of before minutes of building. Sets machine, and append, which are words for the kernel.
+# A bad value is told of before minutes of building. Sets machine.
 vm_check() {
 	machine=()
 	[[ ${MEM:-1G} =~ ^[1-9][0-9]*[MG]$ ]] || die "MEM=$MEM: expected a size as in MEM=2G or MEM=512M"
@@ -29,7 +33,6 @@ vm_check() {
 	done
 	[[ ! ${MEM:-} ]] || machine+=(--memory "$MEM")
 	[[ ! ${CPUS:-} ]] || machine+=(--cpus "$CPUS")
-	append=${APPEND:-}
 	[[ ! ${GDB:-} ]] || machine+=(--gdb)
 }
 
