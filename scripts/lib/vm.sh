@@ -6,7 +6,6 @@
 
 # More words for the kernel.
 append=${APPEND:-}
-append=${APPEND:-}
 
 runner() {
 	local mode=$1 keep=$2
