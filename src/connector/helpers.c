@@ -65,8 +65,8 @@ bool connector_helper_netlink_queue(struct sock *sk, struct sk_buff *skb)
 	unsigned int rmem = sk_rmem_alloc_get(sk);
 
 	/*
-	 * A socket that has lost a message gets no other one before it has read all, and only netlink
-	 * knows whether it has. And its filter sees an skb once.
+	 * A socket that has lost a message gets no other one before it has read all, and only
+	 * netlink knows whether it has. And its filter sees an skb once.
 	 */
 	if (sk_drops_read(sk) || rcu_access_pointer(sk->sk_filter))
 		return false;
