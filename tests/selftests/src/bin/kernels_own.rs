@@ -40,27 +40,29 @@ fn process_events(filter: &[&str]) -> Result<()> {
     let words = [&[program.to_str().context("a path")?], filter].concat();
     let mut shows = Running::start_on_terminal(&words, &[])?;
     let (mut lines, mut failed) = (Vec::new(), Vec::new());
-    // It does not say when it begins.
-    wait_for("a program's failure is shown", || {
-        failed.push(fail()?);
-        while let Some(line) = shows.line_now()? {
-            lines.push(line);
-        }
-        Ok(lines
-            .iter()
-            .any(|line| {
+    let is_other = |line: &&String| !line.contains(" with code ") || line.contains(" with code 0,");
+    // It does not say when it begins, which may be after a program has.
+    wait_for(
+        "a program's failure is shown, and what else shall be",
+        || {
+            failed.push(fail()?);
+            while let Some(line) = shows.line_now()? {
+                lines.push(line);
+            }
+            let is_shown = lines.iter().any(|line| {
                 failed.iter().any(|pid| {
                     line.contains(&format!("Exit process {pid} (tgid {pid}) with code 256"))
                 })
-            })
-            .then_some(()))
-    })?;
-    let others = lines
-        .iter()
-        .filter(|line| !line.contains(" with code ") || line.contains(" with code 0,"));
+            });
+            let is_enough =
+                is_shown && (!filter.is_empty() || lines.iter().any(|line| is_other(&line)));
+            Ok(is_enough.then_some(()))
+        },
+    )?;
+    let others: Vec<_> = lines.iter().filter(is_other).collect();
     ensure!(
-        (others.count() == 0) != filter.is_empty(),
-        "with {filter:?} it shows {lines:#?}"
+        others.is_empty() || filter.is_empty(),
+        "with {filter:?} it shows {others:#?}"
     );
     shows.signal(Signal::SIGINT)?;
     // It looks for that when the next event has come.
