@@ -5,6 +5,7 @@
  */
 
 #include <linux/bottom_half.h>
+#include <linux/filter.h>
 #include <linux/irqflags.h>
 #include <linux/net.h>
 #include <linux/netlink.h>
@@ -62,16 +63,13 @@ struct sk_buff *connector_helper_nlmsg_new(size_t payload, gfp_t flags)
  */
 bool connector_helper_netlink_queue(struct sock *sk, struct sk_buff *skb)
 {
-	unsigned int rmem = sk_rmem_alloc_get(sk);
+	unsigned int rmem;
 
 	/*
 	 * A socket that has lost a message gets no other one before it has read all, and only
 	 * netlink knows whether it has. And its filter sees an skb once.
 	 */
-	if (sk_drops_read(sk) || rcu_access_pointer(sk->sk_filter))
-		return false;
-	/* A socket that is empty has room for whatever comes. */
-	if (rmem && rmem + skb->truesize > READ_ONCE(sk->sk_rcvbuf))
+	if (sk_drops_read(sk) || rcu_access_pointer(sk->sk_filter) || sk_filter(sk, skb))
 		return false;
 	if (READ_ONCE(sk->sk_state) == NETLINK_CONNECTED) {
 		struct sockaddr_nl peer;
@@ -81,7 +79,18 @@ bool connector_helper_netlink_queue(struct sock *sk, struct sk_buff *skb)
 		    peer.nl_pid)
 			return false;
 	}
-	return !sock_queue_rcv_skb(sk, skb);
+	/* As netlink_attachskb(): a socket that is empty has room for whatever comes. */
+	rmem = atomic_add_return(skb->truesize, &sk->sk_rmem_alloc);
+	if (rmem != skb->truesize && rmem > READ_ONCE(sk->sk_rcvbuf)) {
+		atomic_sub(skb->truesize, &sk->sk_rmem_alloc);
+		return false;
+	}
+	skb_orphan(skb);
+	skb->sk = sk;
+	skb->destructor = sock_rfree;
+	skb_queue_tail(&sk->sk_receive_queue, skb);
+	sk->sk_data_ready(sk);
+	return true;
 }
 
 void connector_helper_sock_hold(struct sock *sk)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Finds the atomic operations in the kernel side's sources: every call whose last argument is an
-//! ordering of `kernel::sync::atomic`, and every volatile access to a field or variable, in C as well.
+//! ordering of `kernel::sync::atomic`, and every volatile access to a field or variable, in C as well, where
+//! a function that adds to a field is one, too.
 //! Whatever else looks like one has to be written so.
 
 use std::collections::BTreeMap;
@@ -42,7 +43,11 @@ static VOLATILE: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 static VOLATILE_IN_C: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"\b(?P<method>READ_ONCE)\((?:\w+(?:->|\.))*(?P<what>\w+)\)").expect("it is right")
+    Regex::new(concat!(
+        r"\b(?:(?P<method>READ_ONCE)\(|(?P<function>atomic_(?:add|sub)\w*)\([\w>.-]+, &)",
+        r"(?:\w+(?:->|\.))*(?P<what>\w+)\)",
+    ))
+    .expect("it is right")
 });
 
 /// What is an atomic operation in Rust, or becomes one, however it is written.
@@ -188,11 +193,16 @@ pub fn operations(text: &str) -> Vec<Operation> {
         .collect();
     let volatile = VOLATILE.captures_iter(&code);
     let volatile = volatile.chain(VOLATILE_IN_C.captures_iter(&code));
-    found.extend(volatile.map(|captures| Operation {
-        what: captures["what"].to_owned(),
-        method: captures["method"].to_owned(),
-        ordering: "volatile".to_owned(),
-        at: captures.get(0).map_or(0..0, |all| all.range()),
+    found.extend(volatile.filter_map(|captures| {
+        let function = captures.name("function");
+        let method = function.or(captures.name("method"))?.as_str();
+        let ordering = if function.is_some() { "C" } else { "volatile" };
+        Some(Operation {
+            what: captures["what"].to_owned(),
+            method: method.to_owned(),
+            ordering: ordering.to_owned(),
+            at: captures.get(0)?.range(),
+        })
     }));
     found
 }
@@ -275,6 +285,10 @@ mod tests {
         );
         assert_eq!(names("fence(Full)"), ["_.fence Full"]);
         assert_eq!(names("READ_ONCE(a->b.c)"), ["c.READ_ONCE volatile"]);
+        assert_eq!(
+            names("atomic_add_return(a->b, &c->d)"),
+            ["d.atomic_add_return C"]
+        );
         assert_eq!(
             names("A.as_ptr().read_volatile()"),
             ["A.read_volatile volatile"]
