@@ -122,7 +122,7 @@ find_kernel() {
 	kernel_compiler
 	use_kernel_tools
 	key=$({
-		printf '%s\n' "$kver" "$(cat "$ksrc/.complete" 2>/dev/null || echo "$ksrc")" "$cc_id" \
+		printf '%s\n' "$kver" "$(source_id)" "$cc_id" \
 			"$("${inside[@]}" "$kernel_rustc" --version)" "$("${inside[@]}" "$kernel_bindgen" --version)"
 		cat "${fragments[@]}"
 	} | short_hash)

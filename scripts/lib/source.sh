@@ -41,6 +41,11 @@ check_source() {
 	[[ -e $cache/source/linux-$want/.complete ]] || check_disk
 }
 
+# What tells the source from others: where it comes from, or the folder of yours.
+source_id() {
+	cat "$ksrc/.complete" 2>/dev/null || echo "$ksrc"
+}
+
 find_source() {
 	local want=${KERNEL:-$default_kernel}
 	source_tried=()

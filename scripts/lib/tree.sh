@@ -32,7 +32,7 @@ find_tree() {
 		patches_of >"$build/patches/.of"
 	fi
 	key=$({
-		cat "$ksrc/.complete" 2>/dev/null || echo "$ksrc"
+		source_id
 		cat "$build"/patches/*.patch
 	} | short_hash)
 	tree=$cache/patches/source-$kver-$key
@@ -48,7 +48,7 @@ find_tree() {
 # What the patches are made of.
 patches_of() {
 	{
-		cat "$ksrc/.complete" 2>/dev/null || echo "$ksrc"
+		source_id
 		"$rustfmt" --version
 		cd "$top" && find src tests/kunit samples/cn_test.rs upstream scripts/lib/patches.sh -type f ! -name README.md ! -path 'upstream/crate/*' -print0 |
 			LC_ALL=C sort -z | xargs -0 sha256sum

@@ -117,7 +117,7 @@ fn of_our_connector(report: &Report) -> Vec<Promise> {
             });
         }
     }
-    // At most a tenth more than what a datagram costs that comes to another process as it is.
+    // A datagram between processes is the least that an answer takes which goes through the kernel.
     for (size, most) in [(32, 1.25), (8000, 1.12)] {
         let at = |by| report.get("echo", by, size, 1);
         if let (Some(rust), Some(unix)) = (at("rust"), at("unix")) {

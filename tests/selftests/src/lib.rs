@@ -46,7 +46,7 @@ pub use self::{
     klog::{KernelLog, quiet},
     module::{
         Module, Unloading, connector_is_built_in, core_is_module, core_is_ours, no_process_events,
-        stays, unload_in_background,
+        require_unloadable, unload_in_background,
     },
     objects::Objects,
     setting::{Setting, hurry},

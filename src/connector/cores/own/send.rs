@@ -63,14 +63,7 @@ pub(crate) unsafe fn send(
     group: u32,
     flags: Flags,
 ) -> Result<(), SendError> {
-    let to = To {
-        portid,
-        group,
-        gfp: gfp::to_gfp_for(flags, portid, group),
-        socket: None,
-        filter: None,
-        filter_data: ptr::null_mut(),
-    };
+    let to = To::new(portid, group, gfp::to_gfp_for(flags, portid, group));
     // SAFETY: By this function's contract. There is no filter.
     SendError::check(unsafe { transmit(&Pieces { header, data }, to) })
 }
@@ -88,13 +81,9 @@ pub(crate) unsafe fn reply(
 ) -> Result<(), SendError> {
     let portid = to.get().portid;
     let to = To {
-        portid,
-        group: 0,
-        gfp: gfp::to_gfp_for(GFP_NOWAIT, portid, 0),
         // INVARIANT: It is the sender's, and `to` exists for no longer than its call.
         socket: Some(to.socket()),
-        filter: None,
-        filter_data: ptr::null_mut(),
+        ..To::new(portid, 0, gfp::to_gfp_for(GFP_NOWAIT, portid, 0))
     };
     // SAFETY: By this function's contract. There is no filter.
     SendError::check(unsafe { transmit(&Pieces { header, data }, to) })
@@ -122,12 +111,9 @@ pub(crate) unsafe fn send_mult(
     filter_data: *mut c_void,
 ) -> c_int {
     let to = To {
-        portid,
-        group,
-        gfp,
-        socket: None,
         filter,
         filter_data,
+        ..To::new(portid, group, gfp)
     };
     // INVARIANT: By this function's contract.
     let whole = Whole {
@@ -156,16 +142,12 @@ pub(super) unsafe fn send_one(
     // SAFETY: By this function's contract.
     let (id, len) = unsafe { (layout::id_of(&message.as_ref().id), message.as_ref().len) };
     let to = To {
-        portid,
-        group,
-        gfp,
         // INVARIANT: By what it returns.
         socket: match group {
             0 if portid != 0 => calls::requester(id, portid),
             _ => None,
         },
-        filter: None,
-        filter_data: ptr::null_mut(),
+        ..To::new(portid, group, gfp)
     };
     // INVARIANT: By this function's contract.
     let whole = Whole {
@@ -277,6 +259,22 @@ struct To {
     socket: Option<NonNull<bindings::sock>>,
     filter: bindings::netlink_filter_fn,
     filter_data: *mut c_void,
+}
+
+impl To {
+    /// To whom netlink finds, all of them.
+    #[inline(always)]
+    fn new(portid: u32, group: u32, gfp: bindings::gfp_t) -> Self {
+        // INVARIANT: There is no socket.
+        Self {
+            portid,
+            group,
+            gfp,
+            socket: None,
+            filter: None,
+            filter_data: ptr::null_mut(),
+        }
+    }
 }
 
 /// Sends something.

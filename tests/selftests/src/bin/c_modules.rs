@@ -104,22 +104,27 @@ fn w1() -> Result<()> {
     w1.unload()
 }
 
+/// Loads the device mapper's modules, each after those that it needs.
+fn load_dm(names: &[&str]) -> Result<Vec<Module>> {
+    let load = |name| Module::load_kernels(&format!("drivers/md/{name}.ko"));
+    names.iter().map(load).collect()
+}
+
+/// Unloads modules, the last one first.
+fn unload_all(modules: Vec<Module>) -> Result<()> {
+    modules.into_iter().rev().try_for_each(Module::unload)
+}
+
 fn dm_log_userspace() -> Result<()> {
     let _connector = Module::load("rust_connector", "")?;
-    let mut below = Vec::new();
-    for name in ["dm-mod", "dm-log"] {
-        below.push(Module::load_kernels(&format!("drivers/md/{name}.ko"))?);
-    }
+    let below = load_dm(&["dm-mod", "dm-log"])?;
     let module = Module::load_kernels("drivers/md/dm-log-userspace.ko")?;
     ensure!(procfs::registered()?.contains(&"dmlogusr 7:1".to_owned()));
     ensure!(is_handled(dm::LOG)?);
     let stays = module.is_built_in();
     module.unload()?;
     ensure!(is_handled(dm::LOG)? == stays);
-    while let Some(module) = below.pop() {
-        module.unload()?;
-    }
-    Ok(())
+    unload_all(below)
 }
 
 /// A mirror asks by broadcast, and waits for what the program sends to the id. Of a mirror whose disks are
@@ -127,16 +132,13 @@ fn dm_log_userspace() -> Result<()> {
 fn dm_log_daemon() -> Result<()> {
     const UUID: &str = "of-the-tests";
     let _connector = Module::load("rust_connector", "")?;
-    let mut modules = Vec::new();
-    for name in [
+    let modules = load_dm(&[
         "dm-mod",
         "dm-log",
         "dm-region-hash",
         "dm-mirror",
         "dm-log-userspace",
-    ] {
-        modules.push(Module::load_kernels(&format!("drivers/md/{name}.ko"))?);
-    }
+    ])?;
     let daemon = Client::open_in(dm::LOG.idx)?;
     let mut asked = Vec::new();
     let loaded = thread::scope(|scope| -> Result<_> {
@@ -176,10 +178,7 @@ fn dm_log_daemon() -> Result<()> {
             && asked[0].2.contains("clustered-core 64"),
         "{asked:?}"
     );
-    while let Some(module) = modules.pop() {
-        module.unload()?;
-    }
-    Ok(())
+    unload_all(modules)
 }
 
 fn crowd() -> Result<()> {

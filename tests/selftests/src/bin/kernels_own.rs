@@ -12,9 +12,9 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use selftests::{
-    CbId, Module, Stats, Suite, no_process_events, procfs,
+    CbId, Module, Stats, Suite, procfs,
     program::{Running, beside, tool},
-    skip, wait_for,
+    wait_for,
 };
 
 const SAMPLE: CbId = CbId {
@@ -32,9 +32,7 @@ fn fail() -> Result<u32> {
 /// `tools/testing/selftests/connector/proc_filter`, which shows events until somebody presses Ctrl-C:
 /// failures alone, if it is asked for its filter.
 fn process_events(filter: &[&str]) -> Result<()> {
-    if let Some(why) = no_process_events() {
-        return skip(why);
-    }
+    procfs::require_process_events()?;
     let program = beside("bin").join("proc_filter");
     ensure!(fs::exists(&program)?, "there is no {}", program.display());
     let words = [&[program.to_str().context("a path")?], filter].concat();

@@ -17,7 +17,7 @@ use selftests::{
     ack::{self, Ack},
     core_is_ours, datagram,
     notify::{Change, Ids, Listener, expect_done},
-    pattern, skip, stays, steps, times, wait_for,
+    pattern, require_unloadable, steps, times, wait_for,
 };
 
 /// Nobody registers it.
@@ -289,9 +289,7 @@ fn documented_group() -> Result<()> {
 }
 
 fn as_many_groups_as_asked_for() -> Result<()> {
-    if let Some(why) = stays() {
-        return skip(why);
-    }
+    require_unloadable()?;
     for (parameters, last) in [("", 32), ("groups=16384", 16384), ("groups=65536", 65536)] {
         let _connector = Module::load("rust_connector", parameters)?;
         Client::open_in(last).context(parameters)?;
@@ -313,9 +311,7 @@ fn as_many_groups_as_asked_for() -> Result<()> {
 
 /// Who has a file of a module open does not keep the module from going if it could not be initialised.
 fn no_file_before_all_is_there() -> Result<()> {
-    if let Some(why) = stays() {
-        return skip(why);
-    }
+    require_unloadable()?;
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let seen = scope.spawn(|| {
@@ -418,9 +414,7 @@ fn who_may_join() -> Result<()> {
 }
 
 fn stays_while_open() -> Result<()> {
-    if let Some(why) = stays() {
-        return skip(why);
-    }
+    require_unloadable()?;
     let connector = Module::load("rust_connector", "")?;
     let client = Client::open()?;
     let (connector, errno) = match connector.try_unload() {

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 use selftests::{
     Client, ECHO, KernelLog, Module, Objects, Stats, Suite, core_is_module, debugfs, hurry, procfs,
-    skip, stays, times,
+    require_unloadable, times,
 };
 
 fn echo_can_be_reloaded() -> Result<()> {
@@ -48,9 +48,7 @@ impl Stayer {
 }
 
 fn connector_can_be_reloaded() -> Result<()> {
-    if let Some(why) = stays() {
-        return skip(why);
-    }
+    require_unloadable()?;
     let client = Stayer::open()?;
     for n in 0..5 {
         let (connector, echo) = Module::load_with_connector("cn_echo", "")?;
@@ -62,9 +60,7 @@ fn connector_can_be_reloaded() -> Result<()> {
 }
 
 fn counters_begin_anew() -> Result<()> {
-    if let Some(why) = stays() {
-        return skip(why);
-    }
+    require_unloadable()?;
     debugfs::require()?;
     for n in 0..2 {
         let (connector, echo) = Module::load_with_connector("cn_echo", "")?;
@@ -105,9 +101,7 @@ fn unloaded_id_does_not_answer() -> Result<()> {
 }
 
 fn connector_stays_while_used() -> Result<()> {
-    if let Some(why) = stays() {
-        return skip(why);
-    }
+    require_unloadable()?;
     let (connector, echo) = Module::load_with_connector("cn_echo", "")?;
     let (connector, errno) = match connector.try_unload() {
         Ok(()) => bail!("rust_connector went away under cn_echo"),
@@ -167,9 +161,7 @@ fn counters_outlive_a_registration() -> Result<()> {
 }
 
 fn open_stats() -> Result<()> {
-    if let Some(why) = stays() {
-        return skip(why);
-    }
+    require_unloadable()?;
     let (connector, echo) = Module::load_with_connector("cn_echo", "")?;
     debugfs::require()?;
     let mut file = File::open(Stats::PATH)?;
