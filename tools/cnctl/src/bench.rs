@@ -159,14 +159,17 @@ fn report(output: Output, args: &Bench, elapsed: Duration, times: &Times) {
         args.size, args.id, times.lost
     ));
     output.line(format_args!(
-        "round trip, µs: min {:.1}  avg {:.1}  50% {:.1}  90% {:.1}  99% {:.1}  99.9% {:.1}  max {:.1}",
+        "round trip, µs: min {:.1}  avg {:.1}  max {:.1}",
         us(histogram.min()),
         average,
+        us(histogram.max())
+    ));
+    output.line(format_args!(
+        "                50% {:.1}  90% {:.1}  99% {:.1}  99.9% {:.1}",
         at(0.5),
         at(0.9),
         at(0.99),
-        at(0.999),
-        us(histogram.max())
+        at(0.999)
     ));
 }
 

@@ -27,6 +27,8 @@ mod send;
 mod sequences;
 mod signal;
 mod sockets;
+mod table;
+mod terminal;
 mod watch;
 
 use std::{

@@ -57,12 +57,21 @@ impl Output {
         }
     }
 
+    /// Text without colours.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self {
+            json: false,
+            colours: false,
+        }
+    }
+
     /// Writes a line. When nobody reads any more (`cnctl … | head`), the program is done.
     pub(crate) fn line(self, line: impl Display) {
         end_if_closed(self.flush(&mut format!("{line}\n")));
     }
 
-    /// Writes a part of a line, at once.
+    /// Writes what is not one line, at once.
     pub(crate) fn part(self, text: &str) {
         end_if_closed(self.flush(&mut text.to_owned()));
     }

@@ -20,7 +20,8 @@ use crate::{
     cli::{Bytes, Global, Send},
     core, escape,
     output::{Object, Output, complain},
-    payload, signal,
+    payload::Payload,
+    signal, terminal,
 };
 
 pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
@@ -69,7 +70,7 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
     } else {
         let mut line = columns("reply", &reply.header);
         line.push_str(&format!(" time={time:.3} ms"));
-        payload::append(&mut line, &reply.data, args.data);
+        Payload::new(args.data, terminal::columns()).append(&mut line, &reply.data);
         output.line(line);
     }
     Ok(Outcome::Complete)

@@ -213,7 +213,23 @@ fn sockets() -> Result<()> {
     let owner = &own["owners"][0];
     expect(owner, value!({"pid": pid, "comm": "cnctl", "fd": null}))?;
     let text = ended(&["sockets"], 0)?.stdout;
-    ensure!(text.contains(" cnctl ") && text.contains("5,9"), "{text}");
+    let mut lines = text.lines();
+    let own = lines.find(|line| line.trim().starts_with(&format!("{pid} 5,9 ")));
+    ensure!(
+        own.is_some_and(|line| line.ends_with(&format!(" {pid} cnctl"))),
+        "{text}"
+    );
+    // Who may not look does not take a socket for nobody's.
+    let user = run(cnctl(&["sockets"]).uid(1000).gid(1000))?.expect(0)?;
+    ensure!(
+        user.stdout.contains(&format!("{pid} 5,9 "))
+            && user.stderr.contains("cannot be seen: /proc/"),
+        "{user:?}"
+    );
+    ensure!(
+        user.stderr.contains("Permission denied") && user.stderr.contains("as root"),
+        "{user:?}"
+    );
     listening.signal(Signal::SIGTERM)?;
     listening.wait()?.expect(0)?;
     Ok(())

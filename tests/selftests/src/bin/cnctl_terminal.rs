@@ -51,6 +51,34 @@ fn colours() -> Result<()> {
     Ok(())
 }
 
+/// As they come when they are piped to another program, there is nothing cut.
+fn narrow() -> Result<()> {
+    let _core = Module::load_core()?;
+    for words in ["list --known", "sockets", "list --known --color always"] {
+        let whole = run(tool("cnctl").args(words.split(' ')))?.expect(0)?;
+        let script = format!("stty rows 20 cols 40; exec cnctl {words}");
+        let cut = Running::start_on_terminal(&["sh", "-c", &script], &[("NO_COLOR", "1")])?;
+        let cut = cut.wait()?.expect(0)?;
+        ensure!(
+            whole.stdout.lines().count() == cut.stdout.lines().count() && !cut.stdout.is_empty(),
+            "{whole:?} {cut:?}"
+        );
+        for line in cut.stdout.lines() {
+            let columns = line
+                .trim_end()
+                .replace("\x1b[0m", "")
+                .replace("\x1b[1m", "");
+            ensure!(columns.chars().count() <= 40, "{line:?}");
+        }
+        ensure!(!whole.stdout.contains('\u{2026}'), "{whole:?}");
+        ensure!(
+            words == "sockets" || cut.stdout.contains('\u{2026}'),
+            "{cut:?}"
+        );
+    }
+    Ok(())
+}
+
 fn bad_is_red() -> Result<()> {
     let _core = Module::load_core()?;
     let words = ["cnctl", "ping", "77:77", "-c", "1", "-W", "0.05"];
@@ -232,6 +260,10 @@ fn main() -> ExitCode {
         .test(
             "there are colours on a terminal, and none elsewhere or where they are not wanted",
             colours,
+        )
+        .test(
+            "a table ends where a narrow terminal does, and is whole elsewhere",
+            narrow,
         )
         .test("what is missing is red", bad_is_red)
         .test("Ctrl-C ends ping with the summary, once", interrupted_ping)

@@ -11,7 +11,6 @@ use netlink_connector::{
 use nix::sys::signal::Signal;
 
 use super::{
-    cut,
     kind::Kind,
     name::Name,
     processes::{Facts, Subject},
@@ -23,6 +22,7 @@ use crate::{
     clock::Stamp,
     digits, escape,
     output::{Output, Tone},
+    terminal,
 };
 
 /// How wide the column between what happened and to whom is.
@@ -42,28 +42,65 @@ pub(super) struct Text {
     pub(super) users: Option<Users>,
     /// Where the terminal ends.
     pub(super) width: Option<usize>,
+    /// Whether that is before a line could say who it is about.
+    pub(super) narrow: bool,
 }
 
+/// What a line has of a command at least: nearly all of a comm.
+const COMMAND: usize = 14;
+
 impl Text {
-    pub(super) fn title(&self, lines: &mut String, named: bool) {
-        let mut title = match self.wall {
-            Some(_) => format!("{:>15}     PID", "TIME"),
-            None => format!("{:>14}     PID", "TIME"),
+    /// Has lines end at a terminal's edge. `named` is whether they say who they are about.
+    pub(super) fn fit(&mut self, columns: Option<usize>, named: bool) {
+        self.width = columns;
+        let title = self.columns(named);
+        let needed = match title.strip_suffix("COMMAND") {
+            Some(before) => before.len() + COMMAND,
+            None => title.len(),
         };
+        self.narrow = columns.is_some_and(|columns| columns < needed);
+    }
+
+    pub(super) fn title(&self, lines: &mut String, named: bool) {
+        let title = match self.narrow {
+            true => self.few_columns(named),
+            false => self.columns(named),
+        };
+        let start = lines.len();
+        // Writing to a String cannot fail.
+        let _ = writeln!(lines, "{}", self.output.toned(Tone::Strong, title));
+        if let Some(width) = self.width {
+            terminal::cut(lines, start, width);
+        }
+    }
+
+    fn columns(&self, named: bool) -> String {
+        let time = if self.wall.is_some() { 15 } else { 14 };
+        let mut title = self.first_columns(time);
+        title.push_str("INFO");
+        if named {
+            title.extend(std::iter::repeat_n(' ', INFO + 1 - "INFO".len()));
+            title.push_str("COMMAND");
+        }
+        title
+    }
+
+    fn few_columns(&self, named: bool) -> String {
+        let time = if self.wall.is_some() { 8 } else { 7 };
+        let rest = if named { "COMMAND  INFO" } else { "INFO" };
+        self.first_columns(time) + rest
+    }
+
+    fn first_columns(&self, time: usize) -> String {
+        let mut title = format!("{:>time$}     PID", "TIME");
         if self.threads {
             title.push_str("     TID");
         }
         if self.users.is_some() {
-            title.push_str(" UID      EUID     TTY    ");
+            title.push_str(" UID      EUID     TTY   ");
         }
-        title.push_str(" WHAT     INFO");
-        if named {
-            // Writing to a String cannot fail.
-            let _ = write!(title, "{:1$}COMMAND", "", INFO + 1 - "INFO".len());
-        }
-        let start = lines.len();
-        let _ = writeln!(lines, "{}", self.output.toned(Tone::Strong, title));
-        self.cut(lines, start);
+        title.push_str(" WHAT     ");
+        title
     }
 
     pub(super) fn event(
@@ -80,6 +117,61 @@ impl Text {
             None => Stamp(event.timestamp).append(lines),
         }
         lines.push(' ');
+        self.whom(lines, task, subject);
+        self.what(lines, event, kind);
+        let info = lines.len();
+        self.info(lines, event, task, subject);
+        if let Some(subject) = subject {
+            // Each column has a space before it.
+            let width = terminal::width(&lines[info..]).min(INFO + 1);
+            lines.push_str(&SPACES[width..INFO + 2]);
+            lines.push_str(subject.process.name.shown());
+        } else {
+            lines.truncate(lines.trim_end_matches(' ').len());
+        }
+        lines.push('\n');
+        if let Some(width) = self.width {
+            if self.narrow {
+                lines.truncate(start);
+                self.brief_event(lines, event, kind, task, subject);
+            }
+            terminal::cut(lines, start, width);
+        }
+    }
+
+    /// The same where there is room for little: first what one looks for, and times to the second.
+    fn brief_event(
+        &self,
+        lines: &mut String,
+        event: &ProcEvent,
+        kind: Kind,
+        task: Task,
+        subject: Option<&Subject>,
+    ) {
+        match &self.wall {
+            Some(wall) => lines.push_str(&wall.brief(event.timestamp)),
+            None => {
+                lines.push('[');
+                digits::append(lines, event.timestamp.as_secs(), 5);
+                lines.push(']');
+            }
+        }
+        lines.push(' ');
+        self.whom(lines, task, subject);
+        self.what(lines, event, kind);
+        if let Some(subject) = subject {
+            lines.push(' ');
+            lines.push_str(subject.process.name.brief());
+            lines.push(' ');
+        }
+        self.info(lines, event, task, subject);
+        lines.truncate(lines.trim_end_matches(' ').len());
+        lines.push('\n');
+    }
+
+    /// Whose event it is, in numbers, and a space behind them.
+    #[inline]
+    fn whom(&self, lines: &mut String, task: Task, subject: Option<&Subject>) {
         id(lines, task.pid, 7);
         lines.push(' ');
         if self.threads {
@@ -89,25 +181,6 @@ impl Text {
         if let Some(users) = &self.users {
             let facts = subject.and_then(|subject| subject.process.facts.as_deref());
             self::facts(lines, facts, users);
-        }
-        self.what(lines, event, kind);
-        let info = lines.len();
-        self.info(lines, event, task, subject);
-        if let Some(subject) = subject {
-            // Each column has a space before it.
-            let width = cut::width(&lines[info..]).min(INFO + 1);
-            lines.push_str(&SPACES[width..INFO + 2]);
-            lines.push_str(subject.process.name.shown());
-        } else {
-            lines.truncate(lines.trim_end_matches(' ').len());
-        }
-        lines.push('\n');
-        self.cut(lines, start);
-    }
-
-    fn cut(&self, lines: &mut String, start: usize) {
-        if let Some(width) = self.width {
-            cut::line(lines, start, width);
         }
     }
 
