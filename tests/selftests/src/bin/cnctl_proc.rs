@@ -34,6 +34,9 @@ use serde_json::{Value, json as value};
 /// A comm that is UTF-8, and has what JSON and terminals make something of.
 const COMM: &str = "caf\u{e9}'\\\"\u{7f}";
 
+/// One that a terminal would obey: a colour, a turn of the line.
+const ODD: &str = "\x1b[31m\u{202e}odd";
+
 /// What the leaves do, in this order, and how they end.
 const LEAVES: [&str; 3] = ["succeed", "drop", "die"];
 
@@ -63,6 +66,11 @@ fn be(words: &[String]) -> Result<()> {
         }
         "die" => raise(Signal::SIGKILL)?,
         "rename" => fs::write("/proc/self/comm", COMM)?,
+        "rename twice" => {
+            fs::write("/proc/self/comm", ODD)?;
+            fs::write("/proc/self/comm", "calm")?;
+            fs::write("/proc/self/comm", ODD)?;
+        }
         "thread" => {
             let _ = thread::spawn(|| {}).join();
         }
@@ -303,6 +311,33 @@ fn every_byte() -> Result<()> {
     ensure!(comm["old_comm"] == "exe" && comm["comm"] == COMM, "{comm}");
     ensure!(comm["argv"] == argv, "{comm}");
     ensure!(one(&events, "exit")?["comm"] == COMM, "{events:#?}");
+    Ok(())
+}
+
+/// Where the comm is shown, where it changes, beside another process, and in the counts.
+fn odd_names() -> Result<()> {
+    for words in [&["--name", "full"][..], &["--name", "comm"]] {
+        let mut watching = Running::start(&mut proc(&[words, &["-e", "all", "--stats"]].concat()))?;
+        watching.lines_until(|line| line.contains("WHAT"))?;
+        let held = Held::start(&["rename twice".as_ref(), ODD.as_ref()])?;
+        let exec = format!("{:>7} exec ", held.0.id());
+        let mut lines = watching.lines_until(|line| line.contains(&exec))?;
+        let pid = held.end()?;
+        let exit = format!("{pid:>7} exit ");
+        lines.extend(watching.lines_until(|line| line.contains(&exit))?);
+        watching.signal(Signal::SIGINT)?;
+        let text = lines.join("\n") + &watching.wait()?.expect(0)?.stdout;
+        let odd = "\\u{1b}[31m\\u{202e}odd";
+        for shown in [
+            format!(" exe -> {odd} "),
+            format!(" {odd} -> calm "),
+            format!(" {odd}\n"),
+        ] {
+            ensure!(text.contains(&shown), "{shown:?}: {text}");
+        }
+        let obeyed = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        ensure!(!text.contains(obeyed), "{text:?}");
+    }
     Ok(())
 }
 
@@ -595,6 +630,10 @@ fn main() -> ExitCode {
             exit_alone,
         )
         .test("arguments and comms are told byte by byte", every_byte)
+        .test(
+            "no name that a process gives itself is obeyed by a terminal",
+            odd_names,
+        )
         .test("a process that is older is known", older)
         .test("a thread is no fork", threads)
         .test("a kernel thread is in brackets", kernel_threads)

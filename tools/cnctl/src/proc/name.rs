@@ -190,6 +190,8 @@ mod tests {
     fn nothing_shown_is_obeyed_by_a_terminal_or_lost() {
         let name = name(b"a\x1b[31m\0\xff\xc3\xa9\x9b\0", b"", false, NameForm::Full);
         assert_eq!(name.shown(), "a\\u{1b}[31m \\xff\u{e9}\\x9b");
+        let name = self::name(b"", b"\x1b[31m", false, NameForm::Full);
+        assert_eq!(name.behind_id(), " \\u{1b}[31m");
     }
 
     #[test]
