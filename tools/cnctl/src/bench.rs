@@ -16,8 +16,8 @@ use hdrhistogram::Histogram;
 use netlink_connector::{Connector, Error, Header};
 
 use crate::{
-    Failure, Outcome,
     cli::{Bench, Global},
+    outcome::{Failure, Outcome},
     output::{Object, Output, complain},
     signal,
 };

@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use netlink_connector::{CbId, Core, known, registered};
 
 use crate::{
-    Failure, Outcome,
     cli::{Global, List},
     core, escape,
+    outcome::{Failure, Outcome},
     output::{Bytes, Object, Output, Tone},
     table::{Cell, Side, Table},
 };

@@ -14,9 +14,9 @@ use std::{
 use netlink_connector::{Connector, Deadline, Event, Gaps, Message, RecvBatch};
 
 use crate::{
-    Failure, Outcome,
     cli::{Global, Listen},
     clock::Stamp,
+    outcome::{Failure, Outcome},
     output::{Object, Output, Tone},
     payload::Payload,
     receiving, signal, terminal,

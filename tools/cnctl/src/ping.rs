@@ -20,10 +20,10 @@ use netlink_connector::{
 };
 
 use crate::{
-    Failure, Outcome,
     cli::{FOREVER, Global, Ping},
     clock::Stamp,
     core, escape,
+    outcome::{Failure, Outcome},
     output::{Object, Output, Tone, aside, complain},
     signal,
 };

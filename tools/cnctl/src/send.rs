@@ -16,9 +16,9 @@ use nix::{
 };
 
 use crate::{
-    Failure, Outcome,
     cli::{Bytes, Global, Send},
     core, escape,
+    outcome::{Failure, Outcome},
     output::{Object, Output, complain},
     payload::Payload,
     signal, terminal,

@@ -9,9 +9,9 @@ use nix::libc;
 use serde::Serialize;
 
 use crate::{
-    Failure, Outcome,
     cli::{Global, Sockets},
     escape,
+    outcome::{Failure, Outcome},
     output::{Bytes, Object, Output, Tone, complain},
     table::{Cell, Side, Table},
 };

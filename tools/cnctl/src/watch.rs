@@ -24,10 +24,10 @@ use netlink_connector::{
 };
 
 use crate::{
-    Failure, Outcome,
     cli::{Global, Watch},
     clock::Stamp,
     escape,
+    outcome::{Failure, Outcome},
     output::{Bytes, Object, Output, Tone, complain},
     receiving,
     sequences::Sequences,

@@ -69,7 +69,7 @@ impl AsyncConnector {
     )]
     pub fn new(connector: Connector) -> Result<Self> {
         let inner = AsyncFd::new(connector)
-            .map_err(|error| crate::Error::io("registering with the runtime", error))?;
+            .map_err(|error| Error::io("registering with the runtime", error))?;
         Ok(Self { inner })
     }
 

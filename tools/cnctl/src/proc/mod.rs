@@ -42,8 +42,8 @@ use self::{
     wall::Wall,
 };
 use crate::{
-    Failure, Outcome,
     cli::{Clock, Global, Proc},
+    outcome::{Failure, Outcome},
     output::{Object, Output, Tone, complain},
     receiving, signal, terminal,
 };
