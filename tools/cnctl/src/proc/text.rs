@@ -140,6 +140,8 @@ impl Text {
     }
 
     /// The same where there is room for little: first what one looks for, and times to the second.
+    #[cold]
+    #[inline(never)]
     fn brief_event(
         &self,
         lines: &mut String,
@@ -170,7 +172,7 @@ impl Text {
     }
 
     /// Whose event it is, in numbers, and a space behind them.
-    #[inline]
+    #[inline(always)]
     fn whom(&self, lines: &mut String, task: Task, subject: Option<&Subject>) {
         id(lines, task.pid, 7);
         lines.push(' ');
@@ -184,6 +186,7 @@ impl Text {
         }
     }
 
+    #[inline(always)]
     fn what(&self, lines: &mut String, event: &ProcEvent, kind: Kind) {
         let what = kind.name();
         let tone = match event.what {
@@ -204,6 +207,7 @@ impl Text {
     }
 
     /// What more there is to say of the event, after a space.
+    #[inline(always)]
     fn info(&self, lines: &mut String, event: &ProcEvent, task: Task, subject: Option<&Subject>) {
         let parent_name = subject.and_then(|subject| subject.parent.as_deref());
         let _ = match event.what {
