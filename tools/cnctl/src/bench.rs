@@ -19,7 +19,7 @@ use crate::{
     cli::{Bench, Global},
     outcome::{Failure, Outcome},
     output::{Object, Output, complain},
-    signal,
+    signal, silence,
 };
 
 /// How long to measure, if nothing else ends it.
@@ -38,12 +38,17 @@ pub(crate) fn run(args: &Bench, global: &Global) -> Result<Outcome, Failure> {
     let shared = Arc::new(Connector::open()?);
     // Fails before the measurement begins, if it must fail.
     match shared.request(&shared.header(args.id), &[], LOST) {
-        // No reply comes, as to `cnctl ping`.
-        Err(error @ (Error::TimedOut { .. } | Error::NotRegistered { .. })) => {
+        Err(error @ Error::NotRegistered { .. }) => {
             complain("bench", error);
             return Ok(Outcome::Incomplete);
         }
-        reply => drop(reply?),
+        Err(error) => {
+            // No reply comes, as to `cnctl ping`.
+            let what = silence::explained(args.id, LOST, &error).ok_or(error)?;
+            complain("bench", format_args!("{}: {what}", args.id));
+            return Ok(Outcome::Incomplete);
+        }
+        Ok(_) => {}
     }
 
     let sockets: Vec<_> = (0..args.threads)

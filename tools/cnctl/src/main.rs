@@ -27,6 +27,7 @@ mod receiving;
 mod send;
 mod sequences;
 mod signal;
+mod silence;
 mod sockets;
 mod table;
 mod terminal;

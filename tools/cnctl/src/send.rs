@@ -21,7 +21,7 @@ use crate::{
     outcome::{Failure, Outcome},
     output::{Object, Output, complain},
     payload::Payload,
-    signal, terminal,
+    signal, silence, terminal,
 };
 
 pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
                 show_sent(output, &header, core, Some(acknowledged));
                 Ok(Outcome::Complete)
             }
-            Err(error) => missing(error),
+            Err(error) => missing(args, &header, error),
         };
     }
 
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
             complain("send", "ended before a reply came");
             return Ok(Outcome::Incomplete);
         }
-        Err(error) => return missing(error),
+        Err(error) => return missing(args, &header, error),
         Ok(reply) => reply,
     };
     let time = start.elapsed().as_nanos() as f64 / 1e6;
@@ -131,9 +131,16 @@ fn read_input(most: u64, data: &mut Vec<u8>) -> io::Result<usize> {
 }
 
 /// What it comes to that a message was not wanted or not answered, or that something else went wrong.
-fn missing(error: Error) -> Result<Outcome, Failure> {
+fn missing(args: &Send, header: &Header, error: Error) -> Result<Outcome, Failure> {
+    if let Some(what) = silence::explained(header.id, args.timeout, &error) {
+        complain(
+            "send",
+            format_args!("{} seq={}: {what}", header.id, header.seq),
+        );
+        return Ok(Outcome::Incomplete);
+    }
     match error {
-        Error::TimedOut { .. } | Error::NotRegistered { .. } => {
+        Error::NotRegistered { .. } => {
             complain("send", error);
             Ok(Outcome::Incomplete)
         }
