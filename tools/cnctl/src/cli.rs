@@ -11,7 +11,8 @@ use std::{
 };
 
 use clap::{
-    Arg, Args, Parser, Subcommand, ValueEnum, ValueHint,
+    Arg, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    ValueHint,
     builder::{OsStringValueParser, PossibleValue, TypedValueParser},
 };
 use netlink_connector::{CbId, Group, MAX_DATA_SIZE, Range, known};
@@ -53,6 +54,39 @@ pub(crate) struct Global {
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: When,
+}
+
+impl Cli {
+    /// Reads the command line; an error may be help that was asked for.
+    ///
+    /// What clap has to say of words that it does not understand has colours where they are wanted, too.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let words: Vec<_> = std::env::args_os().collect();
+        let command = Self::command().color(match When::asked_for(&words) {
+            When::Auto => ColorChoice::Auto,
+            When::Always => ColorChoice::Always,
+            When::Never => ColorChoice::Never,
+        });
+        Self::from_arg_matches(&command.try_get_matches_from(words)?)
+    }
+}
+
+impl When {
+    /// What words that may not be understood say of it.
+    fn asked_for(words: &[OsString]) -> Self {
+        let words = words.iter().map(|word| word.to_str().unwrap_or_default());
+        let mut words = words.take_while(|word| *word != "--");
+        let mut said = None;
+        while let Some(word) = words.next() {
+            let when = match word {
+                "--color" => words.next(),
+                word => word.strip_prefix("--color="),
+            };
+            let when = when.and_then(|when| Self::from_str(when, false).ok());
+            said = when.or(said);
+        }
+        said.unwrap_or(Self::Auto)
+    }
 }
 
 /// When to use colours.
@@ -791,7 +825,7 @@ fn patience(text: &str) -> Result<Duration, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, error::ErrorKind};
+    use clap::error::ErrorKind;
 
     use super::*;
 

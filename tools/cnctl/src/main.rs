@@ -38,8 +38,6 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
-
 use crate::cli::{Cli, Command};
 
 /// What there is to say instead of carrying out a command: help, the version, or what is wrong with the words.
@@ -56,7 +54,7 @@ fn end_with(said: &clap::Error) -> ExitCode {
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(said) => return end_with(&said),
     };
