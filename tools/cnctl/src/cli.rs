@@ -948,6 +948,38 @@ mod tests {
     }
 
     #[test]
+    fn what_forkstat_s_options_are_here_is_understood() {
+        let mut command = Cli::command();
+        let proc = command.find_subcommand_mut("proc").unwrap();
+        let help = proc.get_after_long_help().unwrap().to_string();
+        let table = help.split("\n\n").nth(1).unwrap();
+        let mut letters = Vec::new();
+        for line in table.lines() {
+            let (left, right) = line.split_at(25);
+            letters.extend(
+                left.split(" -")
+                    .skip(1)
+                    .filter_map(|word| word.chars().next()),
+            );
+            let Some((_, words)) = right.split_once("cnctl ") else {
+                assert!(right.starts_with("no need: "), "{line}");
+                continue;
+            };
+            let words = words.split(", which").next().unwrap();
+            let words = words.replace(", ", " ").replace("SECONDS", "1");
+            let words = words
+                .replace("EVENTS", "fork,core,ptrce")
+                .replace("PGRP", "1");
+            let words = format!("cnctl {words}");
+            Cli::try_parse_from(words.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+        letters.sort_unstable();
+        letters.dedup();
+        // All but -h.
+        assert_eq!(String::from_iter(letters), "DESXcdeglpqrsx");
+    }
+
+    #[test]
     fn tables_in_help_fit_into_a_page_of_80_columns() {
         // man(1) indents by seven.
         for command in Cli::command().get_subcommands() {

@@ -53,45 +53,33 @@ impl Text {
     /// Has lines end at a terminal's edge. `named` is whether they say who they are about.
     pub(super) fn fit(&mut self, columns: Option<usize>, named: bool) {
         self.width = columns;
-        let title = self.columns(named);
-        let needed = match title.strip_suffix("COMMAND") {
-            Some(before) => before.len() + COMMAND,
-            None => title.len(),
-        };
-        self.narrow = columns.is_some_and(|columns| columns < needed);
+        let before = self.first_columns(false).len() + INFO + 1;
+        self.narrow = named && columns.is_some_and(|columns| columns < before + COMMAND);
     }
 
     pub(super) fn title(&self, lines: &mut String, named: bool) {
-        let title = match self.narrow {
-            true => self.few_columns(named),
-            false => self.columns(named),
+        let mut title = self.first_columns(self.narrow);
+        // Writing to a String cannot fail.
+        let _ = match (self.narrow, named) {
+            (true, _) => write!(title, "COMMAND  INFO"),
+            (false, true) => write!(title, "{:1$}COMMAND", "INFO", INFO + 1),
+            (false, false) => write!(title, "INFO"),
         };
         let start = lines.len();
-        // Writing to a String cannot fail.
         let _ = writeln!(lines, "{}", self.output.toned(Tone::Strong, title));
         if let Some(width) = self.width {
             terminal::cut(lines, start, width);
         }
     }
 
-    fn columns(&self, named: bool) -> String {
-        let time = if self.wall.is_some() { 15 } else { 14 };
-        let mut title = self.first_columns(time);
-        title.push_str("INFO");
-        if named {
-            title.extend(std::iter::repeat_n(' ', INFO + 1 - "INFO".len()));
-            title.push_str("COMMAND");
-        }
-        title
-    }
-
-    fn few_columns(&self, named: bool) -> String {
-        let time = if self.wall.is_some() { 8 } else { 7 };
-        let rest = if named { "COMMAND  INFO" } else { "INFO" };
-        self.first_columns(time) + rest
-    }
-
-    fn first_columns(&self, time: usize) -> String {
+    /// The titles of what comes first in a line, with times that are brief or not.
+    fn first_columns(&self, brief: bool) -> String {
+        let time = match (self.wall.is_some(), brief) {
+            (false, false) => 14,
+            (true, false) => 15,
+            (false, true) => 7,
+            (true, true) => 8,
+        };
         let mut title = format!("{:>time$}     PID", "TIME");
         if self.threads {
             title.push_str("     TID");
@@ -117,63 +105,7 @@ impl Text {
             None => Stamp(event.timestamp).append(lines),
         }
         lines.push(' ');
-        self.whom(lines, task, subject);
-        self.what(lines, event, kind);
-        let info = lines.len();
-        self.info(lines, event, task, subject);
-        if let Some(subject) = subject {
-            // Each column has a space before it.
-            let width = terminal::width(&lines[info..]).min(INFO + 1);
-            lines.push_str(&SPACES[width..INFO + 2]);
-            lines.push_str(subject.process.name.shown());
-        } else {
-            lines.truncate(lines.trim_end_matches(' ').len());
-        }
-        lines.push('\n');
-        if let Some(width) = self.width {
-            if self.narrow {
-                lines.truncate(start);
-                self.brief_event(lines, event, kind, task, subject);
-            }
-            terminal::cut(lines, start, width);
-        }
-    }
-
-    /// The same where there is room for little: first what one looks for, and times to the second.
-    #[cold]
-    #[inline(never)]
-    fn brief_event(
-        &self,
-        lines: &mut String,
-        event: &ProcEvent,
-        kind: Kind,
-        task: Task,
-        subject: Option<&Subject>,
-    ) {
-        match &self.wall {
-            Some(wall) => lines.push_str(&wall.brief(event.timestamp)),
-            None => {
-                lines.push('[');
-                digits::append(lines, event.timestamp.as_secs(), 5);
-                lines.push(']');
-            }
-        }
-        lines.push(' ');
-        self.whom(lines, task, subject);
-        self.what(lines, event, kind);
-        if let Some(subject) = subject {
-            lines.push(' ');
-            lines.push_str(subject.process.name.brief());
-            lines.push(' ');
-        }
-        self.info(lines, event, task, subject);
-        lines.truncate(lines.trim_end_matches(' ').len());
-        lines.push('\n');
-    }
-
-    /// Whose event it is, in numbers, and a space behind them.
-    #[inline(always)]
-    fn whom(&self, lines: &mut String, task: Task, subject: Option<&Subject>) {
+        let whom = lines.len();
         id(lines, task.pid, 7);
         lines.push(' ');
         if self.threads {
@@ -184,9 +116,46 @@ impl Text {
             let facts = subject.and_then(|subject| subject.process.facts.as_deref());
             self::facts(lines, facts, users);
         }
+        self.what(lines, event, kind);
+        let info = lines.len();
+        self.info(lines, event, task, subject);
+        let end = lines.len();
+        if let Some(subject) = subject {
+            // Each column has a space before it.
+            let width = terminal::width(&lines[info..]).min(INFO + 1);
+            lines.push_str(&SPACES[width..INFO + 2]);
+            lines.push_str(subject.process.name.shown());
+        } else {
+            lines.truncate(lines.trim_end_matches(' ').len());
+        }
+        lines.push('\n');
+        if let Some(width) = self.width {
+            if let (true, Some(subject)) = (self.narrow, subject) {
+                let (what, info) = (&lines[whom..info], &lines[info..end]);
+                let line = self.brief(event, what, info, subject);
+                lines.truncate(start);
+                lines.push_str(&line);
+            }
+            terminal::cut(lines, start, width);
+        }
     }
 
-    #[inline(always)]
+    /// The same where there is room for little: first what one looks for, and times to the second. Made of
+    /// whose event it is and what happened, and of what more there is to say.
+    #[cold]
+    fn brief(&self, event: &ProcEvent, what: &str, info: &str, subject: &Subject) -> String {
+        let mut line = match &self.wall {
+            Some(wall) => wall.brief(event.timestamp),
+            None => format!("[{:5}]", event.timestamp.as_secs()),
+        };
+        for part in [" ", what, " ", subject.process.name.brief(), " ", info] {
+            line.push_str(part);
+        }
+        line.truncate(line.trim_end().len());
+        line.push('\n');
+        line
+    }
+
     fn what(&self, lines: &mut String, event: &ProcEvent, kind: Kind) {
         let what = kind.name();
         let tone = match event.what {
@@ -207,7 +176,6 @@ impl Text {
     }
 
     /// What more there is to say of the event, after a space.
-    #[inline(always)]
     fn info(&self, lines: &mut String, event: &ProcEvent, task: Task, subject: Option<&Subject>) {
         let parent_name = subject.and_then(|subject| subject.parent.as_deref());
         let _ = match event.what {
