@@ -11,8 +11,8 @@ use std::{
 };
 
 use clap::{
-    Arg, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
-    ValueHint,
+    Arg, ArgGroup, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand,
+    ValueEnum, ValueHint,
     builder::{OsStringValueParser, PossibleValue, TypedValueParser},
 };
 use netlink_connector::{CbId, Group, MAX_DATA_SIZE, Range, known};
@@ -140,16 +140,19 @@ pub(crate) struct List {
 /// That of rust_connector acknowledges what was handled, and says if nobody has registered the id.
 /// Which one it is ends the line of what was sent.
 #[derive(Debug, Args)]
-#[command(allow_negative_numbers = true)]
+#[command(allow_negative_numbers = true, group(ArgGroup::new("waiting").multiple(true)))]
 #[command(after_long_help = "\
 JSON: an object a line, by its \"event\":
 
-  sent   id, seq, ack, len, core: kernel or rust_connector; of the
-         latter, without --wait, also acknowledged
-  reply  id, seq, ack, len, data in hexadecimal, time_ms; with --wait
+  sent     id, seq, ack, len, core: kernel or rust_connector; of the
+           latter, if nothing is waited for, also acknowledged
+  reply    id, seq, ack, len, data in hexadecimal, time_ms; with --wait
+  outcome  id, seq, outcome: granted, refused or handled, time_ms; if
+           granted, data behind it; if refused, errno, text; with
+           --outcome
 
-Exit status: 0 if it was sent (and answered), 1 if no reply came, or if the connector says that nobody has \
-registered the id, 2 on an error.")]
+Exit status: 0 if it was sent (and answered; with --outcome, granted or handled), 1 if it was refused, if no reply \
+came, or if the connector says that nobody has registered the id, 2 on an error.")]
 pub(crate) struct Send {
     /// The service, as IDX:VAL or by its name
     #[arg(value_name = "ID", value_parser = Named(known::parse_id), hide_possible_values = true)]
@@ -181,15 +184,25 @@ pub(crate) struct Send {
     pub(crate) flags: u16,
 
     /// Wait for the reply and show it
-    #[arg(short, long)]
+    #[arg(short, long, group = "waiting")]
     pub(crate) wait: bool,
 
+    /// Wait for the reply and show how the request ended: granted or refused, if the reply begins with
+    /// that, as those of cn_notify and others do; handled, if no reply comes and the connector says so
+    #[arg(short, long, group = "waiting")]
+    pub(crate) outcome: bool,
+
     /// Seconds to wait for the reply; 0 is for as long as it takes
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", requires = "wait", value_parser = patience)]
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", requires = "waiting", value_parser = patience)]
     pub(crate) timeout: Duration,
 
     /// Show the data of the reply as text or as a hex dump
-    #[arg(long, value_name = "FORM", default_value = "auto", requires = "wait")]
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "auto",
+        requires = "waiting"
+    )]
     pub(crate) data: Form,
 }
 
