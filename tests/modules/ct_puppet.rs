@@ -50,6 +50,9 @@ impl Handler for Puppet {
     }
 }
 
+/// What those who show names must not hand to a terminal: a colour, a turn of the line, what is not UTF-8.
+const NAME: &CStr = c"strings \x1b[31m\u{202e}\xff";
+
 /// Holds the strings.
 struct Strings;
 
@@ -107,7 +110,7 @@ impl kernel::Module for Module {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         Ok(Self {
             _puppet: Registration::new(CbId { idx: 30, val: 8 }, c"ct_puppet", Puppet)?,
-            _strings: Registration::new(CbId { idx: 30, val: 9 }, c"ct_puppet strings", Strings)?,
+            _strings: Registration::new(CbId { idx: 30, val: 9 }, NAME, Strings)?,
         })
     }
 }

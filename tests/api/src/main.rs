@@ -144,3 +144,37 @@ impl<'a> List<'a> {
 fn ids(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    /// What the client makes public, and what its own tests assert of it.
+    const PUBLIC: &str = include_str!("../netlink_connector.txt");
+    const ASSERTED: &str = include_str!("../../../tools/netlink-connector/tests/traits.rs");
+
+    #[test]
+    fn of_every_public_type_of_the_client_it_is_asserted_what_can_be_done_with_it() {
+        let mut types = BTreeSet::new();
+        for line in PUBLIC.lines() {
+            let (kind, path) = line.split_once(' ').unwrap();
+            // What is of another crate is a type if it is written like one.
+            let (path, _) = path.split_once(" = ").unwrap_or((path, ""));
+            let name = path.rsplit("::").next().unwrap();
+            let is_type = name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase);
+            if ["struct", "enum", "union"].contains(&kind) || kind == "use" && is_type {
+                types.insert(path.replacen("netlink_connector", "client", 1));
+            }
+        }
+        assert!(types.len() > 30, "{types:?}");
+        // By one of its names, where there are two.
+        types.remove("client::proc::ProcEvent");
+        for path in types {
+            let asserted = ["", "<'_>"].map(|lifetime| format!("free::<{path}{lifetime}>();"));
+            assert!(
+                asserted.iter().any(|line| ASSERTED.contains(line)),
+                "tests/traits.rs says nothing of {path}"
+            );
+        }
+    }
+}

@@ -95,7 +95,7 @@ impl Objects {
     }
 
     /// Fails if something was done so many times since, and each time left an object: unless fewer
-    /// than half as many are there in addition, of every size, or than [`Self::FLUCTUATION`].
+    /// than half as many are there in addition, of every size, or than `FLUCTUATION`.
     pub fn expect_no_more(&self, times: u64) -> Result<()> {
         let limit = (times / 2).max(Self::FLUCTUATION);
         let most = RefCell::new(String::new());

@@ -16,10 +16,10 @@ use hdrhistogram::Histogram;
 use netlink_connector::{Connector, Error, Header};
 
 use crate::{
-    Failure, Outcome,
     cli::{Bench, Global},
+    outcome::{Failure, Outcome},
     output::{Object, Output, complain},
-    signal,
+    signal, silence,
 };
 
 /// How long to measure, if nothing else ends it.
@@ -38,12 +38,17 @@ pub(crate) fn run(args: &Bench, global: &Global) -> Result<Outcome, Failure> {
     let shared = Arc::new(Connector::open()?);
     // Fails before the measurement begins, if it must fail.
     match shared.request(&shared.header(args.id), &[], LOST) {
-        // No reply comes, as to `cnctl ping`.
-        Err(error @ (Error::TimedOut { .. } | Error::NotRegistered { .. })) => {
+        Err(error @ Error::NotRegistered { .. }) => {
             complain("bench", error);
             return Ok(Outcome::Incomplete);
         }
-        reply => drop(reply?),
+        Err(error) => {
+            // No reply comes, as to `cnctl ping`.
+            let what = silence::explained(args.id, LOST, &error).ok_or(error)?;
+            complain("bench", format_args!("{}: {what}", args.id));
+            return Ok(Outcome::Incomplete);
+        }
+        Ok(_) => {}
     }
 
     let sockets: Vec<_> = (0..args.threads)
@@ -159,14 +164,17 @@ fn report(output: Output, args: &Bench, elapsed: Duration, times: &Times) {
         args.size, args.id, times.lost
     ));
     output.line(format_args!(
-        "round trip, µs: min {:.1}  avg {:.1}  50% {:.1}  90% {:.1}  99% {:.1}  99.9% {:.1}  max {:.1}",
+        "round trip, µs: min {:.1}  avg {:.1}  max {:.1}",
         us(histogram.min()),
         average,
+        us(histogram.max())
+    ));
+    output.line(format_args!(
+        "                50% {:.1}  90% {:.1}  99% {:.1}  99.9% {:.1}",
         at(0.5),
         at(0.9),
         at(0.99),
-        at(0.999),
-        us(histogram.max())
+        at(0.999)
     ));
 }
 

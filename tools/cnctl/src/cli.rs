@@ -11,7 +11,8 @@ use std::{
 };
 
 use clap::{
-    Arg, Args, Parser, Subcommand, ValueEnum, ValueHint,
+    Arg, ArgGroup, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand,
+    ValueEnum, ValueHint,
     builder::{OsStringValueParser, PossibleValue, TypedValueParser},
 };
 use netlink_connector::{CbId, Group, MAX_DATA_SIZE, Range, known};
@@ -44,6 +45,7 @@ pub(crate) struct Cli {
 
 /// Options that every command has.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// Print one JSON object a line instead of text
     #[arg(long, global = true)]
@@ -52,6 +54,39 @@ pub(crate) struct Global {
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: When,
+}
+
+impl Cli {
+    /// Reads the command line; an error may be help that was asked for.
+    ///
+    /// What clap has to say of words that it does not understand has colours where they are wanted, too.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let words: Vec<_> = std::env::args_os().collect();
+        let command = Self::command().color(match When::asked_for(&words) {
+            When::Auto => ColorChoice::Auto,
+            When::Always => ColorChoice::Always,
+            When::Never => ColorChoice::Never,
+        });
+        Self::from_arg_matches(&command.try_get_matches_from(words)?)
+    }
+}
+
+impl When {
+    /// What words that may not be understood say of it.
+    fn asked_for(words: &[OsString]) -> Self {
+        let words = words.iter().map(|word| word.to_str().unwrap_or_default());
+        let mut words = words.take_while(|word| *word != "--");
+        let mut said = None;
+        while let Some(word) = words.next() {
+            let when = match word {
+                "--color" => words.next(),
+                word => word.strip_prefix("--color="),
+            };
+            let when = when.and_then(|when| Self::from_str(when, false).ok());
+            said = when.or(said);
+        }
+        said.unwrap_or(Self::Auto)
+    }
 }
 
 /// When to use colours.
@@ -84,9 +119,13 @@ pub(crate) enum Command {
 /// content, by which it is told. Where no netlink socket may be opened, the list is all that is shown.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"connector\", \"core\"} with core \"kernel\" or \"rust_connector\"; then \
-{\"event\":\"registered\", \"id\", \"name\"} and, for known ids, \"known\" and \"what\". With --known the event \
-is \"known\". A name that is not UTF-8 is an array of its bytes instead of a string.
+JSON: an object a line, by its \"event\":
+
+  connector   core: kernel or rust_connector
+  registered  id, name; of an id that is known also known, what
+  known       the same, with --known
+
+A name that is not UTF-8 is an array of its bytes instead of a string.
 
 Exit status: 0 if the list was shown, 2 on an error.")]
 pub(crate) struct List {
@@ -101,14 +140,19 @@ pub(crate) struct List {
 /// That of rust_connector acknowledges what was handled, and says if nobody has registered the id.
 /// Which one it is ends the line of what was sent.
 #[derive(Debug, Args)]
-#[command(allow_negative_numbers = true)]
+#[command(allow_negative_numbers = true, group(ArgGroup::new("waiting").multiple(true)))]
 #[command(after_long_help = "\
-JSON: {\"event\":\"sent\", \"id\", \"seq\", \"ack\", \"len\", \"core\"} with core \"kernel\" or \
-\"rust_connector\", and for the latter \"acknowledged\" without --wait; with --wait then \
-{\"event\":\"reply\", \"id\", \"seq\", \"ack\", \"len\", \"data\", \"time_ms\"} with data in hexadecimal.
+JSON: an object a line, by its \"event\":
 
-Exit status: 0 if it was sent (and answered), 1 if no reply came, or if the connector says that nobody has \
-registered the id, 2 on an error.")]
+  sent     id, seq, ack, len, core: kernel or rust_connector; of the
+           latter, if nothing is waited for, also acknowledged
+  reply    id, seq, ack, len, data in hexadecimal, time_ms; with --wait
+  outcome  id, seq, outcome: granted, refused or handled, time_ms; if
+           granted, data behind it; if refused, errno, text; with
+           --outcome
+
+Exit status: 0 if it was sent (and answered; with --outcome, granted or handled), 1 if it was refused, if no reply \
+came, or if the connector says that nobody has registered the id, 2 on an error.")]
 pub(crate) struct Send {
     /// The service, as IDX:VAL or by its name
     #[arg(value_name = "ID", value_parser = Named(known::parse_id), hide_possible_values = true)]
@@ -140,15 +184,25 @@ pub(crate) struct Send {
     pub(crate) flags: u16,
 
     /// Wait for the reply and show it
-    #[arg(short, long)]
+    #[arg(short, long, group = "waiting")]
     pub(crate) wait: bool,
 
+    /// Wait for the reply and show how the request ended: granted or refused, if the reply begins with
+    /// that, as those of cn_notify and others do; handled, if no reply comes and the connector says so
+    #[arg(short, long, group = "waiting")]
+    pub(crate) outcome: bool,
+
     /// Seconds to wait for the reply; 0 is for as long as it takes
-    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", requires = "wait", value_parser = patience)]
+    #[arg(short = 'W', long, value_name = "SECONDS", default_value = "1", requires = "waiting", value_parser = patience)]
     pub(crate) timeout: Duration,
 
     /// Show the data of the reply as text or as a hex dump
-    #[arg(long, value_name = "FORM", default_value = "auto", requires = "wait")]
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "auto",
+        requires = "waiting"
+    )]
     pub(crate) data: Form,
 }
 
@@ -178,13 +232,19 @@ pub(crate) enum Form {
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"reply\", \"id\", \"seq\", \"ack\", \"len\", \"time_ms\"} a reply, \
-{\"event\":\"lost\", \"id\", \"seq\", \"ack\", \"len\", \"text\"} for one that did not come and \
-{\"event\":\"wrong\", …} with the same members for one that is not what was sent, \
-{\"event\":\"overrun\", \"text\"}, and in the end {\"event\":\"summary\", \"id\", \"core\", \"sent\", \"received\", \
-\"lost\", \"wrong\", \"elapsed_ms\"} with \"rtt_min_ms\", \"rtt_avg_ms\", \"rtt_max_ms\" and \"rtt_mdev_ms\" \
-if any reply came; on SIGQUIT {\"event\":\"interim\", …} with the same members. The core is \"kernel\" or \"rust_connector\". With --timestamp, reply, lost and \
-wrong also have \"unix\", in seconds.
+JSON: an object a line, by its \"event\":
+
+  reply    id, seq, ack, len, time_ms
+  lost     id, seq, ack, len, text: no reply came, and why
+  wrong    id, seq, ack, len, text: what came is not what was sent
+  overrun  text: the receive buffer was full
+  summary  id, core: kernel or rust_connector, sent, received, lost,
+           wrong, elapsed_ms; if a reply came, rtt_min_ms, rtt_avg_ms,
+           rtt_max_ms, rtt_mdev_ms
+  interim  the same, on SIGQUIT
+
+With --timestamp, reply, lost and wrong also have unix, in seconds. With --flood or --quiet, there is no reply: \
+only what went wrong, and the summary.
 
 Exit status: 0 if every message was answered, 1 if replies were lost or wrong, or if --deadline came before \
 --count replies, 2 on an error. Where ping(8) is content with one reply of many, this is not: messages to the kernel \
@@ -245,9 +305,13 @@ pub(crate) struct Ping {
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"message\", \"time\", \"group\", \"id\", \"seq\", \"ack\", \"len\", \"flags\", \"data\"} with time in \
-seconds since boot and data in hexadecimal; {\"event\":\"gap\", \"id\", \"expected\", \"got\", \"missing\"}; \
-{\"event\":\"overrun\", \"lost\", \"text\"}; {\"event\":\"error\", \"text\"}.
+JSON: an object a line, by its \"event\":
+
+  message  time in seconds since boot, group, id, seq, ack, len, flags,
+           data in hexadecimal
+  gap      id, expected, got, missing: messages before the next one
+  overrun  lost, text: the receive buffer was full; lost may be null
+  error    text: a datagram was refused
 
 Exit status: 0 when ended by Ctrl-C or --count, 1 if messages were lost, 2 on an error.")]
 pub(crate) struct Listen {
@@ -281,17 +345,18 @@ pub(crate) struct Buffer {
 /// of all processes at the start, and when a program is executed. What a process that is gone by
 /// then was called is shown as ?, unless its parent has yet to wait for it: then its comm is.
 ///
-/// On a terminal an event is a line, cut to its width.
+/// On a terminal an event is a line, cut to its width. Where there would be no room for COMMAND, that is the
+/// comm and comes before INFO, and times are to the second.
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
 Instead of forkstat:
 
   forkstat -c            cnctl proc --name comm
-  forkstat -d, -s        cnctl proc --name short
+  forkstat -d, -s        cnctl proc --name short, which is both
   forkstat -D SECONDS    cnctl proc --for SECONDS
   forkstat -e EVENTS     cnctl proc -e EVENTS
-  forkstat -E            cnctl proc --threads
+  forkstat -E, -e all    cnctl proc --threads
   forkstat -g            no need: who started whom is in INFO
   forkstat -l            no need: lines are written as the events come
   forkstat -p PGRP       cnctl proc --pgrp PGRP
@@ -303,15 +368,27 @@ Instead of forkstat:
 
 Its names of events are understood. Without --event it shows -e fork,exec,exit.
 
-JSON: {\"event\":\"proc\", \"time\", \"cpu\", \"what\", \"pid\", \"tid\"} with time in seconds since boot, and \
-\"wall\" with --clock wall. As far as they are known: \"comm\", \"argv\", and \"kernel_thread\":true. By what: \
-fork and clone \"parent_pid\", \"parent_tid\", \"parent_comm\"; exec \"parent_pid\", \"parent_comm\"; uid and gid \
-\"real\", \"effective\"; ptrace \"tracer_pid\" if one came; comm \"old_comm\"; coredump \"parent_pid\"; exit \
-\"parent_pid\" unless it was a thread's, or the parent has ended, too; exit \"status\", or \"signal\", \"signal_name\" and \
-\"core_dumped\" if it died of one, and \"duration\" in seconds. With --extra also \"uid\", \"euid\", \"pgrp\" and \
-\"tty\". With --stats at the end {\"event\":\"stats\", \"program\", \"total\"} and the counts by the names of the \
-events. {\"event\":\"overrun\", \"lost\", \"text\"}; {\"event\":\"gap\", \"cpu\", \"missing\"}; \
-{\"event\":\"error\", \"text\"}.
+JSON: an object a line, by its \"event\":
+
+  proc     time in seconds since boot, cpu, what, pid, tid; with --clock
+           wall also wall. As far as they are known comm, argv,
+           kernel_thread: true. With --extra uid, euid, pgrp, tty. By
+           what:
+             fork, clone  parent_pid, parent_tid, parent_comm
+             exec         parent_pid, parent_comm
+             uid, gid     real, effective
+             ptrace       tracer_pid, if one came
+             comm         old_comm
+             coredump     parent_pid
+             exit         status; or, if it died of a signal, signal,
+                          signal_name, core_dumped; duration in
+                          seconds; parent_pid, unless it was a thread's,
+                          or the parent has ended, too
+  stats    program, total, and counts by the names of the events; at the
+           end, with --stats
+  gap      cpu, missing: events before the next one
+  overrun  lost, text: the receive buffer was full; lost may be null
+  error    text: a datagram was refused
 
 A comm, a program or an argument that is not UTF-8 is an array of its bytes instead of a string.
 
@@ -464,10 +541,14 @@ pub(crate) enum Clock {
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"present\", \"time\", \"id\", \"name\"} for each id at the start, then \
-{\"event\":\"registered\", …} and {\"event\":\"unregistered\", …} with the same members; \
-{\"event\":\"overrun\", \"lost\", \"text\"}, after which the ids are read anew. A name that is not UTF-8 is an \
-array of its bytes instead of a string.
+JSON: an object a line, by its \"event\":
+
+  present       time in seconds since boot, id, name; at the start
+  registered    the same
+  unregistered  the same
+  overrun       lost, text: changes were lost; the ids are then read anew
+
+A name that is not UTF-8 is an array of its bytes instead of a string.
 
 Exit status: 0 when ended by Ctrl-C or --count, 2 on an error.")]
 pub(crate) struct Watch {
@@ -499,13 +580,19 @@ pub(crate) struct Pattern {
 /// Show which sockets use the connector: who listens, to which groups, and what was lost.
 ///
 /// A socket's port is often, but not always, the id of the process that opened it. The processes
-/// that have it open now are those that this user may see: all of them as root.
+/// that have it open now are those that this user may see: all of them as root. That some cannot be seen is
+/// told, and why.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"socket\", \"port\", \"groups\", \"receive_queue\", \"drops\", \"owners\"} with the groups as an array \
-of numbers, the bytes of the receive buffer that are in use, how many datagrams were dropped because \
-it was full, and an array of owners, {\"pid\", \"fd\", \"comm\"} each. A comm that is not UTF-8 is an array \
-of its bytes instead of a string.
+JSON: an object a line, whose \"event\" is \"socket\":
+
+  port           the netlink port
+  groups         an array of numbers
+  receive_queue  the bytes of the receive buffer that are in use
+  drops          how many datagrams were dropped because it was full
+  owners         an array of objects: pid, fd, comm
+
+A comm that is not UTF-8 is an array of its bytes instead of a string.
 
 Exit status: 0 if the sockets were shown, also those that have lost something; 2 on an error.")]
 pub(crate) struct Sockets {}
@@ -517,8 +604,8 @@ pub(crate) struct Sockets {}
 #[derive(Debug, Args)]
 #[command(allow_negative_numbers = true)]
 #[command(after_long_help = "\
-JSON: {\"event\":\"bench\", \"id\", \"size\", \"threads\", \"elapsed_ms\", \"replies\", \"lost\", \"per_second\"} and, in \
-microseconds, \"min_us\", \"avg_us\", \"p50_us\", \"p90_us\", \"p99_us\", \"p999_us\", \"max_us\".
+JSON: an object whose \"event\" is \"bench\": id, size, threads, elapsed_ms, replies, lost, per_second and, in \
+microseconds, min_us, avg_us, p50_us, p90_us, p99_us, p999_us, max_us.
 
 Exit status: 0 if every message was answered, 1 if replies were lost or did not come, 2 on an error.")]
 pub(crate) struct Bench {
@@ -641,7 +728,8 @@ fn pattern(text: &str) -> Result<Pattern, String> {
         (first <= last).then(|| ranges(first, last))
     };
     match (part(idx), part(val)) {
-        (Some(idx), Some(val)) => Ok(Pattern { idx, val }),
+        // Nothing at all is more likely a variable that is not set than a wish for everything.
+        (Some(idx), Some(val)) if !["", ":"].contains(&text) => Ok(Pattern { idx, val }),
         _ => Err("expected IDX[-IDX][:VAL[-VAL]] or the name of a service".to_owned()),
     }
 }
@@ -750,7 +838,7 @@ fn patience(text: &str) -> Result<Duration, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, error::ErrorKind};
+    use clap::error::ErrorKind;
 
     use super::*;
 
@@ -843,6 +931,22 @@ mod tests {
         ),
         (&["watch --group"], &["1", "32", "0x20"], &["0", "33"]),
         (&["bench --threads"], &["1", "10000"], &["0", "10001"]),
+        // What stands by itself.
+        (
+            &["send ID", "ping ID", "bench ID"],
+            &["0:0", "1:1", "4294967295:0xffffffff"],
+            &["0", "1", "1:4294967296", "1:1e19", "1:-1", "-1:1", "1:NaN"],
+        ),
+        (
+            &["listen GROUP"],
+            &["1", "32", "0x20"],
+            &["0", "33", "4294967296"],
+        ),
+        (
+            &["watch IDS"],
+            &["0", "1", "4294967295", "0-4294967295:0-0xffffffff"],
+            &["4294967296", "1:4294967296", "1:1e19", "1:-1", "1-0"],
+        ),
     ];
 
     #[test]
@@ -853,6 +957,50 @@ mod tests {
                 help.contains("\n\nExit status: 0 ") && help.contains("2 on an error")
             });
             assert!(says, "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn what_forkstat_s_options_are_here_is_understood() {
+        let mut command = Cli::command();
+        let proc = command.find_subcommand_mut("proc").unwrap();
+        let help = proc.get_after_long_help().unwrap().to_string();
+        let table = help.split("\n\n").nth(1).unwrap();
+        let mut letters = Vec::new();
+        for line in table.lines() {
+            let (left, right) = line.split_at(25);
+            letters.extend(
+                left.split(" -")
+                    .skip(1)
+                    .filter_map(|word| word.chars().next()),
+            );
+            let Some((_, words)) = right.split_once("cnctl ") else {
+                assert!(right.starts_with("no need: "), "{line}");
+                continue;
+            };
+            let words = words.split(", which").next().unwrap();
+            let words = words.replace(", ", " ").replace("SECONDS", "1");
+            let words = words
+                .replace("EVENTS", "fork,core,ptrce")
+                .replace("PGRP", "1");
+            let words = format!("cnctl {words}");
+            Cli::try_parse_from(words.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+        letters.sort_unstable();
+        letters.dedup();
+        // All but -h.
+        assert_eq!(String::from_iter(letters), "DESXcdeglpqrsx");
+    }
+
+    #[test]
+    fn tables_in_help_fit_into_a_page_of_80_columns() {
+        // man(1) indents by seven.
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_long_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            for line in help.lines().filter(|line| line.starts_with("  ")) {
+                assert!(line.len() <= 73, "{line}");
+            }
         }
     }
 
@@ -956,13 +1104,27 @@ mod tests {
 
     /// What takes something else than a number, in every command.
     const WORDS: &[&str] = &[
-        "cgroup", "clock", "color", "command", "data", "event", "file", "hex", "name", "user",
+        "--cgroup",
+        "--clock",
+        "--color",
+        "--command",
+        "--data",
+        "--event",
+        "--file",
+        "--hex",
+        "--name",
+        "--user",
+        "TEXT",
     ];
 
     #[test]
     fn every_number_is_taken_up_to_its_limits_and_refused_beyond() {
         let read = |option: &str, value: &str| {
             let (command, option) = option.split_once(' ').unwrap();
+            if !option.starts_with("--") {
+                // Behind that, it is certainly no option.
+                return Cli::try_parse_from(["cnctl", command, "--", value]);
+            }
             let id: &[&str] = match command {
                 "send" => &["16:1", "--wait"],
                 "ping" | "bench" => &["16:1"],
@@ -997,12 +1159,18 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         for subcommand in command.get_subcommands() {
-            let options = subcommand.get_opts().filter_map(Arg::get_long);
-            let options = options.filter(|option| !WORDS.contains(option));
-            for option in options {
-                let option = format!("{} --{option}", subcommand.get_name());
-                let mut all = NUMBERS.iter().flat_map(|(options, ..)| *options);
-                assert!(all.any(|known| *known == option), "{option}");
+            for arg in subcommand.get_arguments() {
+                let name = match (arg.get_long(), arg.get_value_names()) {
+                    _ if !arg.get_action().takes_values() => continue,
+                    (Some(long), _) => format!("--{long}"),
+                    (None, names) => names.unwrap_or_default()[0].to_string(),
+                };
+                if WORDS.contains(&&*name) || subcommand.get_name() == "help" {
+                    continue;
+                }
+                let name = format!("{} {name}", subcommand.get_name());
+                let mut all = NUMBERS.iter().flat_map(|(names, ..)| *names);
+                assert!(all.any(|known| *known == name), "{name}");
             }
         }
     }
@@ -1047,7 +1215,7 @@ mod tests {
         assert_eq!(read(":1-2"), Ok((every.clone(), one(1, 2))));
         assert_eq!(read("*:*"), Ok((every.clone(), every)));
         assert_eq!(read("proc"), Ok((one(1, 1), one(1, 1))));
-        for wrong in ["7-5", "x", "1:2:3", "1-2-3", "-1", "1-"] {
+        for wrong in ["", ":", "7-5", "x", "1:2:3", "1-2-3", "-1", "1-"] {
             assert!(pattern(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -46,8 +46,12 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Unicode's Bidi_Control, and what ends a line, beside the control characters.
+    pub(crate) const OBEYED: &str = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\
+        \u{2066}\u{2067}\u{2068}\u{2069}\u{2028}\u{2029}\u{0}\u{7}\u{8}\n\r\t\u{1b}\u{7f}\u{80}\u{85}\u{9b}\u{9f}";
 
     #[test]
     fn nothing_shown_is_obeyed_by_a_terminal_or_lost() {
@@ -57,5 +61,15 @@ mod tests {
         );
         // Shown from right to left, it would read as another name.
         assert_eq!(shown("a\u{202e}b".as_bytes()), "a\\u{202e}b");
+        for c in OBEYED.chars() {
+            let shown = shown(format!("a{c}b").as_bytes());
+            let inner = shown
+                .strip_prefix('a')
+                .and_then(|rest| rest.strip_suffix('b'));
+            assert!(
+                inner.unwrap().chars().all(|c| c.is_ascii_graphic()),
+                "{shown:?}"
+            );
+        }
     }
 }

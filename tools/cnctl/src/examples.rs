@@ -34,6 +34,10 @@ pub fn of(command: &str) -> &'static [(&'static str, &'static str)] {
                 "Ask the 1-wire driver for its bus masters: a struct w1_netlink_msg of the type W1_LIST_MASTERS.",
             ),
             (
+                "cnctl send 20:1 set:it --outcome",
+                "Ask a service to do something, and see whether it did.",
+            ),
+            (
                 "date | cnctl send 40:1 --file -",
                 "Send what another program writes.",
             ),

@@ -14,11 +14,12 @@ use std::{
 use netlink_connector::{Connector, Deadline, Event, Gaps, Message, RecvBatch};
 
 use crate::{
-    Failure, Outcome,
-    cli::{Form, Global, Listen},
+    cli::{Global, Listen},
     clock::Stamp,
+    outcome::{Failure, Outcome},
     output::{Object, Output, Tone},
-    payload, receiving, signal,
+    payload::Payload,
+    receiving, signal, terminal,
 };
 
 pub(crate) fn run(args: &Listen, global: &Global) -> Result<Outcome, Failure> {
@@ -34,7 +35,7 @@ pub(crate) fn run(args: &Listen, global: &Global) -> Result<Outcome, Failure> {
     let connector = receiving::open(Connector::builder().groups(mask), args.buffer)?;
     let mut listener = Listener {
         output: Output::new(global),
-        form: args.data,
+        payload: Payload::new(args.data, terminal::columns()),
         gaps: Gaps::default(),
         lines: String::new(),
         incomplete,
@@ -69,7 +70,7 @@ pub(crate) fn run(args: &Listen, global: &Global) -> Result<Outcome, Failure> {
 /// Puts events into lines.
 struct Listener {
     output: Output,
-    form: Form,
+    payload: Payload,
     gaps: Gaps,
     lines: String,
     incomplete: Arc<AtomicBool>,
@@ -101,7 +102,7 @@ impl Listener {
                 header.ack,
                 header.len
             );
-            payload::append(&mut self.lines, &message.data, self.form);
+            self.payload.append(&mut self.lines, &message.data);
             self.lines.push('\n');
         }
     }

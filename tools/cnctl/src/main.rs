@@ -18,6 +18,7 @@ mod escape;
 mod examples;
 mod list;
 mod listen;
+mod outcome;
 mod output;
 mod payload;
 mod ping;
@@ -26,7 +27,10 @@ mod receiving;
 mod send;
 mod sequences;
 mod signal;
+mod silence;
 mod sockets;
+mod table;
+mod terminal;
 mod watch;
 
 use std::{
@@ -34,31 +38,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
-
 use crate::cli::{Cli, Command};
-
-/// Why a command could not do its work; ends up on one line behind the program's name.
-type Failure = Box<dyn std::error::Error>;
-
-/// What a command came to, as an exit status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// All that was asked for came.
-    Complete,
-    /// Something was missing or lost.
-    Incomplete,
-}
-
-impl Outcome {
-    /// The exit status; 2 is an error, in the use of the command line or later.
-    fn status(self) -> u8 {
-        match self {
-            Self::Complete => 0,
-            Self::Incomplete => 1,
-        }
-    }
-}
 
 /// What there is to say instead of carrying out a command: help, the version, or what is wrong with the words.
 fn end_with(said: &clap::Error) -> ExitCode {
@@ -74,7 +54,7 @@ fn end_with(said: &clap::Error) -> ExitCode {
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(said) => return end_with(&said),
     };

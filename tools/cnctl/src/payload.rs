@@ -6,17 +6,31 @@ use std::fmt::Write;
 
 use crate::cli::Form;
 
-/// How many bytes a line of a hex dump has.
-const WIDTH: usize = 16;
+/// How data is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Payload {
+    form: Form,
+    /// How many bytes a line of a hex dump has.
+    row: usize,
+}
 
-/// Appends `data` to a line that has been begun: text behind it, a hex dump below.
-pub(crate) fn append(out: &mut String, data: &[u8], form: Form) {
-    match (form, text(data)) {
-        (Form::None, _) => {}
-        _ if data.is_empty() => {}
-        (Form::Text, _) => quoted(out, &String::from_utf8_lossy(data)),
-        (Form::Auto, Some(text)) => quoted(out, text),
-        (Form::Auto | Form::Hex, _) => hex_dump(out, data),
+impl Payload {
+    /// In this form, with lines that a terminal of so many columns has the room for.
+    pub(crate) fn new(form: Form, columns: Option<usize>) -> Self {
+        let fits = |row: &usize| columns.is_none_or(|columns| 11 + 4 * row <= columns);
+        let row = [16, 8].into_iter().find(fits).unwrap_or(4);
+        Self { form, row }
+    }
+
+    /// Appends `data` to a line that has been begun: text behind it, a hex dump below.
+    pub(crate) fn append(self, out: &mut String, data: &[u8]) {
+        match (self.form, text(data)) {
+            (Form::None, _) => {}
+            _ if data.is_empty() => {}
+            (Form::Text, _) => quoted(out, &String::from_utf8_lossy(data)),
+            (Form::Auto, Some(text)) => quoted(out, text),
+            (Form::Auto | Form::Hex, _) => hex_dump(out, data, self.row),
+        }
     }
 }
 
@@ -33,11 +47,11 @@ fn quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
-fn hex_dump(out: &mut String, data: &[u8]) {
-    for (row, bytes) in data.chunks(WIDTH).enumerate() {
+fn hex_dump(out: &mut String, data: &[u8], width: usize) {
+    for (row, bytes) in data.chunks(width).enumerate() {
         // Writing to a String cannot fail.
-        let _ = write!(out, "\n    {:04x} ", row * WIDTH);
-        for at in 0..WIDTH {
+        let _ = write!(out, "\n    {:04x} ", row * width);
+        for at in 0..width {
             match bytes.get(at) {
                 Some(byte) => {
                     let _ = write!(out, " {byte:02x}");
@@ -59,8 +73,25 @@ mod tests {
 
     fn show(data: &[u8], form: Form) -> String {
         let mut out = String::new();
-        append(&mut out, data, form);
+        Payload::new(form, None).append(&mut out, data);
         out
+    }
+
+    #[test]
+    fn a_dump_has_the_room_that_the_terminal_has() {
+        for (columns, widest) in [(80, 75), (75, 75), (74, 43), (43, 43), (40, 27), (1, 27)] {
+            let mut out = String::new();
+            Payload::new(Form::Hex, Some(columns)).append(&mut out, &[0; 64]);
+            let widths: Vec<_> = out
+                .trim_start()
+                .lines()
+                .map(|line| line.trim_start().len() + 4)
+                .collect();
+            assert!(
+                widths.iter().all(|width| *width == widest),
+                "{columns}: {widths:?}"
+            );
+        }
     }
 
     #[test]

@@ -20,12 +20,13 @@ use netlink_connector::{
 };
 
 use crate::{
-    Failure, Outcome,
     cli::{FOREVER, Global, Ping},
     clock::Stamp,
     core, escape,
+    outcome::{Failure, Outcome},
     output::{Object, Output, Tone, aside, complain},
     signal,
+    silence::{self, NOBODY},
 };
 
 /// From one message to the next, unless told.
@@ -33,9 +34,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many messages a sweep has unless told.
 const SWEEP_COUNT: u64 = 24;
-
-/// Why nobody can have replied.
-const NOBODY: &str = "nobody has registered this id (see cnctl list)";
 
 /// How long after Ctrl-C the reply to a message under way may still come and count.
 const GRACE: Duration = Duration::from_millis(100);
@@ -262,22 +260,10 @@ impl Run {
                 self.complain(args, "lost", &request, &what);
                 waited = Waited::NoNeed;
             }
-            Err(Error::TimedOut {
-                overrun,
-                acknowledged,
-                ..
-            }) => {
-                let cause = match (overrun, name_of(self.id)) {
-                    (true, _) => "the receive buffer overran",
-                    (false, _) if acknowledged => "its owner has handled it, and does not reply",
-                    (false, Some(_)) => "its owner does not reply, or the reply was lost",
-                    (false, None) => NOBODY,
-                };
-                let seconds = (timeout.as_secs_f64() * 1e6).round() / 1e6;
-                let what = format!("no reply within {seconds} s: {cause}");
-                self.complain(args, "lost", &request, &what);
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => match silence::explained(self.id, timeout, &error) {
+                Some(what) => self.complain(args, "lost", &request, &what),
+                None => return Err(error.into()),
+            },
         }
         self.show_strangers(connector, args)?;
         Ok(waited)

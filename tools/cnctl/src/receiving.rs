@@ -11,8 +11,8 @@ use std::{
 use netlink_connector::{Builder, Connector, Error, Overrun};
 
 use crate::{
-    Failure, Outcome,
     cli::Buffer,
+    outcome::{Failure, Outcome},
     output::{Object, Output, Tone, complain},
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `cnctl send`: one message, and its reply if wanted.
+//! `cnctl send`: one message, and its reply or what became of it if wanted.
 
 use std::{
     fs,
@@ -9,19 +9,25 @@ use std::{
     time::Instant,
 };
 
-use netlink_connector::{Connector, Core, Deadline, Error, Header, MAX_DATA_SIZE};
+use netlink_connector::{
+    Connector, Core, Deadline, Error, Header, MAX_DATA_SIZE, Message, outcome,
+};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
 use crate::{
-    Failure, Outcome,
     cli::{Bytes, Global, Send},
     core, escape,
-    output::{Object, Output, complain},
-    payload, signal,
+    outcome::{Failure, Outcome},
+    output::{Object, Output, Tone, complain},
+    payload::Payload,
+    signal, silence, terminal,
 };
+
+/// The highest error number that the kernel has: see `include/linux/err.h`.
+const MAX_ERRNO: u32 = 4095;
 
 pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
     let output = Output::new(global);
@@ -38,14 +44,14 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
         ..new
     };
     let core = Core::find()?;
-    if !args.wait {
+    if !args.wait && !args.outcome {
         // Nobody else receives from this socket: what comes is there at once.
         return match connector.send_acknowledged(&header, &data, Deadline::NOW) {
             Ok(acknowledged) => {
                 show_sent(output, &header, core, Some(acknowledged));
                 Ok(Outcome::Complete)
             }
-            Err(error) => missing(error),
+            Err(error) => missing(args, &header, error),
         };
     }
 
@@ -59,20 +65,90 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<Outcome, Failure> {
             complain("send", "ended before a reply came");
             return Ok(Outcome::Incomplete);
         }
-        Err(error) => return missing(error),
-        Ok(reply) => reply,
+        // That is what became of it.
+        Err(Error::TimedOut {
+            acknowledged: true,
+            overrun: false,
+            ..
+        }) if args.outcome => None,
+        Err(error) => return missing(args, &header, error),
+        Ok(reply) => Some(reply),
     };
     let time = start.elapsed().as_nanos() as f64 / 1e6;
+    let payload = Payload::new(args.data, terminal::columns());
+    match reply {
+        Some(reply) if !args.outcome => {
+            show_reply(output, &reply, payload, time);
+            Ok(Outcome::Complete)
+        }
+        reply => show_outcome(output, &header, reply.as_ref(), payload, time),
+    }
+}
+
+fn show_reply(output: Output, reply: &Message, payload: Payload, time: f64) {
     if output.json {
         let object = members("reply", &reply.header);
-        output.line(object.bytes("data", &reply.data).value("time_ms", time));
+        return output.line(object.bytes("data", &reply.data).value("time_ms", time));
+    }
+    let mut line = columns("reply", &reply.header);
+    line.push_str(&format!(" time={time:.3} ms"));
+    payload.append(&mut line, &reply.data);
+    output.line(line);
+}
+
+/// Shows what became of a request, as its reply says; without one it is that it was handled.
+fn show_outcome(
+    output: Output,
+    request: &Header,
+    reply: Option<&Message>,
+    payload: Payload,
+    time: f64,
+) -> Result<Outcome, Failure> {
+    let (word, ended) = match reply.map(|reply| outcome(&reply.data)) {
+        None => ("handled", Ok(&[][..])),
+        Some(Some(Ok(data))) => ("granted", Ok(data)),
+        Some(Some(Err(errno @ ..=MAX_ERRNO))) => ("refused", Err(errno)),
+        Some(_) => {
+            return Err(format!(
+                "the reply of {} does not begin with how the request ended; --wait shows it",
+                request.id
+            )
+            .into());
+        }
+    };
+    // Not more than fits.
+    let ended = ended.map_err(|errno| io::Error::from_raw_os_error(errno as i32));
+    if output.json {
+        let object = Object::new("outcome")
+            .string("id", &request.id.to_string())
+            .value("seq", request.seq)
+            .string("outcome", word)
+            .value("time_ms", time);
+        output.line(match &ended {
+            Ok(data) if word == "granted" => object.bytes("data", data),
+            Ok(_) => object,
+            Err(error) => object
+                .value("errno", error.raw_os_error())
+                .string("text", &error.to_string()),
+        });
     } else {
-        let mut line = columns("reply", &reply.header);
-        line.push_str(&format!(" time={time:.3} ms"));
-        payload::append(&mut line, &reply.data, args.data);
+        let tone = if ended.is_ok() { Tone::Good } else { Tone::Bad };
+        let mut line = format!(
+            "ended {} seq={} time={time:.3} ms {}",
+            request.id,
+            request.seq,
+            output.toned(tone, word)
+        );
+        match &ended {
+            Ok(data) => payload.append(&mut line, data),
+            Err(error) => line.push_str(&format!(": {error}")),
+        }
         output.line(line);
     }
-    Ok(Outcome::Complete)
+    Ok(match ended {
+        Ok(_) => Outcome::Complete,
+        Err(_) => Outcome::Incomplete,
+    })
 }
 
 /// The data from wherever the command line says it is.
@@ -130,9 +206,16 @@ fn read_input(most: u64, data: &mut Vec<u8>) -> io::Result<usize> {
 }
 
 /// What it comes to that a message was not wanted or not answered, or that something else went wrong.
-fn missing(error: Error) -> Result<Outcome, Failure> {
+fn missing(args: &Send, header: &Header, error: Error) -> Result<Outcome, Failure> {
+    if let Some(what) = silence::explained(header.id, args.timeout, &error) {
+        complain(
+            "send",
+            format_args!("{} seq={}: {what}", header.id, header.seq),
+        );
+        return Ok(Outcome::Incomplete);
+    }
     match error {
-        Error::TimedOut { .. } | Error::NotRegistered { .. } => {
+        Error::NotRegistered { .. } => {
             complain("send", error);
             Ok(Outcome::Incomplete)
         }

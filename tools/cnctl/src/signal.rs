@@ -9,7 +9,7 @@ use std::{fs, thread};
 
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::Failure;
+use crate::outcome::Failure;
 
 /// The signals that end a program in order.
 const ENDS: [Signal; 4] = [

@@ -24,18 +24,21 @@ use netlink_connector::{
 };
 
 use crate::{
-    Failure, Outcome,
     cli::{Global, Watch},
     clock::Stamp,
     escape,
+    outcome::{Failure, Outcome},
     output::{Bytes, Object, Output, Tone, complain},
     receiving,
     sequences::Sequences,
-    signal,
+    signal, terminal,
 };
 
 /// How long `cn_notify` may take to answer. It does so at once, or is not there.
 const ANSWER: Duration = Duration::from_secs(2);
+
+/// A terminal of fewer columns has no room for the longest id and a name behind it.
+const NARROW: usize = 60;
 
 pub(crate) fn run(args: Watch, global: &Global) -> Result<Outcome, Failure> {
     let output = Output::new(global);
@@ -57,6 +60,10 @@ pub(crate) fn run(args: Watch, global: &Global) -> Result<Outcome, Failure> {
         told: false,
         sequences: Sequences::default(),
         left: args.count.unwrap_or(u64::MAX),
+        id_width: match terminal::columns() {
+            Some(..NARROW) => 10,
+            _ => 21,
+        },
     };
     if args.list {
         watcher.show_present(&watcher.list()?, "present");
@@ -116,6 +123,8 @@ struct Watcher {
     told: bool,
     sequences: Sequences,
     left: u64,
+    /// How many columns an id takes.
+    id_width: usize,
 }
 
 impl Watcher {
@@ -303,9 +312,10 @@ impl Watcher {
             "unregistered" => ("-", Tone::Bad),
             _ => (" ", Tone::Strong),
         };
-        let change = self
-            .output
-            .toned(tone, format!("{sign} {:<21}", id.to_string()));
+        let change = self.output.toned(
+            tone,
+            format!("{sign} {:<1$}", id.to_string(), self.id_width),
+        );
         self.output.line(format_args!(
             "{time} {change} {}",
             escape::shown(name.as_bytes())

@@ -100,6 +100,23 @@ fn data_and_names_need_not_be_utf8() {
 }
 
 #[test]
+fn mistakes_and_help_have_colours_where_they_are_wanted() {
+    for (words, coloured) in [
+        (&["frobnicate"][..], false),
+        (&["frobnicate", "--color", "always"], true),
+        (&["--color=always", "ping", "--count", "0"], true),
+        (&["--color=always", "ping", "--color", "never"], false),
+        (&["send", "77:77", "a", "b", "--", "--color=always"], false),
+        (&["--help", "--color=always"], true),
+        (&["--help", "--color=never"], false),
+    ] {
+        let output = run(words);
+        let said = [output.stdout, output.stderr].concat();
+        assert_eq!(said.contains(&0x1b), coloured, "{words:?}");
+    }
+}
+
+#[test]
 fn help_that_cannot_be_written_is_an_error() {
     for words in [&["--help"][..], &["--version"], &["proc", "-h"]] {
         let full = File::options().write(true).open("/dev/full");

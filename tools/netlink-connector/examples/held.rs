@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use netlink_connector::{AsyncConnector, CbId, Connector, Group, Result};
+use netlink_connector::{AsyncConnector, CbId, Connector, Group, RecvBatch, Result};
 
 const ECHO: CbId = CbId { idx: 16, val: 1 };
 
@@ -30,6 +30,19 @@ async fn main() -> Result<()> {
         // One more that begins to wait, and is last in every row.
         let _ = is_pending(last.as_mut()).await;
     }
+    // As many as there are, of which there is at least one.
+    let mut batch = RecvBatch::new(8);
+    let received = tokio::time::timeout(Duration::from_secs(60), socket.recv_many(&mut batch));
+    received.await.expect("a broadcast every second")?;
+    for event in batch.drain() {
+        println!("{:?}", event?);
+    }
+    // One that is cancelled takes nothing with it.
+    let _ = is_pending(pin!(socket.recv_many(&mut batch))).await;
+    for event in batch.drain() {
+        println!("{:?}", event?);
+    }
+    println!("{:?}", socket.recv().await?);
     Ok(())
 }
 

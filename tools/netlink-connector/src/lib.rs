@@ -77,7 +77,8 @@ pub use connector_wire::{
     NotAGroup,
     NotAnId,
     RawMessage,
-    notify::Range, //
+    notify::Range,
+    outcome, //
 };
 
 pub use self::{

@@ -10,7 +10,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use connector_wire::Header;
 
-use crate::{batch, error::Result, proc, socket};
+use crate::{
+    batch,
+    error::{Error, Result},
+    proc, socket,
+};
 
 /// `PROC_CN_MCAST_LISTEN`.
 const LISTEN: u32 = 1;
@@ -53,7 +57,7 @@ impl Listener {
     pub(crate) fn new(fd: BorrowedFd<'_>) -> Result<Self> {
         let fd = fd
             .try_clone_to_owned()
-            .map_err(|error| crate::Error::io("duplicating the socket's descriptor", error))?;
+            .map_err(|error| Error::io("duplicating the socket's descriptor", error))?;
         Ok(Self {
             fd,
             counted: true,

@@ -89,7 +89,14 @@ impl Connector {
             Err(error) if !error.is_dropped_datagram() => return Err(error),
             first => batch.events.push(first),
         }
-        let State { exchange, reader } = &mut *state;
+        self.receive_more(&mut state, batch);
+        Ok(())
+    }
+
+    /// Receives what is there behind the first.
+    #[inline]
+    fn receive_more(&self, state: &mut State, batch: &mut RecvBatch) {
+        let State { exchange, reader } = state;
         // Somebody is there for whatever comes.
         let ticket = exchange.enter();
         // What was kept comes first. If somebody else receives, that is all for now.
@@ -105,7 +112,6 @@ impl Connector {
             batch.events.extend(std::iter::from_fn(|| exchange.take()));
         }
         exchange.leave(ticket);
-        Ok(())
     }
 
     /// Waits for what `ticket` stands for; receives if nobody else does.
@@ -291,6 +297,17 @@ impl Connector {
                 Err(error) => return Some(Err(error)),
             }
         }
+    }
+
+    /// Puts into `batch` what [`Self::recv`] would have returned, and what there is behind it.
+    pub(crate) fn recv_behind(&self, first: Result<Event>, batch: &mut RecvBatch) -> Result<()> {
+        batch.events.clear();
+        match first {
+            Err(error) if !error.is_dropped_datagram() => return Err(error),
+            first => batch.events.push(first),
+        }
+        self.receive_more(&mut self.lock(), batch);
+        Ok(())
     }
 
     /// Stops waiting, if it has not ended already.

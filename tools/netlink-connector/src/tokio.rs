@@ -4,7 +4,7 @@
 
 use std::{
     future::{Future, poll_fn},
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
     pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::Duration,
@@ -25,7 +25,9 @@ use crate::{
     message::Message,
     notify::{self, Ids},
     proc::{Events, ProcEvent},
-    processes, request,
+    processes,
+    receive::RecvBatch,
+    request,
 };
 
 /// A [`Connector`] whose waiting is asynchronous. Tasks may share it, as threads may share a
@@ -67,7 +69,7 @@ impl AsyncConnector {
     )]
     pub fn new(connector: Connector) -> Result<Self> {
         let inner = AsyncFd::new(connector)
-            .map_err(|error| crate::Error::io("registering with the runtime", error))?;
+            .map_err(|error| Error::io("registering with the runtime", error))?;
         Ok(Self { inner })
     }
 
@@ -200,6 +202,17 @@ impl AsyncConnector {
         Waiting::new(self, self.connector().enter()).done().await
     }
 
+    /// As [`Connector::recv_many`], without a deadline of its own. May be cancelled at any point; no
+    /// event is lost then.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Connector::recv_many`].
+    pub async fn recv_many(&self, batch: &mut RecvBatch) -> Result<()> {
+        let first = self.recv().await;
+        self.connector().recv_behind(first, batch)
+    }
+
     /// What is received, as a stream, which has the socket to itself.
     pub fn into_stream(self) -> EventStream {
         EventStream { socket: self }
@@ -306,6 +319,12 @@ impl AsFd for AsyncConnector {
     }
 }
 
+impl AsRawFd for AsyncConnector {
+    fn as_raw_fd(&self) -> RawFd {
+        self.connector().as_raw_fd()
+    }
+}
+
 /// Someone who waits; stops waiting when dropped.
 struct Waiting<'a> {
     socket: &'a AsyncConnector,
@@ -368,6 +387,11 @@ impl EventStream {
     /// The socket, to send something. What is received while requests wait is kept for this stream.
     pub fn socket(&self) -> &AsyncConnector {
         &self.socket
+    }
+
+    /// The socket, without the stream.
+    pub fn into_inner(self) -> AsyncConnector {
+        self.socket
     }
 
     fn poll_event(&self, context: &mut Context<'_>) -> Poll<Result<Event>> {
@@ -453,6 +477,13 @@ impl ProcEventStream {
             stream: socket.into_stream(),
             events,
         })
+    }
+}
+
+impl ProcEventStream {
+    /// The socket; what [`ProcEvents::connector`](crate::ProcEvents::connector) is for threads.
+    pub fn socket(&self) -> &AsyncConnector {
+        self.stream.socket()
     }
 }
 

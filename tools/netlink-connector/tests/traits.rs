@@ -21,6 +21,7 @@ fn every_public_type_can_be_sent_shared_moved_and_shown() {
     free::<client::Cause>();
     free::<client::CbId>();
     free::<client::Connector>();
+    free::<client::Core>();
     free::<client::Deadline>();
     free::<client::Error>();
     free::<client::Event>();
@@ -31,6 +32,8 @@ fn every_public_type_can_be_sent_shared_moved_and_shown() {
     free::<client::Interrupter>();
     free::<client::Malformed>();
     free::<client::Message>();
+    free::<client::NotAGroup>();
+    free::<client::NotAnId>();
     free::<client::Overrun>();
     free::<client::Payload>();
     free::<client::ProcEvent>();

@@ -128,11 +128,24 @@ fn streaming() -> Result<()> {
     Ok(())
 }
 
+/// The `seq` of a message that was printed.
+fn counter(line: &str) -> Result<u32> {
+    let seq = line
+        .split_once("seq: ")
+        .map(|(_, rest)| rest.split(',').next());
+    Ok(seq.flatten().with_context(|| line.to_owned())?.parse()?)
+}
+
 fn held() -> Result<()> {
     let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
     let _test = Module::load("cn_test", "")?;
     let held = run(&mut example("held"))?.expect(0)?;
-    ensure!(held.stdout.lines().count() == 3, "{held:?}");
+    // One by one, in a batch, and after one that was cancelled: none is missing.
+    let counters: Vec<_> = held.stdout.lines().map(counter).collect::<Result<_>>()?;
+    ensure!(
+        counters.len() >= 5 && counters.windows(2).all(|two| two[1] == two[0] + 1),
+        "{held:?}"
+    );
     Ok(())
 }
 

@@ -24,7 +24,10 @@ use nix::{
     sys::signal::{Signal, raise},
     unistd::{Gid, Uid, setresgid, setresuid, setsid},
 };
-use selftests::{Client, Objects, PATIENCE, Suite, no_process_events};
+use selftests::{
+    Client, Objects, PATIENCE, Suite, no_process_events,
+    program::{run, tool},
+};
 
 /// What the leaves do, in this order, and how they end.
 const LEAVES: [&str; 6] = ["succeed", "fail", "die", "lead", "drop", "rename"];
@@ -344,7 +347,7 @@ fn nobody_listens_any_more() -> Result<()> {
     drop(subscribe(Events::ALL)?);
     let ear = silence()?;
     type Way = (&'static str, fn() -> Result<()>);
-    let ways: [Way; 7] = [
+    let ways: [Way; 8] = [
         ("the connector is dropped", || {
             subscribe(Events::ALL).map(drop)
         }),
@@ -387,6 +390,11 @@ fn nobody_listens_any_more() -> Result<()> {
                 panic!("on purpose");
             });
             ensure!(panicked.join().is_err());
+            Ok(())
+        }),
+        ("the future that reads a stream is cancelled", || {
+            let ended = run(tool("examples/stream").arg("0"))?.expect(0)?;
+            ensure!(ended.stdout.starts_with("listening\n"), "{ended:?}");
             Ok(())
         }),
     ];

@@ -170,6 +170,64 @@ fn send_and_go() -> Result<()> {
     Ok(())
 }
 
+/// What a service says in its reply, and what only the connector may know.
+fn outcomes() -> Result<()> {
+    let puppet = Puppet::load()?;
+    let kv = Module::load("cn_kv", "")?;
+    let outcome = |id: &str, text: &str, status| -> Result<Value> {
+        let words = ["send", id, text, "--outcome", "--json", "-W", "5"];
+        let objects = ended(&words, status)?.json()?;
+        ensure!(
+            objects.len() == 2 && objects[0]["event"] == "sent",
+            "{objects:?}"
+        );
+        Ok(objects[1].clone())
+    };
+    let set = outcome("20:1", "set it 5", 0)?;
+    expect(
+        &set,
+        value!({"event": "outcome", "id": "20:1", "seq": null, "outcome": "granted", "data": "", "time_ms": null}),
+    )?;
+    let get = outcome("20:1", "get it", 0)?;
+    expect(&get, value!({"outcome": "granted", "data": "35"}))?;
+    let refused = outcome("20:1", "get nothing", 1)?;
+    expect(
+        &refused,
+        value!({"outcome": "refused", "errno": 2, "text": null}),
+    )?;
+
+    let text = ended(&["send", "20:1", "get it", "-o"], 0)?.stdout;
+    ensure!(text.ends_with(" ms granted \"5\"\n"), "{text}");
+    let user = cnctl(&["send", "20:1", "del it", "-o"])
+        .uid(1000)
+        .gid(1000)
+        .output()?;
+    let text = String::from_utf8(user.stdout)?;
+    ensure!(
+        user.status.code() == Some(1) && text.contains(" ms refused: Operation not permitted"),
+        "{text}"
+    );
+    // It has no number in its reply that is an error.
+    let _echo = Module::load("cn_echo", "")?;
+    let other = ended(&["send", "16:1", "hello", "-o"], 2)?.stderr;
+    ensure!(
+        other.contains("does not begin with how the request ended"),
+        "{other}"
+    );
+    // It does not reply, which only a core that acknowledges tells from nobody.
+    let mute = ["send", "30:8", "hello", "-o", "-W", "0.2"];
+    match core_is_ours() {
+        true => {
+            let handled = ended(&mute, 0)?.stdout;
+            ensure!(handled.contains(" ms handled\n"), "{handled}");
+        }
+        false => drop(ended(&mute, 1)?),
+    }
+    kv.unload()?;
+    drop(puppet);
+    Ok(())
+}
+
 /// The kernel's 1-wire driver answers a request for the list of masters with the request's `seq`
 /// plus one as `ack`.
 fn send_to_w1() -> Result<()> {
@@ -213,7 +271,23 @@ fn sockets() -> Result<()> {
     let owner = &own["owners"][0];
     expect(owner, value!({"pid": pid, "comm": "cnctl", "fd": null}))?;
     let text = ended(&["sockets"], 0)?.stdout;
-    ensure!(text.contains(" cnctl ") && text.contains("5,9"), "{text}");
+    let mut lines = text.lines();
+    let own = lines.find(|line| line.trim().starts_with(&format!("{pid} 5,9 ")));
+    ensure!(
+        own.is_some_and(|line| line.ends_with(&format!(" {pid} cnctl"))),
+        "{text}"
+    );
+    // Who may not look does not take a socket for nobody's.
+    let user = run(cnctl(&["sockets"]).uid(1000).gid(1000))?.expect(0)?;
+    ensure!(
+        user.stdout.contains(&format!("{pid} 5,9 "))
+            && user.stderr.contains("cannot be seen: /proc/"),
+        "{user:?}"
+    );
+    ensure!(
+        user.stderr.contains("Permission denied") && user.stderr.contains("as root"),
+        "{user:?}"
+    );
     listening.signal(Signal::SIGTERM)?;
     listening.wait()?.expect(0)?;
     Ok(())
@@ -517,7 +591,7 @@ fn statuses() -> Result<()> {
     let silent = ended(&["send", "77:77", "--wait", "-W", "0.05"], 1)?;
     let expected = match core_is_ours() {
         true => "nobody gets messages to 77:77",
-        false => "no reply from 77:77",
+        false => "no reply within 0.05 s: nobody has registered this id",
     };
     ensure!(
         silent.stderr.contains(expected) && silent.stdout.starts_with("sent"),
@@ -617,6 +691,7 @@ fn main() -> ExitCode {
             "send says which connector took the message, and if nobody has the id, where that is known",
             send_and_go,
         )
+        .test("send --outcome says what became of a request", outcomes)
         .test("send --wait understands w1's answer", send_to_w1)
         .test("sockets shows who listens to what", sockets)
         .test(

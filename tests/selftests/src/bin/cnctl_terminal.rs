@@ -51,6 +51,83 @@ fn colours() -> Result<()> {
     Ok(())
 }
 
+/// As they come when they are piped to another program, there is nothing cut.
+fn narrow() -> Result<()> {
+    let _core = Module::load_core()?;
+    for words in ["list --known", "sockets", "list --known --color always"] {
+        let whole = run(tool("cnctl").args(words.split(' ')))?.expect(0)?;
+        let script = format!("stty rows 20 cols 40; exec cnctl {words}");
+        let cut = Running::start_on_terminal(&["sh", "-c", &script], &[("NO_COLOR", "1")])?;
+        let cut = cut.wait()?.expect(0)?;
+        ensure!(
+            whole.stdout.lines().count() == cut.stdout.lines().count() && !cut.stdout.is_empty(),
+            "{whole:?} {cut:?}"
+        );
+        for line in cut.stdout.lines() {
+            let columns = line
+                .trim_end()
+                .replace("\x1b[0m", "")
+                .replace("\x1b[1m", "");
+            ensure!(columns.chars().count() <= 40, "{line:?}");
+        }
+        ensure!(!whole.stdout.contains('\u{2026}'), "{whole:?}");
+        ensure!(
+            words == "sockets" || cut.stdout.contains('\u{2026}'),
+            "{cut:?}"
+        );
+    }
+    Ok(())
+}
+
+/// What a terminal would obey, beside the control characters: marks that turn the direction of a line,
+/// and ends of lines.
+const TURNS: &[char] = &[
+    '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}',
+    '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}', '\u{2028}', '\u{2029}',
+];
+
+/// The comm of this process, for as long as this is there.
+struct Comm(String);
+
+impl Comm {
+    fn change(comm: &str) -> Result<Self> {
+        let before = fs::read_to_string("/proc/self/comm")?;
+        fs::write("/proc/self/comm", comm)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Comm {
+    fn drop(&mut self) {
+        let _ = fs::write("/proc/self/comm", self.0.trim_end());
+    }
+}
+
+/// Services and processes have whatever names they like.
+fn obeyed() -> Result<()> {
+    // It has a service with such a name; this process has a socket.
+    let _puppet = Puppet::load()?;
+    let _comm = Comm::change("\x1b[31m\u{2066}me")?;
+    let is_calm = |c: char| c == '\n' || !c.is_control() && !TURNS.contains(&c);
+    for (words, shown) in [
+        ("list", "strings \\u{1b}[31m\\u{202e}\\xff"),
+        ("watch --list", "strings \\u{1b}[31m\\u{202e}\\xff"),
+        (
+            "ping 30:9 -c 1 -W 0.05",
+            "(strings \\u{1b}[31m\\u{202e}\\xff)",
+        ),
+        ("sockets", "\\u{1b}[31m\\u{2066}me"),
+        // Not UTF-8: an array of bytes.
+        ("list --json", "[115,116,114,105,110,103,115,32,27,"),
+        ("sockets --json", "\\u001b[31m\\u2066me"),
+    ] {
+        let text = run(tool("cnctl").args(words.split(' ')))?.stdout;
+        ensure!(text.contains(shown), "{words}: {text:?}");
+        ensure!(text.chars().all(is_calm), "{words}: {text:?}");
+    }
+    Ok(())
+}
+
 fn bad_is_red() -> Result<()> {
     let _core = Module::load_core()?;
     let words = ["cnctl", "ping", "77:77", "-c", "1", "-W", "0.05"];
@@ -233,6 +310,11 @@ fn main() -> ExitCode {
             "there are colours on a terminal, and none elsewhere or where they are not wanted",
             colours,
         )
+        .test(
+            "a table ends where a narrow terminal does, and is whole elsewhere",
+            narrow,
+        )
+        .test("no name that others chose is obeyed by a terminal", obeyed)
         .test("what is missing is red", bad_is_red)
         .test("Ctrl-C ends ping with the summary, once", interrupted_ping)
         .test(

@@ -116,6 +116,17 @@ fn page_of(command: &Command) -> String {
         .to_owned()
 }
 
+/// The usage, as help has it.
+fn synopsis(command: &Command) -> Roff {
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ");
+    let (name, rest) = usage.split_at(usage.find(['[', '<']).unwrap_or(usage.len()));
+    let mut roff = Roff::new();
+    roff.control("SH", ["SYNOPSIS"]);
+    roff.text([bold(name.trim_end()), roman(format!(" {rest}"))]);
+    roff
+}
+
 /// Writes the page of a command, with examples and the names of other pages at its end.
 fn write_page(folder: &Path, command: &Command, mut others: Vec<&str>) -> io::Result<()> {
     let version = command.get_version().unwrap_or_default();
@@ -125,7 +136,7 @@ fn write_page(folder: &Path, command: &Command, mut others: Vec<&str>) -> io::Re
     let mut text = Vec::new();
     page.render_title(&mut text)?;
     page.render_name_section(&mut text)?;
-    page.render_synopsis_section(&mut text)?;
+    synopsis(command).to_writer(&mut text)?;
     page.render_description_section(&mut text)?;
     page.render_options_section(&mut text)?;
     if command.has_subcommands() {

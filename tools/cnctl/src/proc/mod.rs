@@ -5,7 +5,6 @@
 //! This file receives events and decides what is shown. [`processes`] knows who they are about,
 //! [`text`] and [`json`] make lines of them.
 
-mod cut;
 mod json;
 mod kind;
 mod name;
@@ -43,10 +42,10 @@ use self::{
     wall::Wall,
 };
 use crate::{
-    Failure, Outcome,
     cli::{Clock, Global, Proc},
+    outcome::{Failure, Outcome},
     output::{Object, Output, Tone, complain},
-    receiving, signal,
+    receiving, signal, terminal,
 };
 
 /// How long the kernel may take to confirm a request. It does so at once, or never.
@@ -148,7 +147,7 @@ impl Monitor {
     fn new(args: &Proc, global: &Global) -> Result<Self, Failure> {
         let output = Output::new(global);
         let selection = Selection::new(&args.select)?;
-        let cut = !args.wide && !output.json && cut::terminal().is_some();
+        let cut = !args.wide && !output.json && terminal::columns().is_some();
         let naming = Naming {
             form: args.name,
             cut,
@@ -167,6 +166,7 @@ impl Monitor {
                 wall: (args.clock == Clock::Wall).then(Wall::new),
                 users: args.extra.then(Users::read),
                 width: None,
+                narrow: false,
             },
             cut,
             quiet: args.quiet,
@@ -216,11 +216,10 @@ impl Monitor {
     fn end(&mut self) -> String {
         let mut lines = std::mem::take(&mut self.lines);
         if let Some(stats) = self.stats.take() {
-            // Writing to a String cannot fail.
-            let _ = match self.text.output.json {
+            match self.text.output.json {
                 true => stats.json(&mut lines),
                 false => stats.text(&mut lines, self.text.output),
-            };
+            }
         }
         lines
     }
@@ -228,7 +227,7 @@ impl Monitor {
     /// What may have changed since the last events came: the terminal's width, and the clock.
     fn look_around(&mut self) {
         if self.cut {
-            self.text.width = cut::terminal();
+            self.text.fit(terminal::columns(), self.processes.is_some());
         }
         if let Some(wall) = &mut self.text.wall {
             wall.read();

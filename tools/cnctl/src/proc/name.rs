@@ -119,6 +119,14 @@ impl Name {
         &self.behind_id
     }
 
+    /// What is shown where there is room for little: the comm, if it is known.
+    pub(super) fn brief(&self) -> &str {
+        match self.behind_id.strip_prefix(' ').filter(|_| !self.kernel) {
+            Some(comm) => comm,
+            None => &self.shown,
+        }
+    }
+
     fn show(&self, form: NameForm) -> String {
         let mut shown = String::new();
         match (form, self.arguments()) {
@@ -166,6 +174,11 @@ mod tests {
         assert_eq!(shown(NameForm::Full), "/bin/sh -c echo hi");
         assert_eq!(shown(NameForm::Short), "sh");
         assert_eq!(shown(NameForm::Comm), "script");
+        let brief =
+            |line, comm, kernel| name(line, comm, kernel, NameForm::Full).brief().to_owned();
+        assert_eq!(brief(line, b"script", false), "script");
+        assert_eq!(brief(line, b"", false), "/bin/sh -c echo hi");
+        assert_eq!(brief(b"", b"kthreadd", true), "[kthreadd]");
         for form in [NameForm::Full, NameForm::Short, NameForm::Comm] {
             assert_eq!(name(b"", b"kthreadd", true, form).shown, "[kthreadd]");
             assert_eq!(name(b"", b"zombie", false, form).shown, "zombie");
@@ -177,6 +190,8 @@ mod tests {
     fn nothing_shown_is_obeyed_by_a_terminal_or_lost() {
         let name = name(b"a\x1b[31m\0\xff\xc3\xa9\x9b\0", b"", false, NameForm::Full);
         assert_eq!(name.shown(), "a\\u{1b}[31m \\xff\u{e9}\\x9b");
+        let name = self::name(b"", b"\x1b[31m", false, NameForm::Full);
+        assert_eq!(name.behind_id(), " \\u{1b}[31m");
     }
 
     #[test]

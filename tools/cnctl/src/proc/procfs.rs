@@ -47,10 +47,15 @@ fn parse_stat(stat: &[u8]) -> Option<Stat> {
     let fields: Vec<_> = rest.split_ascii_whitespace().collect();
     let field = |number: usize| fields.get(number - 3);
     let ticks: u64 = field(22)?.parse().ok()?;
+    let pgrp = field(5)?.parse().ok()?;
+    // Its parent has just waited for it: of what it was in, nothing is left.
+    if pgrp == -1 {
+        return None;
+    }
     Some(Stat {
         comm,
         parent: field(4)?.parse().ok()?,
-        pgrp: field(5)?.parse().ok()?,
+        pgrp,
         // Printed as a signed number.
         tty: field(7)?.parse::<i32>().ok()? as u32,
         kernel: field(9)?.parse::<u64>().ok()? & KERNEL_THREAD != 0,
@@ -147,6 +152,12 @@ mod tests {
         for end in 0..60 {
             assert_eq!(parse_stat(&stat[..end]), None);
         }
+    }
+
+    #[test]
+    fn a_process_that_has_been_waited_for_is_gone() {
+        let stat = b"42 (true) X 0 -1 -1 0 -1 4227084 0 0 0 0 0 0 0 0 20 0 0 0 350 0 0\n";
+        assert_eq!(parse_stat(stat), None);
     }
 
     #[test]

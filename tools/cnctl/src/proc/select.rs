@@ -12,7 +12,7 @@ use super::{
     procfs,
     users::Users,
 };
-use crate::{Failure, cli, escape};
+use crate::{cli, escape, outcome::Failure};
 
 /// The conditions. A list that is empty is none.
 #[derive(Debug, Default)]

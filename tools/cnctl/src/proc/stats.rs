@@ -2,17 +2,16 @@
 
 //! How many events of which kind there were, by program.
 
-use std::{
-    collections::HashMap,
-    fmt::{self, Write},
-};
+use std::collections::HashMap;
 
 use serde::Serialize;
 
 use super::kind::Kind;
 use crate::{
     escape,
-    output::{self, Bytes, Output, Tone},
+    output::{self, Bytes, Output},
+    table::{Cell, Side, Table},
+    terminal,
 };
 
 /// Counts by kind of event, in the order of [`Kind::ALL`].
@@ -45,7 +44,7 @@ impl Stats {
     }
 
     /// Appends an object for each program.
-    pub(super) fn json(&self, lines: &mut String) -> fmt::Result {
+    pub(super) fn json(&self, lines: &mut String) {
         for (program, counts) in self.sorted() {
             let count = |kind: Kind| counts[kind as usize];
             let row = Row {
@@ -63,13 +62,13 @@ impl Stats {
                 exit: count(Kind::Exit),
                 total: total(&counts),
             };
-            writeln!(lines, "{}", output::json(&row))?;
+            lines.push_str(&output::json(&row));
+            lines.push('\n');
         }
-        Ok(())
     }
 
     /// Appends a table: a line for each program, a column for each kind of which there were some.
-    pub(super) fn text(&self, lines: &mut String, output: Output) -> fmt::Result {
+    pub(super) fn text(&self, lines: &mut String, output: Output) {
         let rows = self.sorted();
         let mut sums = Counts::default();
         for (_, counts) in &rows {
@@ -82,23 +81,21 @@ impl Stats {
             .filter(|kind| sums[*kind as usize] > 0)
             .collect();
 
-        let mut title = format!("{:>7}", "TOTAL");
-        for kind in &shown {
-            write!(title, " {:>6}", kind.name().to_uppercase())?;
-        }
-        title.push_str(" PROGRAM");
-        writeln!(lines, "\n{}", output.toned(Tone::Strong, title))?;
+        let titles = ["total"]
+            .into_iter()
+            .chain(shown.iter().map(|kind| kind.name()));
+        let titles = titles.map(|title| (title.to_uppercase(), Side::Right));
+        let program = [("PROGRAM".to_owned(), Side::Left)];
+        let mut table = Table::new(output, titles.chain(program));
         for (program, counts) in rows.iter().copied().chain([(&b"total"[..], sums)]) {
-            write!(lines, "{:>7}", total(&counts))?;
-            for kind in &shown {
-                let width = kind.name().len().max(6);
-                write!(lines, " {:>width$}", counts[*kind as usize])?;
-            }
-            lines.push(' ');
-            escape::append(lines, program);
-            lines.push('\n');
+            let total = total(&counts);
+            let counts = shown.iter().map(|kind| counts[*kind as usize]);
+            let numbers = [total].into_iter().chain(counts);
+            let numbers = numbers.map(|number| Cell::from(number.to_string()));
+            table.row(numbers.chain([escape::shown(program).into()]));
         }
-        Ok(())
+        lines.push('\n');
+        table.append(lines, terminal::columns());
     }
 }
 

@@ -11,7 +11,6 @@ use netlink_connector::{
 use nix::sys::signal::Signal;
 
 use super::{
-    cut,
     kind::Kind,
     name::Name,
     processes::{Facts, Subject},
@@ -23,6 +22,7 @@ use crate::{
     clock::Stamp,
     digits, escape,
     output::{Output, Tone},
+    terminal,
 };
 
 /// How wide the column between what happened and to whom is.
@@ -42,28 +42,53 @@ pub(super) struct Text {
     pub(super) users: Option<Users>,
     /// Where the terminal ends.
     pub(super) width: Option<usize>,
+    /// Whether that is before a line could say who it is about.
+    pub(super) narrow: bool,
 }
 
+/// What a line has of a command at least: nearly all of a comm.
+const COMMAND: usize = 14;
+
 impl Text {
+    /// Has lines end at a terminal's edge. `named` is whether they say who they are about.
+    pub(super) fn fit(&mut self, columns: Option<usize>, named: bool) {
+        self.width = columns;
+        let before = self.first_columns(false).len() + INFO + 1;
+        self.narrow = named && columns.is_some_and(|columns| columns < before + COMMAND);
+    }
+
     pub(super) fn title(&self, lines: &mut String, named: bool) {
-        let mut title = match self.wall {
-            Some(_) => format!("{:>15}     PID", "TIME"),
-            None => format!("{:>14}     PID", "TIME"),
+        let mut title = self.first_columns(self.narrow);
+        // Writing to a String cannot fail.
+        let _ = match (self.narrow, named) {
+            (true, _) => write!(title, "COMMAND  INFO"),
+            (false, true) => write!(title, "{:1$}COMMAND", "INFO", INFO + 1),
+            (false, false) => write!(title, "INFO"),
         };
+        let start = lines.len();
+        let _ = writeln!(lines, "{}", self.output.toned(Tone::Strong, title));
+        if let Some(width) = self.width {
+            terminal::cut(lines, start, width);
+        }
+    }
+
+    /// The titles of what comes first in a line, with times that are brief or not.
+    fn first_columns(&self, brief: bool) -> String {
+        let time = match (self.wall.is_some(), brief) {
+            (false, false) => 14,
+            (true, false) => 15,
+            (false, true) => 7,
+            (true, true) => 8,
+        };
+        let mut title = format!("{:>time$}     PID", "TIME");
         if self.threads {
             title.push_str("     TID");
         }
         if self.users.is_some() {
-            title.push_str(" UID      EUID     TTY    ");
+            title.push_str(" UID      EUID     TTY   ");
         }
-        title.push_str(" WHAT     INFO");
-        if named {
-            // Writing to a String cannot fail.
-            let _ = write!(title, "{:1$}COMMAND", "", INFO + 1 - "INFO".len());
-        }
-        let start = lines.len();
-        let _ = writeln!(lines, "{}", self.output.toned(Tone::Strong, title));
-        self.cut(lines, start);
+        title.push_str(" WHAT     ");
+        title
     }
 
     pub(super) fn event(
@@ -80,6 +105,7 @@ impl Text {
             None => Stamp(event.timestamp).append(lines),
         }
         lines.push(' ');
+        let whom = lines.len();
         id(lines, task.pid, 7);
         lines.push(' ');
         if self.threads {
@@ -93,22 +119,41 @@ impl Text {
         self.what(lines, event, kind);
         let info = lines.len();
         self.info(lines, event, task, subject);
+        let end = lines.len();
         if let Some(subject) = subject {
             // Each column has a space before it.
-            let width = cut::width(&lines[info..]).min(INFO + 1);
+            let width = terminal::width(&lines[info..]).min(INFO + 1);
             lines.push_str(&SPACES[width..INFO + 2]);
             lines.push_str(subject.process.name.shown());
         } else {
             lines.truncate(lines.trim_end_matches(' ').len());
         }
         lines.push('\n');
-        self.cut(lines, start);
+        if let Some(width) = self.width {
+            if let (true, Some(subject)) = (self.narrow, subject) {
+                let (what, info) = (&lines[whom..info], &lines[info..end]);
+                let line = self.brief(event, what, info, subject);
+                lines.truncate(start);
+                lines.push_str(&line);
+            }
+            terminal::cut(lines, start, width);
+        }
     }
 
-    fn cut(&self, lines: &mut String, start: usize) {
-        if let Some(width) = self.width {
-            cut::line(lines, start, width);
+    /// The same where there is room for little: first what one looks for, and times to the second. Made of
+    /// whose event it is and what happened, and of what more there is to say.
+    #[cold]
+    fn brief(&self, event: &ProcEvent, what: &str, info: &str, subject: &Subject) -> String {
+        let mut line = match &self.wall {
+            Some(wall) => wall.brief(event.timestamp),
+            None => format!("[{:5}]", event.timestamp.as_secs()),
+        };
+        for part in [" ", what, " ", subject.process.name.brief(), " ", info] {
+            line.push_str(part);
         }
+        line.truncate(line.trim_end().len());
+        line.push('\n');
+        line
     }
 
     fn what(&self, lines: &mut String, event: &ProcEvent, kind: Kind) {

@@ -46,6 +46,12 @@ impl Wall {
         time.strftime("%H:%M:%S%.6f").to_string()
     }
 
+    /// The same, to the second.
+    pub(super) fn brief(&self, time: Duration) -> String {
+        let time = self.timestamp(time).to_zoned(self.zone.clone());
+        time.strftime("%H:%M:%S").to_string()
+    }
+
     /// Date and time in UTC, by RFC 3339.
     pub(super) fn rfc3339(&self, time: Duration) -> String {
         format!("{:.9}", self.timestamp(time))
@@ -64,6 +70,7 @@ mod tests {
         };
         let time = Duration::new(3_723, 4_000);
         assert_eq!(wall.text(time), "03:02:03.000004");
+        assert_eq!(wall.brief(time), "03:02:03");
         assert_eq!(wall.rfc3339(time), "1970-01-02T01:02:03.000004000Z");
         wall.read();
         let now = Timestamp::now();

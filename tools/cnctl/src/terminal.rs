@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Lines that end where a terminal does, so that an event takes one.
+//! How wide the terminal is, and lines that end there, so that one thing takes one line.
 
 use std::io;
 
@@ -11,13 +11,13 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 const MORE: char = '\u{2026}';
 
 /// How wide the terminal is that standard output is, if it is one and tells.
-pub(super) fn terminal() -> Option<usize> {
+pub(crate) fn columns() -> Option<usize> {
     let (Width(columns), _) = terminal_size_of(io::stdout())?;
     Some(columns.into())
 }
 
 /// How many columns a text without colours takes.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     match text.is_ascii() {
         true => text.len(),
         false => text.width(),
@@ -25,7 +25,7 @@ pub(super) fn width(text: &str) -> usize {
 }
 
 /// Cuts the last line of `lines`, which begins at `start` and has its end, to so many columns.
-pub(super) fn line(lines: &mut String, start: usize, columns: usize) {
+pub(crate) fn cut(lines: &mut String, start: usize, columns: usize) {
     // The end of a line takes no column, and a byte at most one.
     if lines.len() - start <= columns + 1 {
         return;
@@ -70,9 +70,9 @@ pub(super) fn line(lines: &mut String, start: usize, columns: usize) {
 mod tests {
     use super::*;
 
-    fn cut(text: &str, columns: usize) -> String {
+    fn shown(text: &str, columns: usize) -> String {
         let mut lines = format!("before\n{text}\n");
-        line(&mut lines, "before\n".len(), columns);
+        cut(&mut lines, "before\n".len(), columns);
         lines
             .strip_prefix("before\n")
             .and_then(|line| line.strip_suffix('\n'))
@@ -89,24 +89,30 @@ mod tests {
             "\u{4e2d}\u{6587}",
             "\x1b[32m1234\x1b[0m",
         ] {
-            assert_eq!(cut(text, 4), text);
+            assert_eq!(shown(text, 4), text);
         }
     }
 
     #[test]
     fn a_line_that_does_not_ends_at_the_edge() {
-        assert_eq!(cut("12345", 4), "123\u{2026}");
-        assert_eq!(cut("12\u{e9}45", 4), "12\u{e9}\u{2026}");
-        assert_eq!(cut("\x1b[32m12\x1b[0m345", 4), "\x1b[32m12\x1b[0m3\u{2026}");
-        assert_eq!(cut("\x1b[32m12345\x1b[0m", 4), "\x1b[32m123\u{2026}\x1b[0m");
+        assert_eq!(shown("12345", 4), "123\u{2026}");
+        assert_eq!(shown("12\u{e9}45", 4), "12\u{e9}\u{2026}");
+        assert_eq!(
+            shown("\x1b[32m12\x1b[0m345", 4),
+            "\x1b[32m12\x1b[0m3\u{2026}"
+        );
+        assert_eq!(
+            shown("\x1b[32m12345\x1b[0m", 4),
+            "\x1b[32m123\u{2026}\x1b[0m"
+        );
     }
 
     #[test]
     fn wide_characters_are_not_cut_in_two() {
         assert_eq!(width("\u{4e2d}x"), 3);
-        assert_eq!(cut("\u{4e2d}\u{6587}\u{4e2d}", 4), "\u{4e2d}\u{2026}");
+        assert_eq!(shown("\u{4e2d}\u{6587}\u{4e2d}", 4), "\u{4e2d}\u{2026}");
         assert_eq!(
-            cut("\u{4e2d}\u{6587}\u{4e2d}", 5),
+            shown("\u{4e2d}\u{6587}\u{4e2d}", 5),
             "\u{4e2d}\u{6587}\u{2026}"
         );
     }
