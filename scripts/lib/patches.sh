@@ -140,12 +140,13 @@ write_files() {
 write_file() {
 	local how=$1 from=$2 now=$3 module=crate::connector rewrite=()
 	[[ $how != wire* ]] || module=crate::connector::wire
+	[[ $how != net* ]] || module=crate
 	if [[ $from = *.rs ]]; then
 		rewrite+=(-e "$(sed "s/@MODULE@/$module/g" "$top/upstream/rewrite.sed")")
 	fi
 	[[ $how != *.sed ]] || rewrite+=(-e "$(<"$top/upstream/$how")")
-	sed -E "${rewrite[@]}" "$from" | later "$now" 05-kunit "$top/upstream/without-kunit.sed" |
-		later "$now" 07-core "$top/upstream/without-core.sed" |
+	sed -E "${rewrite[@]}" "$from" | later "$now" 07-kunit "$top/upstream/without-kunit.sed" |
+		later "$now" 09-core "$top/upstream/without-core.sed" |
 		if [[ $from = *.rs ]]; then
 			# rustfmt takes what it gets by name as the root of a crate, and this is none.
 			awk -f "$top/upstream/fold.awk" | "$rustfmt" --config-path "$work/.rustfmt.toml"
