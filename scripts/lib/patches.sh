@@ -39,6 +39,7 @@ make_patches() {
 	for step in "$series"/*/; do
 		make_patch "${step%/}"
 	done
+	git -C "$work" rev-parse "HEAD^{tree}" >"$build/patches/.tree"
 	export_patches base "$build/patches" --cover-letter --subject-prefix="PATCH RFC"
 	cover_patches "$build/patches" "$top/upstream/cover"
 	cp "$top/upstream/pin-init.txt" "$build/patches/"
@@ -118,7 +119,8 @@ make_patch() {
 }
 
 # write_files FOLDER NOW: the files that it lists, as they are when patch NOW is made. A list has lines
-# HOW FROM TO, where HOW is -, wire, or the name of one more sed script.
+# HOW FROM TO, where HOW is -, wire, or the name of one more sed script. A pattern does not stand for a file that
+# a list has by its name.
 write_files() {
 	local now=$2 how from to file target
 	[[ -e $1/files ]] || return 0
@@ -126,10 +128,11 @@ write_files() {
 		for file in $top/$from; do
 			target=$work/$to
 			[[ $to != */ ]] || target+=$(basename "$file")
-			case $to$(basename "$file") in
-			# The roots have other names; what is bound comes from the kernel's bindings; and this is another one there.
-			*/connector_wire.rs | */connector.rs | */bindings.rs | */home.rs) [[ $to != */ ]] || continue ;;
-			esac
+			if [[ $from = *'*'* ]]; then
+				! grep -qF " ${file#"$top"/} " "$series"/*/files || continue
+				# What is bound comes from the kernel's bindings; and this is another one there.
+				case $file in */bindings.rs | */home.rs) continue ;; esac
+			fi
 			mkdir -p "$(dirname "$target")"
 			write_file "$how" "$file" "$now" >"$target"
 		done
@@ -145,8 +148,9 @@ write_file() {
 		rewrite+=(-e "$(sed "s/@MODULE@/$module/g" "$top/upstream/rewrite.sed")")
 	fi
 	[[ $how != *.sed ]] || rewrite+=(-e "$(<"$top/upstream/$how")")
-	sed -E "${rewrite[@]}" "$from" | later "$now" 07-kunit "$top/upstream/without-kunit.sed" |
-		later "$now" 09-core "$top/upstream/without-core.sed" |
+	sed -E "${rewrite[@]}" "$from" | later "$now" 07-periodic "$top/upstream/without-periodic.sed" |
+		later "$now" 08-watch "$top/upstream/without-watch.sed" | later "$now" 09-kunit "$top/upstream/without-kunit.sed" |
+		later "$now" 11-core "$top/upstream/without-core.sed" |
 		if [[ $from = *.rs ]]; then
 			# rustfmt takes what it gets by name as the root of a crate, and this is none.
 			awk -f "$top/upstream/fold.awk" | "$rustfmt" --config-path "$work/.rustfmt.toml"
