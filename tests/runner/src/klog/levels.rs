@@ -18,7 +18,7 @@ const HARMLESS: &[&str] = &[
     // What these modules warn of is provoked by tests, which look for it themselves.
     r"^(?:rust_connector|connector_kunit|cn|c[nt]_\w+): ",
     // The same by a connector that is a part of the kernel, which has one name for all of its Rust.
-    r"^rust_kernel: \S+ goes and left \S+ registered: ",
+    r"^rust_kernel: .+ goes and left \S+ registered: ",
     r"^rust_kernel: a module goes and left a \w+: it was never dropped$",
     // What programs send, for a test of what comes of it.
     r"^Zero length message leads to an empty skb$",
