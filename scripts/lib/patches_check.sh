@@ -166,6 +166,6 @@ said_of() {
 	local copy
 	copy=$(mktemp -d)
 	cat >"$copy/${1##*/}"
-	scripts/kernel-doc -none -Wall "$copy/${1##*/}" 2>&1 | sed "s,$copy/,,; s,:[0-9]* ,: ," | sort
+	scripts/kernel-doc -none -Wall "$copy/${1##*/}" 2>&1 | sed "s,$copy/,,; s,:[0-9][0-9]* ,: ," | sort
 	rm -r "$copy"
 }
