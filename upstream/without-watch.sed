@@ -10,3 +10,9 @@
 /^mod (sink|probe);$/d
 /^pub\(in crate::connector\) use self::(sink|probe)::\{$/,/^\};$/d
 /^\/\/! - `Probes`, by which ids of C modules are seen/d
+
+# Of a job.
+/^    Watch,$/d
+/^    \/\/\/ Has it called, and returns when it was/,/^\}$/{
+	/^\}$/!d
+}
