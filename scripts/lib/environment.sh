@@ -42,9 +42,10 @@ check_folder() {
 
 # check_own FOLDER: what `sudo make` left there would stop the next build in its middle.
 check_own() {
-	local file
-	((EUID)) || return 0
-	file=$(find "$1" -maxdepth 2 ! -user "$EUID" -print -quit 2>/dev/null)
+	local file user
+	user=$(id -u)
+	[[ $user != 0 && -e $1 ]] || return 0
+	file=$(find "$1" -maxdepth 2 ! -user "$user" -print -quit 2>/dev/null) || true
 	[[ ! $file ]] || die "$file is not yours: it belongs to $(stat -c %U "$file")" \
 		"sudo make builds as root, and only make modules_install has to be: sudo rm -r $1"
 }

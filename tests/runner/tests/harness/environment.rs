@@ -60,6 +60,16 @@ fn other_folders_are_taken() {
 }
 
 #[test]
+fn a_clone_in_which_nothing_was_built_is_nobody_elses() {
+    let build = folder("build-of-whom");
+    let script = "id() { echo 54321; }; check_own $1";
+    let said = success(&mut functions(script, &[&build.join("none")]));
+    assert_eq!(said, "");
+    let said = failure(&mut functions(script, &[&build]));
+    assert_says(&said, "build-of-whom is not yours");
+}
+
+#[test]
 fn what_was_asked_for_in_vain_is_said_before_the_first_step() {
     for (variable, value, part) in [
         ("JOBS", "many", "JOBS=many: expected a number"),
