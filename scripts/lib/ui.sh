@@ -89,9 +89,15 @@ say_times() {
 	ui_times=() ui_said=$SECONDS
 }
 
+# Whether a word was said of why a run ends: also die in a subshell writes here, and whoever ends reads it.
+exec {ui_pipe}<<<""
+read -r -u "$ui_pipe"
+exec {ui_word}<>"/proc/self/fd/$ui_pipe" {ui_pipe}<&-
+
 # die CAUSE [NEXT-STEP...]: one line for the cause, one for each thing to do.
 die() {
 	ui_stop_ticker
+	echo >&"$ui_word"
 	[[ -z $ui_tty ]] || printf '\r\e[K' >&7
 	printf '%serror:%s %s\n' "$c_red" "$c_off" "$1" >&7
 	shift
@@ -165,5 +171,19 @@ interrupted() {
 	exit 130
 }
 
-trap ui_stop_ticker EXIT
+# The last command that failed and that nobody expected to: set -e ends the run there. What expects failures ends by
+# exit.
+ui_failed=
+set -o errtrace
+trap 'ui_failed="$BASH_COMMAND (${BASH_SOURCE[0]-}:$LINENO)"' ERR
+
+# No run ends without a word, if only where it was.
+ui_exit() {
+	ui_stop_ticker
+	[[ $1 = 0 || ! $ui_failed ]] || read -rt 0 -u "$ui_word" ||
+		die "${step_name:+$step_name: }this failed: ${ui_failed%%$'\n'*}" \
+			"what it said, if it did, is above; if that does not tell what to do, this is a mistake in scripts/: report it"
+}
+
+trap 'ui_exit $?' EXIT
 trap interrupted INT TERM

@@ -70,6 +70,20 @@ fn a_clone_in_which_nothing_was_built_is_nobody_elses() {
 }
 
 #[test]
+fn no_run_ends_without_a_word() {
+    let said = failure(&mut functions("f() { false; }; step building; f", &[]));
+    assert_says(&said, "error: building: this failed: false (");
+    // Also what was said in a subshell was said.
+    let said = failure(&mut functions("x=$(die cause next)", &[]));
+    assert_eq!(said, "error: cause\n       next\n");
+    // Nor is there one of what is expected to fail.
+    let said = success(&mut functions("f() { return 3; }; f || x=$?; echo $x", &[]));
+    assert_eq!(said, "3\n");
+    let said = failure(&mut functions("f() { return 3; }; f || exit", &[]));
+    assert_eq!(said, "");
+}
+
+#[test]
 fn what_was_asked_for_in_vain_is_said_before_the_first_step() {
     for (variable, value, part) in [
         ("JOBS", "many", "JOBS=many: expected a number"),
