@@ -84,6 +84,36 @@ fn no_run_ends_without_a_word() {
 }
 
 #[test]
+fn what_stops_any_program_is_named() {
+    let script = "log=$1/log; echo 'No space left on device' >$log
+        step building; run_logged work $log 'try again' bash -c \"echo '$2'; sleep 0.3; exit 1\"";
+    let log = folder("known-causes");
+    for (printed, cause) in [
+        (
+            "write error: No space left on device",
+            ": no space left on the disk",
+        ),
+        (
+            "E: dpkg was interrupted, you must",
+            ": dpkg was interrupted before",
+        ),
+        (
+            "[6] Could not resolve host: crates.io",
+            ": there is no network",
+        ),
+        (
+            "E: Release file is not valid yet",
+            ": a signature or certificate is not of",
+        ),
+        // That there was no space was another time.
+        ("anything else", " (status 1)"),
+    ] {
+        let said = failure(&mut functions(script, &[&log, Path::new(printed)]));
+        assert_says(&said, &format!("error: building: work failed{cause}"));
+    }
+}
+
+#[test]
 fn what_was_asked_for_in_vain_is_said_before_the_first_step() {
     for (variable, value, part) in [
         ("JOBS", "many", "JOBS=many: expected a number"),
