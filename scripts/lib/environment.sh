@@ -50,6 +50,26 @@ check_own() {
 		"sudo make builds as root, and only make modules_install has to be: sudo rm -r $1"
 }
 
+# check_place WHAT FOLDER NEXT-STEP: that files can be made there, and run.
+check_place() {
+	local probe=$2/.probe-$$ status=0
+	mkdir -p "$2" 2>/dev/null || true
+	[[ -w $2 ]] || die "$1 $2 cannot be written to" "$3"
+	{ echo '#!/bin/sh' >"$probe" && chmod +x "$probe"; } 2>/dev/null || {
+		rm -f "$probe"
+		die "$1 $2 cannot be written to: is the disk full? see: df -h $2" "$3"
+	}
+	"$probe" 2>/dev/null || status=$?
+	rm -f "$probe"
+	((status == 0)) || die "nothing can be run in $1 $2: is it mounted with noexec?" "$3"
+}
+
+# Of all that builds something: before it does.
+check_places() {
+	check_place "the build folder" "$build" "put the clone elsewhere"
+	check_place "the cache" "$cache" "put it elsewhere: XDG_CACHE_HOME=/path make …"
+}
+
 # What another architecture's has no use for.
 check_cross() {
 	case $goal in

@@ -84,6 +84,40 @@ fn no_run_ends_without_a_word() {
 }
 
 #[test]
+fn a_folder_that_nothing_can_be_built_in_is_refused() {
+    let said = failure(&mut functions(
+        "check_place 'the cache' /proc/no/folder 'put it elsewhere'",
+        &[],
+    ));
+    assert_eq!(
+        said,
+        "error: the cache /proc/no/folder cannot be written to\n       put it elsewhere\n"
+    );
+    let place = folder("place");
+    // As on a file system that is mounted so.
+    let said = failure(&mut functions(
+        "chmod() { :; }; check_place 'the cache' $1 'put it elsewhere'",
+        &[&place],
+    ));
+    assert_says(&said, "nothing can be run in the cache ");
+    let said = success(&mut functions("check_place it $1/new next", &[&place]));
+    assert_eq!(said, "");
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(place.join("new")).unwrap().count(), 0);
+    // Before the first step.
+    let said = failure(harness("modules").env("XDG_CACHE_HOME", "/proc"));
+    assert_says(&said, "the cache /proc/rust-connector cannot be written to");
+    assert!(!said.contains("[1/"), "{said}");
+}
+
+#[test]
+fn the_cache_is_the_same_from_every_folder() {
+    let script = "echo $cache";
+    let said = success(functions(script, &[]).env("XDG_CACHE_HOME", "mine"));
+    assert_eq!(said, format!("{}/mine/rust-connector\n", top().display()));
+}
+
+#[test]
 fn what_stops_any_program_is_named() {
     let script = "log=$1/log; echo 'No space left on device' >$log
         step building; run_logged work $log 'try again' bash -c \"echo '$2'; sleep 0.3; exit 1\"";
