@@ -112,6 +112,17 @@ install_rust() {
 	return 1
 }
 
+# Of what apt has now, if it is here; fails if there is none that is new enough.
+install_newest_rust() {
+	command -v apt-get >/dev/null || return 1
+	if [[ ! ${packages_updated:-} && ${INSTALL_PACKAGES:-} != n ]] && find_root; then
+		run_logged "refreshing the package lists" "$cache/log/packages.log" \
+			"is the network there? try: apt-get update" apt_get -q update
+		packages_updated=1
+	fi
+	install_rust
+}
+
 # Programs called rustc, the likeliest first.
 rustc_candidates() {
 	local home=${RUSTUP_HOME:-${HOME:-}/.rustup}
@@ -158,14 +169,7 @@ find_rustc() {
 	path=$(command -v rustc || true)
 	[[ $path ]] && try_rustc "$path" && return
 	[[ $path != /usr/bin/rustc && -x /usr/bin/rustc ]] && try_rustc /usr/bin/rustc && return
-	if command -v apt-get >/dev/null; then
-		if [[ ! ${packages_updated:-} && ${INSTALL_PACKAGES:-} != n ]] && find_root; then
-			run_logged "refreshing the package lists" "$cache/log/packages.log" \
-				"is the network there? try: apt-get update" apt_get -q update
-			packages_updated=1
-		fi
-		install_rust && try_rustc /usr/bin/rustc && return
-	fi
+	install_newest_rust && try_rustc /usr/bin/rustc && return
 	die "no Rust compiler that can build a kernel" "tried:" "${rust_tried[@]}" \
 		"install rustc $rustc_min or newer with its rust-src, or set RUSTC and RUST_LIB_SRC"
 }

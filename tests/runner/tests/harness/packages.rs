@@ -49,6 +49,25 @@ fn without_apt_all_that_is_missing_is_named_by_what_it_is() {
 }
 
 #[test]
+fn a_compiler_for_programs_is_not_installed_if_it_is_too_old() {
+    let bin = folder("old-rust");
+    program(bin.join("rustc"), "echo rustc 1.63.0");
+    program(bin.join("cargo"), "");
+    program(bin.join("apt-get"), "exit 1");
+    program(
+        bin.join("apt-cache"),
+        "case $2 in rustc) v=1.63.0+dfsg1-2 ;; *) v=$WEB ;; esac; echo \"Candidate: $v\"",
+    );
+    let script = "PATH=$1:$PATH; step_cargo";
+    let said = failure(functions(script, &[&bin]).env("WEB", "1.96.0+dfsg1-1"));
+    assert_says(&said, "these packages are missing: rustc-web cargo-web ");
+    // None is new enough.
+    let said = failure(functions(script, &[&bin]).env("WEB", "1.70.0"));
+    assert_says(&said, "rustc is version 1.63.0, the programs need 1.85.0");
+    assert_says(&said, "package rustc-web: 1.70.0");
+}
+
+#[test]
 fn headers_and_libraries_are_where_the_compiler_finds_them() {
     let said = success(&mut functions(
         "have header:stdlib.h && have library:libc.a && ! have header:no-such.h && ! have library:no-such.a",
