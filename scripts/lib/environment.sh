@@ -81,7 +81,8 @@ check_cross() {
 }
 
 check_environment() {
-	check_folder "this clone" "$top"
+	# Programs for this machine have nothing to do with the kernel's makefiles.
+	[[ $goal = tools || $goal = install ]] || check_folder "this clone" "$top"
 	check_folder "the cache (XDG_CACHE_HOME)" "$cache"
 	check_folder "KDIR" "${KDIR:-}"
 	check_folder "KSRC" "${KSRC:-}"

@@ -60,6 +60,20 @@ fn other_folders_are_taken() {
 }
 
 #[test]
+fn programs_are_built_in_any_folder() {
+    let clone = folder("my own code");
+    success(
+        command("cp")
+            .arg("-r")
+            .arg(top().join("scripts"))
+            .arg(&clone),
+    );
+    let script = clone.join("scripts/harness");
+    let said = failure(command("bash").arg(script).arg("install"));
+    assert_says(&said, "nothing has been built yet");
+}
+
+#[test]
 fn a_clone_in_which_nothing_was_built_is_nobody_elses() {
     let build = folder("build-of-whom");
     let script = "id() { echo 54321; }; check_own $1";
