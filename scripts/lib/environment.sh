@@ -91,6 +91,8 @@ check_environment() {
 		"there are: $(arch_names); scripts/lib/arch.sh has what it takes"
 	[[ ! $asked_arch ]] || arch_row "$asked_arch" >/dev/null || die "ARCH=$asked_arch: expected one of $(arch_names)"
 	[[ ! $cross ]] || check_cross
+	[[ ! ${RUST_LIB_SRC:-} || -e $RUST_LIB_SRC/core/src/lib.rs ]] ||
+		die "RUST_LIB_SRC=$RUST_LIB_SRC has no core/src/lib.rs: it is not the library's source" "leave it out to have that looked for"
 	[[ $goal != test-readme || $arch_host = x86_64 ]] || die "make test-readme boots a machine of x86_64, and this is $arch_host"
 	[[ ${JOBS:-1} =~ ^[1-9][0-9]*$ ]] || die "JOBS=$JOBS: expected a number as in JOBS=4"
 }

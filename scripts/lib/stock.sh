@@ -26,6 +26,7 @@ check_stock_settings() {
 		die "KERNEL=$KERNEL: expected a series such as $default_kernel, debian, running, or a release such as 7.3.4+deb13-amd64"
 	[[ ! ${FLAVOR:-} && ! ${TOOLCHAIN:-} && ! ${KSRC:-} ]] ||
 		die "KERNEL=$KERNEL is built already: FLAVOR=, TOOLCHAIN= and KSRC= do not go with it"
+	[[ ${CORE:-c} = c ]] || die "KERNEL=$KERNEL is built already, and has the connector that it has: leave out CORE=$CORE"
 	stock_release=$(stock_wanted)
 	[[ $stock_release = newest ]] || check_kernel_version "$stock_release" "KERNEL=$KERNEL"
 	[[ -e $cache/stock/$stock_release/tree/.complete ]] || check_disk

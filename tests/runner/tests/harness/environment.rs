@@ -177,6 +177,11 @@ fn what_was_asked_for_in_vain_is_said_before_the_first_step() {
             "TOOLCHAIN=trixie-llvm, trixie-gcc, sid-llvm, sid-gcc",
         ),
         ("KSRC", "/no/such/linux", "is not a kernel source tree"),
+        (
+            "RUST_LIB_SRC",
+            "/no/such/library",
+            "RUST_LIB_SRC=/no/such/library has no core/src/lib.rs",
+        ),
     ] {
         let said = failure(harness("modules").env(variable, value));
         assert_says(&said, part);
