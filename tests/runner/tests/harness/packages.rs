@@ -2,7 +2,7 @@
 
 //! Machines that lack something, with apt and without.
 
-use crate::machine::{assert_says, failure, folder, functions, only, program, success};
+use crate::machine::{assert_says, failure, folder, functions, harness, only, program, success};
 
 #[test]
 fn nothing_is_installed_where_that_is_not_wanted() {
@@ -46,6 +46,35 @@ fn without_apt_all_that_is_missing_is_named_by_what_it_is() {
         );
     }
     assert_says(&said, "README.md has a table");
+}
+
+#[test]
+fn what_only_debian_has_is_refused_where_it_is_not() {
+    let other = if cfg!(target_arch = "aarch64") {
+        "riscv"
+    } else {
+        "arm64"
+    };
+    for (goal, name, value) in [
+        ("modules", "KERNEL", "debian"),
+        ("modules", "KERNEL", "99.1.2+deb13-amd64"),
+        ("modules", "TOOLCHAIN", "sid-gcc"),
+        ("run", "ARCH", other),
+    ] {
+        let said = failure(harness(goal).env(name, value));
+        assert_says(
+            &said,
+            "takes packages of Debian's, and there is no apt here\n",
+        );
+        // Before the first step.
+        assert!(!said.contains("[1/"), "{said}");
+    }
+    // What is in the cache already takes none.
+    let said = success(&mut functions(
+        "PATH=; check_debian it \"$1/*\" next",
+        &[&folder("debian").join("..")],
+    ));
+    assert_eq!(said, "");
 }
 
 #[test]
