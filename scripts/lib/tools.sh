@@ -9,10 +9,15 @@ compiles_programs() {
 	(($(version_number "$(rustc_version "$1")") >= $(version_number "$rustc_min")))
 }
 
-# The ones in PATH, else the distribution's, if those will do: Debian 12 calls by these names what is too old.
+# The first here that will do, with its cargo, else the distribution's: Debian 12 calls by these names what is too
+# old.
 find_cargo() {
+	while read -r rustc; do
+		cargo=$(dirname "$rustc")/cargo
+		[[ -x $cargo ]] || cargo=$(command -v cargo) || continue
+		! compiles_programs "$rustc" || return 0
+	done < <(rustcs_here)
 	rustc=$(command -v rustc || true) cargo=$(command -v cargo || true)
-	[[ ! $rustc || ! $cargo ]] || ! compiles_programs "$rustc" || return 0
 	if install_newest_rust; then
 		rustc=/usr/bin/rustc cargo=/usr/bin/cargo
 	elif [[ ! $rustc || ! $cargo ]]; then
