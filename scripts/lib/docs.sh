@@ -73,7 +73,9 @@ check_public_api() {
 # examples_in FILE: what rustdoc is to read for these examples. Where the crate is other names for a part of the
 # kernel, its documentation is text by itself, and what is private has the kernel's names.
 examples_in() {
-	local file=$build/examples/$(basename "${1%.*}").md
+	local name file
+	name=$(basename "${1%.*}")
+	file=$build/examples/$name.md
 	if [[ $(connector_module) || $1 = README.md ]]; then
 		echo "$top/$1"
 		return
