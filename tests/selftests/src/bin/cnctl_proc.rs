@@ -8,7 +8,7 @@
 //! it was read.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     env,
     ffi::OsStr,
     fs,
@@ -195,6 +195,9 @@ fn beside_forkstat() -> Result<()> {
 
     // What forkstat calls a process in an event, and what cnctl does.
     let mut named = 0;
+    // The kernel gives other processes a share of the CPU as well, in which one may be gone before it was
+    // looked at; of forkstat's, that is seen.
+    let mut late = HashSet::new();
     for line in &theirs {
         let mut fields = line.split_whitespace();
         let (Some(_), Some(what @ ("exec" | "exit"))) = (fields.next(), fields.next()) else {
@@ -202,6 +205,10 @@ fn beside_forkstat() -> Result<()> {
         };
         let pid: u32 = fields.next().context("a process id")?.parse()?;
         if !pids.contains_key(&pid) {
+            continue;
+        }
+        if line.contains("<unknown>") {
+            late.insert((pid, what));
             continue;
         }
         let events: Vec<_> = of(&ours, pid).into_iter().cloned().collect();
@@ -212,12 +219,16 @@ fn beside_forkstat() -> Result<()> {
         );
         named += 1;
     }
-    ensure!(named == 2 * MANY, "forkstat should name all: {named}");
+    ensure!(
+        named + late.len() == 2 * MANY && named >= MANY,
+        "forkstat should name nearly all: {named} {late:?}"
+    );
     for (&pid, word) in &pids {
         let events: Vec<_> = of(&ours, pid).into_iter().cloned().collect();
         for what in ["exec", "exit"] {
             let event = one(&events, what)?;
-            ensure!(words(event) == format!("busybox true {word}"), "{event}");
+            let is_named = words(event) == format!("busybox true {word}");
+            ensure!(is_named || late.contains(&(pid, what)), "{event}");
         }
         let fork = one(&events, "fork")?;
         ensure!(words(fork).ends_with("cnctl_proc"), "{fork}");
