@@ -3,5 +3,4 @@
 # sed -E: a part of the kernel needs nobody to keep it loaded.
 
 /^\/\/! Read-only files in debugfs that keep/,/^$/c\
-//! Read-only files in debugfs.\
-
+//! Read-only files in debugfs.\n

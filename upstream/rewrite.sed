@@ -18,7 +18,8 @@ s/\n#\[path = "\.\.\/.*tests\/kunit\/[a-z]+\.rs"\]$//
 
 # --- paths: two crates become modules of the crate `kernel` ---
 
-# @MODULE@ is crate::connector, or crate::connector::wire for the files of src/wire.
+# @MODULE@ is crate::connector; or crate::connector::wire for the files of src/wire, crate for what is net's.
+s/\bcrate::net::/kernel::net::/g
 s/\bcrate::/@MODULE@::/g
 s/\bpub\(crate\)/pub(in @MODULE@)/g
 s/^pub use connector_wire as wire;$/pub mod wire;/

@@ -14,6 +14,16 @@ s/^\/\/! The Linux kernel connector for Rust modules\.$/\/\/! The kernel connect
 /^\/\/! 3\. The only function that the C core calls/,/^\/\/!    it cannot go while a socket/c\
 //! 3. The only functions that a core calls are the kernel's own, which does not go.
 
+# What is net's is there for everybody.
+/^#\[cfg\(CONFIG_CONNECTOR_RUST\)\]$/{
+	N
+	/\nmod net \{$/{
+		N
+		N
+		d
+	}
+}
+
 # In the crate that has the macro, clippy looks at what it makes.
 s/^use crate::bindings;/#![expect(clippy::upper_case_acronyms, reason = "global_lock! names a type like its static")]\n\n&/
 

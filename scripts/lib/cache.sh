@@ -8,6 +8,8 @@
 # or without its stamp, and becomes visible by one rename or touch at the end.
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/rust-connector
+# kbuild and cargo are called in other folders.
+[[ $cache = /* ]] || cache=$top/$cache
 
 # A short name for everything on stdin.
 short_hash() {

@@ -15,17 +15,26 @@ debian_apt() {
 	APT_CONFIG=$debian_dir/apt.conf "$tool" "$@"
 }
 
+# Whether packages of Debian's can be had on this machine at all; $debian_why says why not.
+debian_here() {
+	debian_why=
+	command -v apt-get >/dev/null || debian_why="no apt here"
+	[[ ! $debian_why ]]
+}
+
+# check_debian WHAT FILE NEXT-STEP: what takes packages of Debian's is refused where there are none, unless it is
+# complete in the cache, as FILE (a pattern) says; before anything else is got or compiled.
+check_debian() {
+	compgen -G "$2" >/dev/null || debian_here || die "$1 takes packages of Debian's, and there is $debian_why" "$3"
+}
+
 # debian_lists [ARCHITECTURE]: from here on, packages are those of Debian's for this machine, or for that
 # architecture. Fails (without dying) where there is no Debian to ask; $debian_why says why.
 debian_lists() {
 	local site keyring suite of=${1:-}
-	debian_why=
 	debian_dir=$cache/apt${of:+-$of}
 	[[ " ${debian_ready:-} " != *" $debian_dir "* ]] || return 0
-	if ! command -v apt-get >/dev/null; then
-		debian_why="no apt here"
-		return 1
-	fi
+	debian_here || return 1
 	for keyring in /usr/share/keyrings/debian-archive-keyring.{pgp,gpg} none; do
 		[[ -e $keyring ]] && break
 	done

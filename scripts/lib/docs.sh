@@ -70,6 +70,24 @@ check_public_api() {
 	fi
 }
 
+# examples_in FILE: what rustdoc is to read for these examples. Where the crate is other names for a part of the
+# kernel, its documentation is text by itself, and what is private has the kernel's names.
+examples_in() {
+	local name file
+	name=$(basename "${1%.*}")
+	file=$build/examples/$name.md
+	if [[ $(connector_module) || $1 = README.md ]]; then
+		echo "$top/$1"
+		return
+	fi
+	mkdir -p "$build/examples"
+	case $1 in
+	*.rs) find "$top/${1%/*}" -name '*.rs' -exec sed -n 's,^ *//[/!] \{0\,1\},,p' {} + ;;
+	*) sed '/^## The module itself$/,/^## A message/d; s/\bconnector::/kernel::&/g' "$top/$1" ;;
+	esac >"$file"
+	echo "$file"
+}
+
 # Compiles the examples in the documentation of the crate `connector` and in the
 # README as a module would be, and what must not compile; says what came of it as
 # libtest does. So it does with what these two crates, and netlink-connector, make public.
@@ -77,7 +95,7 @@ compile_examples() {
 	local file crate status=0 crates=(wire/connector_wire connector/connector netlink-connector)
 	for file in src/connector/connector.rs README.md tests/api/cannot.md; do
 		echo "   Doc-tests $file"
-		rustdoc_like src/echo/cn_echo.o --test --no-run --crate-name connector "$top/$file" || status=$?
+		rustdoc_like src/echo/cn_echo.o --test --no-run --crate-name connector "$(examples_in "$file")" || status=$?
 	done
 	# What is a part of the kernel is compiled by others.
 	[[ $(connector_module) ]] || crates=(netlink-connector)

@@ -42,11 +42,32 @@ check_folder() {
 
 # check_own FOLDER: what `sudo make` left there would stop the next build in its middle.
 check_own() {
-	local file
-	((EUID)) || return 0
-	file=$(find "$1" -maxdepth 2 ! -user "$EUID" -print -quit 2>/dev/null)
+	local file user
+	user=$(id -u)
+	[[ $user != 0 && -e $1 ]] || return 0
+	file=$(find "$1" -maxdepth 2 ! -user "$user" -print -quit 2>/dev/null) || true
 	[[ ! $file ]] || die "$file is not yours: it belongs to $(stat -c %U "$file")" \
 		"sudo make builds as root, and only make modules_install has to be: sudo rm -r $1"
+}
+
+# check_place WHAT FOLDER NEXT-STEP: that files can be made there, and run.
+check_place() {
+	local probe=$2/.probe-$$ status=0
+	mkdir -p "$2" 2>/dev/null || true
+	[[ -w $2 ]] || die "$1 $2 cannot be written to" "$3"
+	{ echo '#!/bin/sh' >"$probe" && chmod +x "$probe"; } 2>/dev/null || {
+		rm -f "$probe"
+		die "$1 $2 cannot be written to: is the disk full? see: df -h $2" "$3"
+	}
+	"$probe" 2>/dev/null || status=$?
+	rm -f "$probe"
+	((status == 0)) || die "nothing can be run in $1 $2: is it mounted with noexec?" "$3"
+}
+
+# Of all that builds something: before it does.
+check_places() {
+	check_place "the build folder" "$build" "put the clone elsewhere"
+	check_place "the cache" "$cache" "put it elsewhere: XDG_CACHE_HOME=/path make …"
 }
 
 # What another architecture's has no use for.
@@ -60,7 +81,8 @@ check_cross() {
 }
 
 check_environment() {
-	check_folder "this clone" "$top"
+	# Programs for this machine have nothing to do with the kernel's makefiles.
+	[[ $goal = tools || $goal = install ]] || check_folder "this clone" "$top"
 	check_folder "the cache (XDG_CACHE_HOME)" "$cache"
 	check_folder "KDIR" "${KDIR:-}"
 	check_folder "KSRC" "${KSRC:-}"
@@ -69,6 +91,8 @@ check_environment() {
 		"there are: $(arch_names); scripts/lib/arch.sh has what it takes"
 	[[ ! $asked_arch ]] || arch_row "$asked_arch" >/dev/null || die "ARCH=$asked_arch: expected one of $(arch_names)"
 	[[ ! $cross ]] || check_cross
+	[[ ! ${RUST_LIB_SRC:-} || -e $RUST_LIB_SRC/core/src/lib.rs ]] ||
+		die "RUST_LIB_SRC=$RUST_LIB_SRC has no core/src/lib.rs: it is not the library's source" "leave it out to have that looked for"
 	[[ $goal != test-readme || $arch_host = x86_64 ]] || die "make test-readme boots a machine of x86_64, and this is $arch_host"
 	[[ ${JOBS:-1} =~ ^[1-9][0-9]*$ ]] || die "JOBS=$JOBS: expected a number as in JOBS=4"
 }

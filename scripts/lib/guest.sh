@@ -10,10 +10,21 @@ guest_suite=trixie
 guest_packages=(busybox-static forkstat util-linux kmod)
 
 # Sets guest_root.
-find_guest() {
+guest_where() {
 	local key
 	key=$(printf '%s\n' "${guest_packages[@]}" | short_hash)
 	guest_root=$cache/guest/$guest_suite-$arch_debian-$key
+}
+
+# Before a kernel is built for it.
+check_guest() {
+	guest_where
+	check_debian "a VM of $arch" "$guest_root/.complete" "make ARCH=$asked_arch builds the modules, without a VM"
+}
+
+# Sets guest_root.
+find_guest() {
+	guest_where
 	[[ ! -e $guest_root/.complete ]] || return 0
 	cache_lock downloads
 	if [[ ! -e $guest_root/.complete ]]; then

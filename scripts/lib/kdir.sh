@@ -166,9 +166,32 @@ kdir_key() {
 	[[ ! $key || ! -r $key ]] || echo "$key"
 }
 
+# What it was asked to be and is not. KERNEL= and CORE= beside KDIR= may say what is so.
+kdir_refuse_other() {
+	local core
+	[[ $KDIR ]] || return 0
+	case ${KERNEL:-} in
+	'') ;;
+	debian) die "KDIR=$kdir and KERNEL=debian are two kernels: leave one out" ;;
+	*)
+		[[ $1 = "$(stock_wanted)" || $1 = "$KERNEL"[.-]* ]] ||
+			die "KDIR=$kdir is Linux $1, and KERNEL=$KERNEL is another kernel: leave one out"
+		;;
+	esac
+	case $(connector_module) in
+	rust_connector) core=c ;;
+	cn) core=rust ;;
+	*) core=tree ;;
+	esac
+	[[ ${CORE:-$core} = "$core" || $CORE = tree-c ]] ||
+		die "KDIR=$kdir is a kernel of CORE=$core, by its configuration, and not of CORE=$CORE" "leave out CORE="
+}
+
 # All that can be known of it without its compilers.
 check_kdir() {
 	local release lacking other built_in
+	[[ ! -L $kdir || -e $kdir ]] || die "KDIR=$kdir leads to $(realpath -m "$kdir"), which is not there" \
+		"a kernel that was removed, or whose headers are not installed?"
 	[[ -d $kdir ]] || die "KDIR=$kdir: no such directory"
 	kdir=$(realpath "$kdir")
 	[[ -e $kdir/.config ]] || die "KDIR=$kdir is not configured (no .config)" "point it at the tree, or at the O= directory, in which the kernel was built"
@@ -179,6 +202,7 @@ check_kdir() {
 	release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null || true)
 	[[ $release ]] || die "KDIR=$kdir is configured but not built (no include/config/kernel.release)" "run make there first"
 	check_kernel_version "$release" "KDIR=$kdir"
+	kdir_refuse_other "$release"
 	[[ -e $kdir/Makefile && (! -L $kdir/source || -e $kdir/source) ]] ||
 		die "KDIR=$kdir has lost its source, $(readlink "$kdir/source" || echo "with its Makefile")" "put it back, or build the kernel anew"
 	built_in=$(sed -n 's/^export KBUILD_OUTPUT = //p' "$kdir/Makefile")

@@ -39,6 +39,7 @@ make_patches() {
 	for step in "$series"/*/; do
 		make_patch "${step%/}"
 	done
+	git -C "$work" rev-parse "HEAD^{tree}" >"$build/patches/.tree"
 	export_patches base "$build/patches" --cover-letter --subject-prefix="PATCH RFC"
 	cover_patches "$build/patches" "$top/upstream/cover"
 	cp "$top/upstream/pin-init.txt" "$build/patches/"
@@ -105,10 +106,11 @@ make_patch() {
 		return
 	fi
 	[[ ! -d $step/new ]] || cp -r "$step/new/." "$work/"
-	# What later patches bring is left out of the files of this one, and so all are written anew.
+	# What later patches bring is left out of the files of this one. So one that was left out from others has
+	# those written anew.
 	for name in "$series"/*/; do
 		[[ ! ${name%/} > $step ]] || break
-		write_files "${name%/}" "$(basename "$step")"
+		[[ ${name%/} != "$step" && ! -e $(without "$step") ]] || write_files "${name%/}" "$step"
 	done
 	for name in "$step"/*.diff; do
 		[[ ! -e $name ]] || git -C "$work" apply --recount --whitespace=nowarn "$name" 2>>"$build/log/patches.log" ||
@@ -118,7 +120,8 @@ make_patch() {
 }
 
 # write_files FOLDER NOW: the files that it lists, as they are when patch NOW is made. A list has lines
-# HOW FROM TO, where HOW is -, wire, or the name of one more sed script.
+# HOW FROM TO, where HOW is -, wire, or the name of one more sed script. A pattern does not stand for a file that
+# a list has by its name.
 write_files() {
 	local now=$2 how from to file target
 	[[ -e $1/files ]] || return 0
@@ -126,10 +129,11 @@ write_files() {
 		for file in $top/$from; do
 			target=$work/$to
 			[[ $to != */ ]] || target+=$(basename "$file")
-			case $to$(basename "$file") in
-			# The roots have other names; what is bound comes from the kernel's bindings; and this is another one there.
-			*/connector_wire.rs | */connector.rs | */bindings.rs | */home.rs) [[ $to != */ ]] || continue ;;
-			esac
+			if [[ $from = *'*'* ]]; then
+				! grep -qF " ${file#"$top"/} " "$series"/*/files || continue
+				# What is bound comes from the kernel's bindings; and this is another one there.
+				case $file in */bindings.rs | */home.rs) continue ;; esac
+			fi
 			mkdir -p "$(dirname "$target")"
 			write_file "$how" "$file" "$now" >"$target"
 		done
@@ -138,27 +142,30 @@ write_files() {
 
 # write_file HOW FROM NOW
 write_file() {
-	local how=$1 from=$2 now=$3 module=crate::connector rewrite=()
+	local how=$1 from=$2 now=$3 module=crate::connector rewrite=() step script text
 	[[ $how != wire* ]] || module=crate::connector::wire
+	[[ $how != net* ]] || module=crate
 	if [[ $from = *.rs ]]; then
 		rewrite+=(-e "$(sed "s/@MODULE@/$module/g" "$top/upstream/rewrite.sed")")
 	fi
 	[[ $how != *.sed ]] || rewrite+=(-e "$(<"$top/upstream/$how")")
-	sed -E "${rewrite[@]}" "$from" | later "$now" 05-kunit "$top/upstream/without-kunit.sed" |
-		later "$now" 07-core "$top/upstream/without-core.sed" |
-		if [[ $from = *.rs ]]; then
-			# rustfmt takes what it gets by name as the root of a crate, and this is none.
-			awk -f "$top/upstream/fold.awk" | "$rustfmt" --config-path "$work/.rustfmt.toml"
-		else
-			cat
-		fi
+	text=$work.file
+	sed -E "${rewrite[@]}" "$from" >"$text"
+	for step in "$series"/*/; do
+		script=$(without "${step%/}")
+		[[ ! ${step%/} > $now || ! -e $script ]] || sed -E -i -f "$script" "$text"
+	done
+	if [[ $from = *.rs ]]; then
+		# rustfmt takes what it gets by name as the root of a crate, and this is none.
+		awk -f "$top/upstream/fold.awk" "$text" | "$rustfmt" --config-path "$work/.rustfmt.toml"
+	else
+		cat "$text"
+	fi
+	rm "$text"
 }
 
-# later NOW PATCH SCRIPT: if that patch comes after this one.
-later() {
-	if [[ $1 < $2 ]]; then
-		sed -E -f "$3"
-	else
-		cat
-	fi
+# without FOLDER: what takes out what that patch brings to files of others, if it brings such.
+without() {
+	local name=${1##*/}
+	echo "$top/upstream/without-${name#*-}.sed"
 }

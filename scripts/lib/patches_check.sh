@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # `make patches CHECK=1`: whether the patches are what a maintainer can take. Each is applied to a pristine
-# source, in its turn, and looked at with the kernel's own tools; CHECK=build has each built as well. A line for
-# each patch and check. Sourced.
+# source, in its turn, and looked at with the kernel's own tools; CHECK=build has each built as well, and what
+# comes of all of them by GCC, and its documentation made. A line for each patch and check. Sourced.
 
 # checkpatch.pl looks up commits of the kernel, whose history is not here, and whether a patch that adds files
 # touches MAINTAINERS: the last one does for all.
@@ -28,6 +28,7 @@ check_patches() {
 		git -C "$tree" reset -q --hard pristine
 		check_series "$folder"
 	done
+	[[ $CHECK != build ]] || check_whole
 	((patches_failed == 0)) || die "$patches_failed checks failed" "what they say: $log"
 	step_done "no findings"
 }
@@ -72,6 +73,20 @@ check_series() {
 	done
 }
 
+# check_whole: what is looked at when all is applied.
+check_whole() {
+	local whole
+	name="all of them"
+	check "rustdoc" check_rustdoc || true
+	objects+=-gcc cc_args=(CC=gcc "${arch_args[@]}")
+	whole=$(git -C "$tree" rev-parse HEAD)
+	git -C "$tree" reset -q --hard pristine
+	check "GCC builds the source without them" patches_build pristine C || return 0
+	git -C "$tree" reset -q --hard "$whole"
+	check "GCC builds it, core in C" patches_build "" C || true
+	check "GCC builds it, core in Rust" patches_build "" RUST || true
+}
+
 # check WHAT COMMAND...: a line.
 check() {
 	local what=$1
@@ -86,10 +101,14 @@ check() {
 	return 1
 }
 
+# patches_make ARGUMENTS...
+patches_make() {
+	make -C "$tree" "O=$objects" "${cc_args[@]}" PAHOLE=no-pahole LOCALVERSION= "${rust_args[@]}" "$@"
+}
+
 # patches_build PRISTINE CORE: with W=1 and clippy; fails if anything is said that is not said of the pristine source,
 # where PRISTINE is not empty and all of it is kept.
 patches_build() {
-	local -a make=(make -C "$tree" "O=$objects" "${cc_args[@]}" PAHOLE=no-pahole LOCALVERSION= "${rust_args[@]}")
 	local said=$objects/said
 	mkdir -p "$objects"
 	{
@@ -98,8 +117,8 @@ patches_build() {
 			SAMPLES SAMPLES_RUST SAMPLE_RUST_CONNECTOR
 	} >"$objects/fragment"
 	if ! {
-		"${make[@]}" "KCONFIG_ALLCONFIG=$objects/fragment" allnoconfig >"$objects/output" 2>&1 &&
-			"${make[@]}" "-j$jobs" W=1 CLIPPY=1 "${patches_targets[@]}" >>"$objects/output" 2>&1
+		patches_make "KCONFIG_ALLCONFIG=$objects/fragment" allnoconfig >"$objects/output" 2>&1 &&
+			patches_make "-j$jobs" W=1 CLIPPY=1 "${patches_targets[@]}" >>"$objects/output" 2>&1
 	}; then
 		cat "$objects/output"
 		return 1
@@ -108,6 +127,14 @@ patches_build() {
 	[[ ! $1 ]] || cp "$said" "$objects/said.pristine"
 	comm -13 "$objects/said.pristine" "$said" | tee "$objects/new"
 	[[ ! -s $objects/new ]] || { cat "$objects/output" && return 1; }
+}
+
+# The documentation, in which each link leads somewhere.
+check_rustdoc() {
+	patches_make "-j$jobs" rustdoc >"$objects/output" 2>&1
+	local status=$?
+	cat "$objects/output"
+	((status == 0)) && ! grep -q '^warning' "$objects/output"
 }
 
 check_checkpatch() {
@@ -139,6 +166,6 @@ said_of() {
 	local copy
 	copy=$(mktemp -d)
 	cat >"$copy/${1##*/}"
-	scripts/kernel-doc -none -Wall "$copy/${1##*/}" 2>&1 | sed "s,$copy/,,; s,:[0-9]* ,: ," | sort
+	scripts/kernel-doc -none -Wall "$copy/${1##*/}" 2>&1 | sed "s,$copy/,,; s,:[0-9][0-9]* ,: ," | sort
 	rm -r "$copy"
 }

@@ -112,6 +112,17 @@ install_rust() {
 	return 1
 }
 
+# Of what apt has now, if it is here; fails if there is none that is new enough.
+install_newest_rust() {
+	command -v apt-get >/dev/null || return 1
+	if [[ ! ${packages_updated:-} && ${INSTALL_PACKAGES:-} != n ]] && find_root; then
+		run_logged "refreshing the package lists" "$cache/log/packages.log" \
+			"is the network there? try: apt-get update" apt_get -q update
+		packages_updated=1
+	fi
+	install_rust
+}
+
 # Programs called rustc, the likeliest first.
 rustc_candidates() {
 	local home=${RUSTUP_HOME:-${HOME:-}/.rustup}
@@ -121,22 +132,30 @@ rustc_candidates() {
 	printf '%s\n' /usr/bin/rustc "$home"/toolchains/*/bin/rustc
 }
 
-# The very rustc that a kernel was built with, wherever it is. The source of its core library is
-# not needed: the kernel has that compiled.
-find_rustc_of_kernel() {
-	local path text seen=
-	local -a here=()
+# The programs behind them, each once.
+rustcs_here() {
+	local path seen='|'
 	while read -r path; do
 		path=$(real_rustc "$path") || continue
 		[[ $seen != *"|$path|"* ]] || continue
-		seen+="|$path|"
+		seen+="$path|"
+		echo "$path"
+	done < <(rustc_candidates)
+}
+
+# The very rustc that a kernel was built with, wherever it is. The source of its core library is
+# not needed: the kernel has that compiled.
+find_rustc_of_kernel() {
+	local path text
+	local -a here=()
+	while read -r path; do
 		text=$("$path" --version 2>/dev/null) || continue
 		if [[ $text = "$rustc_wanted" ]]; then
 			rustc=$path rust_lib_src=$("$path" --print sysroot)/lib/rustlib/src/rust/library
 			return
 		fi
 		here+=("  $text: $path")
-	done < <(rustc_candidates)
+	done < <(rustcs_here)
 	die "$rustc_wanted is not here, which KDIR=$KDIR was built with" "there is:" "${here[@]:-  none}" \
 		"Rust modules need the very same build of the compiler: RUSTC=/path/to/that/rustc make KDIR=$KDIR …" \
 		"or rebuild that kernel with one that is here"
@@ -155,17 +174,10 @@ find_rustc() {
 		try_rustc "$(command -v "$RUSTC")" && return
 		die "RUSTC=$RUSTC cannot build a kernel" "${rust_tried[@]}"
 	fi
-	path=$(command -v rustc || true)
-	[[ $path ]] && try_rustc "$path" && return
-	[[ $path != /usr/bin/rustc && -x /usr/bin/rustc ]] && try_rustc /usr/bin/rustc && return
-	if command -v apt-get >/dev/null; then
-		if [[ ! ${packages_updated:-} && ${INSTALL_PACKAGES:-} != n ]] && find_root; then
-			run_logged "refreshing the package lists" "$cache/log/packages.log" \
-				"is the network there? try: apt-get update" apt_get -q update
-			packages_updated=1
-		fi
-		install_rust && try_rustc /usr/bin/rustc && return
-	fi
+	while read -r path; do
+		try_rustc "$path" </dev/null && return
+	done < <(rustcs_here)
+	install_newest_rust && try_rustc /usr/bin/rustc && return
 	die "no Rust compiler that can build a kernel" "tried:" "${rust_tried[@]}" \
 		"install rustc $rustc_min or newer with its rust-src, or set RUSTC and RUST_LIB_SRC"
 }

@@ -26,8 +26,11 @@ check_stock_settings() {
 		die "KERNEL=$KERNEL: expected a series such as $default_kernel, debian, running, or a release such as 7.3.4+deb13-amd64"
 	[[ ! ${FLAVOR:-} && ! ${TOOLCHAIN:-} && ! ${KSRC:-} ]] ||
 		die "KERNEL=$KERNEL is built already: FLAVOR=, TOOLCHAIN= and KSRC= do not go with it"
+	[[ ${CORE:-c} = c ]] || die "KERNEL=$KERNEL is built already, and has the connector that it has: leave out CORE=$CORE"
 	stock_release=$(stock_wanted)
 	[[ $stock_release = newest ]] || check_kernel_version "$stock_release" "KERNEL=$KERNEL"
+	check_debian "KERNEL=$KERNEL" "$cache/stock/${stock_release/#newest/*}/tree/.complete" \
+		"a kernel that you have built: make KDIR=/path …; one that this builds: make, without KERNEL"
 	[[ -e $cache/stock/$stock_release/tree/.complete ]] || check_disk
 }
 

@@ -5,20 +5,42 @@
 # shell completions of cnctl, all in build/tools/; where a distribution wants
 # them (DESTDIR=, PREFIX=); and as Debian packages. Takes no kernel. Sourced.
 
+compiles_programs() {
+	(($(version_number "$(rustc_version "$1")") >= $(version_number "$rustc_min")))
+}
+
+# The first here that will do, with its cargo, else the distribution's: Debian 12 calls by these names what is too
+# old.
+find_cargo() {
+	while read -r rustc; do
+		cargo=$(dirname "$rustc")/cargo
+		[[ -x $cargo ]] || cargo=$(command -v cargo) || continue
+		! compiles_programs "$rustc" || return 0
+	done < <(rustcs_here)
+	rustc=$(command -v rustc || true) cargo=$(command -v cargo || true)
+	if install_newest_rust; then
+		rustc=/usr/bin/rustc cargo=/usr/bin/cargo
+	elif [[ ! $rustc || ! $cargo ]]; then
+		((${#rust_tried[@]} == 0)) || die "there is no cargo and rustc here, and no package of them that is new enough" \
+			"tried:" "${rust_tried[@]}" "install rustc $rustc_min or newer (https://rustup.rs), or set RUSTC"
+		need "cargo cargo compiles the programs" "rustc rustc compiles the programs ($rustc_min or newer)"
+	fi
+}
+
 # Only a compiler for programs: neither the kernel's minimum nor its bindgen.
 step_cargo() {
 	step "cargo"
+	rust_tried=()
 	if [[ ${RUSTC:-} ]]; then
 		rustc=$(command -v "$RUSTC") || die "RUSTC=$RUSTC is not a program"
 		cargo=$(dirname "$rustc")/cargo
 		[[ -x $cargo ]] || cargo=$(command -v cargo) || die "there is no cargo beside $rustc"
 	else
-		need "cargo cargo compiles the programs" "rustc rustc compiles the programs"
-		rustc=$(command -v rustc) cargo=$(command -v cargo)
+		find_cargo
 	fi
-	(($(version_number "$(rustc_version "$rustc")") >= $(version_number "$rustc_min"))) ||
+	compiles_programs "$rustc" ||
 		die "$rustc is version $(rustc_version "$rustc"), the programs need $rustc_min" \
-			"install a newer one (https://rustup.rs), or set RUSTC"
+			"${rust_tried[@]}" "install a newer one (https://rustup.rs), or set RUSTC"
 	own_cargo_target "$rustc"
 	step_done "$("$rustc" --version)"
 }

@@ -20,8 +20,8 @@ check_tree() {
 	[[ ${TOOLCHAIN:-llvm} != *-* ]] || die "CORE=$CORE is built with the compilers of this system: leave out TOOLCHAIN=$TOOLCHAIN"
 }
 
-# Has ksrc be that source. It is in the cache, under a name that has what the patches say, so that each of
-# them is another source and another kernel.
+# Has ksrc be that source. It is in the cache, under a name that has what comes of the patches, so that each
+# of these is another source and another kernel.
 find_tree() {
 	local key tree log=$build/log/tree.log
 	[[ -x $rustfmt ]] || die "$(dirname "$rustc") has no rustfmt, which makes the patches" \
@@ -33,7 +33,7 @@ find_tree() {
 	fi
 	key=$({
 		source_id
-		cat "$build"/patches/*.patch
+		cat "$build/patches/.tree"
 	} | short_hash)
 	tree=$cache/patches/source-$kver-$key
 	if [[ ! -e $tree/.complete ]]; then

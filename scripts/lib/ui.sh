@@ -89,9 +89,15 @@ say_times() {
 	ui_times=() ui_said=$SECONDS
 }
 
+# Whether a word was said of why a run ends: also die in a subshell writes here, and whoever ends reads it.
+exec {ui_pipe}<<<""
+read -r -u "$ui_pipe"
+exec {ui_word}<>"/proc/self/fd/$ui_pipe" {ui_pipe}<&-
+
 # die CAUSE [NEXT-STEP...]: one line for the cause, one for each thing to do.
 die() {
 	ui_stop_ticker
+	echo >&"$ui_word"
 	[[ -z $ui_tty ]] || printf '\r\e[K' >&7
 	printf '%serror:%s %s\n' "$c_red" "$c_off" "$1" >&7
 	shift
@@ -136,7 +142,7 @@ ui_tick() {
 # way round: a shell's background jobs ignore Ctrl-C. Neither gets our locks
 # (descriptors 8 and 9), which something that outlives us would keep.
 run_logged() {
-	local what=$1 log=$2 hint=$3 status=0
+	local what=$1 log=$2 hint=$3 status=0 why
 	shift 3
 	mkdir -p "$(dirname "$log")"
 	printf '\n# %s\n' "$*" >>"$log"
@@ -154,7 +160,26 @@ run_logged() {
 	[[ -z $ui_tty ]] || printf '\r\e[K' >&7
 	printf '%s--- the end of %s%s\n' "$c_dim" "$log" "$c_off" >&7
 	tail -n "${LOG_LINES:-25}" "$log" | sed 's/^/    /' >&7
+	why=$(ui_known_cause "$log")
+	[[ ! $why ]] || die "$step_name: $what failed: ${why%%|*}" "log: $log" "${why#*|}"
 	die "$step_name: $what failed (status $status)" "log: $log" "$hint"
+}
+
+# ui_known_cause LOG: what stops any program, as CAUSE|NEXT-STEP, if the last one that wrote there said so.
+ui_known_cause() {
+	local said
+	said=$(tac "$1" | sed '/^# /q')
+	case $said in
+	*"No space left on device"*) echo "no space left on the disk|make room (df -h $cache $top says where), and run the same command again" ;;
+	*"dpkg was interrupted"*) echo "dpkg was interrupted before|as root, run: dpkg --configure -a; then the same command again" ;;
+	*"Could not resolve host"* | *"Temporary failure resolving"* | *"Network is unreachable"*)
+		echo "there is no network|the same command again, when it is there"
+		;;
+	*"is not valid yet"* | *"is expired (invalid since"* | *"certificate is not yet valid"* | *"certificate has expired"*)
+		echo "a signature or certificate is not of this time|is it $(date '+%F %R') here? if not, set the clock"
+		;;
+	*"Disk quota exceeded"*) echo "your disk quota is used up|make room, or put the cache elsewhere: XDG_CACHE_HOME=/path make …" ;;
+	esac
 }
 
 interrupted() {
@@ -165,5 +190,19 @@ interrupted() {
 	exit 130
 }
 
-trap ui_stop_ticker EXIT
+# The last command that failed and that nobody expected to: set -e ends the run there. What expects failures ends by
+# exit.
+ui_failed=
+set -o errtrace
+trap 'ui_failed="$BASH_COMMAND (${BASH_SOURCE[0]-}:$LINENO)"' ERR
+
+# No run ends without a word, if only where it was.
+ui_exit() {
+	ui_stop_ticker
+	[[ $1 = 0 || ! $ui_failed ]] || read -rt 0 -u "$ui_word" ||
+		die "${step_name:+$step_name: }this failed: ${ui_failed%%$'\n'*}" \
+			"what it said, if it did, is above; if that does not tell what to do, this is a mistake in scripts/: report it"
+}
+
+trap 'ui_exit $?' EXIT
 trap interrupted INT TERM

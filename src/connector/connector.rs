@@ -86,6 +86,10 @@ mod layout;
 mod left;
 mod message;
 mod name;
+#[cfg(not(CONFIG_CONNECTOR = "y"))]
+mod net {
+    pub(crate) mod netlink;
+}
 mod nlmsg;
 mod notifier;
 mod parms;

@@ -24,8 +24,10 @@ pub(crate) fn groups() -> u32 {
     crate::module_parameters::groups.value().clone()
 }
 
-/// What our own core has netlink call when a socket is closed: nothing, without process events.
+/// What our own core does when a socket of the connector is closed: nothing, without process events.
+///
+/// # Safety
+///
+/// As of [`Protocol::closed`](crate::net::netlink::Protocol::closed).
 #[cfg(not(CONFIG_CONNECTOR = "y"))]
-pub(crate) const RELEASE: Option<
-    unsafe extern "C" fn(*mut bindings::sock, *mut kernel::ffi::c_ulong),
-> = None;
+pub(crate) unsafe fn closed(_socket: core::ptr::NonNull<bindings::sock>) {}

@@ -4,7 +4,8 @@
 # by modules.mk.
 
 obj-m += connector_kunit.o
-connector_kunit-y := tests/kunit/connector.o tests/kunit/connector_wire.o tests/kunit/helpers.o
+connector_kunit-c := tests/kunit/helpers.o tests/kunit/queue.o
+connector_kunit-y := tests/kunit/connector.o tests/kunit/connector_wire.o $(connector_kunit-c)
 
 RUSTFLAGS_tests/kunit/connector.o := $(connector-externs) --cfg connector_kunit
 $(obj)/tests/kunit/connector.o: $(src)/src/connector/connector.rs \
@@ -17,5 +18,5 @@ $(obj)/tests/kunit/connector_wire.o: $(src)/src/wire/connector_wire.rs \
 		$(obj)/$(connector-interface) FORCE
 	+$(call if_changed_rule,rustc_o_rs)
 
-$(obj)/tests/kunit/helpers.o: $(src)/src/connector/helpers.c FORCE
+$(addprefix $(obj)/,$(connector_kunit-c)): $(obj)/tests/kunit/%.o: $(src)/src/connector/%.c FORCE
 	$(call if_changed_rule,cc_o_c)

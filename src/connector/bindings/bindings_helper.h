@@ -13,6 +13,8 @@
 #include <linux/user_namespace.h>
 #include <net/netlink.h>
 
+#include "../queue.h"
+
 /* bindgen cannot evaluate the macro. */
 const gfp_t RUST_CONST_HELPER___GFP_DIRECT_RECLAIM = __GFP_DIRECT_RECLAIM;
 
@@ -25,9 +27,9 @@ struct sk_buff *connector_helper_skb_get(struct sk_buff *skb);
 void connector_helper_skb_orphan(struct sk_buff *skb);
 int connector_helper_skb_tailroom(const struct sk_buff *skb);
 struct sk_buff *connector_helper_nlmsg_new(size_t payload, gfp_t flags);
-bool connector_helper_netlink_queue(struct sock *sk, struct sk_buff *skb);
 void connector_helper_sock_hold(struct sock *sk);
 void connector_helper_sock_put(struct sock *sk);
+int connector_helper_sock_refcnt(const struct sock *sk);
 bool connector_helper_sock_is_dead(const struct sock *sk);
 #if defined(CONFIG_KRETPROBES) && defined(CONFIG_HAVE_FUNCTION_ARG_ACCESS_API)
 unsigned long connector_helper_regs_get_kernel_argument(struct pt_regs *regs, unsigned int n);

@@ -27,7 +27,10 @@ mod send;
 
 use core::{
     marker::PhantomData,
-    ptr, //
+    ptr::{
+        self,
+        NonNull, //
+    },
 };
 
 use kernel::{
@@ -51,6 +54,13 @@ pub(crate) use self::{
     }, //
 };
 use super::sink::Sink;
+use crate::net::netlink::{
+    Datagram,
+    Joiner,
+    KernelSocket,
+    Protocol,
+    GROUPS, //
+};
 use crate::{
     bindings,
     home::{
@@ -62,18 +72,36 @@ use crate::{
 };
 
 /// The core.
-///
-/// # Invariants
-///
-/// [`SOCKET`] is a netlink socket of the kernel's, which this owns.
 pub(crate) struct Core {
     _file: proc::File,
+    /// Open until it is dropped.
+    socket: Option<KernelSocket<Connector>>,
+}
+
+/// The connector, as netlink sees it.
+struct Connector;
+
+// SAFETY: `home::OWNER` is what all of this is in.
+unsafe impl Protocol for Connector {
+    const NUMBER: c_int = bindings::NETLINK_CONNECTOR as c_int;
+    const OWNER: *mut bindings::module = home::OWNER;
+
+    #[inline(always)]
+    fn receive(datagram: &Datagram) {
+        receive::receive(datagram);
+    }
+
+    fn join(group: u32, by: &Joiner) -> Result {
+        join::join(group, by)
+    }
+
+    unsafe fn closed(socket: NonNull<bindings::sock>) {
+        // SAFETY: By this function's contract.
+        unsafe { home::closed(socket) };
+    }
 }
 
 impl Core {
-    /// How many groups there can be: a socket that joins one takes a bit for each.
-    const GROUPS: core::ops::RangeInclusive<u32> = 32..=65536;
-
     /// Opens the connector's socket. Messages may come before this has returned.
     ///
     /// May sleep.
@@ -83,40 +111,21 @@ impl Core {
     /// `EINVAL` if the module's parameter makes no sense, `EIO` if the socket cannot be had.
     pub(crate) fn new() -> Result<Self> {
         let groups = groups();
-        if !Self::GROUPS.contains(&groups) {
+        if !GROUPS.contains(&groups) {
             pr_err!("groups={groups}: expected a number from 32 to 65536\n");
             return Err(EINVAL);
         }
         // SAFETY: A core is made once, when the module is initialised, and used by nobody before.
         unsafe { calls::init() };
-        let mut cfg = bindings::netlink_kernel_cfg {
-            groups,
-            flags: bindings::NL_CFG_F_NONROOT_RECV,
-            input: Some(receive::input),
-            bind: Some(join::bind),
-            unbind: None,
-            release: home::RELEASE,
-        };
-        // SAFETY: The initial namespace lives forever, and `cfg` is only read. The functions may be
-        // called while this module is there, which they need nothing but: see above for why it is.
-        let socket = unsafe {
-            bindings::__netlink_kernel_create(
-                &raw mut bindings::init_net,
-                bindings::NETLINK_CONNECTOR as c_int,
-                home::OWNER,
-                &mut cfg,
-            )
-        };
-        if socket.is_null() {
+        let socket = KernelSocket::new(groups).inspect_err(|_| {
             pr_err!(
                 "cannot open the connector's netlink socket: somebody else has it, or no memory\n"
             );
-            return Err(EIO);
-        }
-        SOCKET.store(socket, Relaxed);
-        // INVARIANT: Just opened.
+        })?;
+        SOCKET.store(socket.as_raw(), Relaxed);
         Ok(Self {
             _file: proc::File::new(),
+            socket: Some(socket),
         })
     }
 }
@@ -128,9 +137,9 @@ pub(crate) fn has_group(number: u32) -> bool {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        let socket = SOCKET.xchg(ptr::null_mut(), kernel::sync::atomic::Full);
-        // SAFETY: By the invariants it is ours, and nobody is using it: see the file's documentation.
-        unsafe { bindings::netlink_kernel_release(socket) };
+        // Nobody is using it: see the file's documentation.
+        SOCKET.store(ptr::null_mut(), Relaxed);
+        self.socket = None;
         Table::wait_for_frees();
     }
 }

@@ -23,12 +23,18 @@ impl Change {
 
     /// Whether it is a figure of Rust that grew by more than `limit` percent. Code grows with what
     /// it does, so its size does not count; nor do process events, of which some come together, now
-    /// more and now fewer: for these it is the promise that counts.
+    /// more and now fewer: for these it is the promise that counts. Notifications may grow by twice as
+    /// much: a worker makes them, and when it runs is a matter of chance, which is some 2 %.
     pub fn is_worse_than(&self, limit: f64) -> bool {
         let bench = self.row.bench.as_str();
         let is_code = bench.starts_with("text.") || bench.starts_with("data.");
         let varies = ["proc", "named"].contains(&bench);
-        self.row.by == "rust" && !is_code && !varies && self.percent() > limit
+        let most = if bench == "notify" {
+            2.0 * limit
+        } else {
+            limit
+        };
+        self.row.by == "rust" && !is_code && !varies && self.percent() > most
     }
 }
 
@@ -152,14 +158,27 @@ mod tests {
         ));
     }
 
+    /// Whether a figure without a peer in C may not grow like this.
+    fn is_worse(bench: &str, from: u32, to: u32) -> bool {
+        let [from, to] = [from, to].map(|value| {
+            let lines = format!("row {bench} rust 0 1 {value}\n");
+            Report::from_lines("k", Unit::Instructions, &lines)
+                .unwrap()
+                .0
+        });
+        worse(&from, &to)
+    }
+
     #[test]
     fn more_code_is_no_regression() {
-        let report = |size: u32| {
-            let lines = format!("row text.cn_echo rust 0 1 {size}\n");
-            let (report, _) = Report::from_lines("k", Unit::Instructions, &lines).unwrap();
-            report
-        };
-        assert!(!worse(&report(1000), &report(2000)));
+        assert!(!is_worse("text.cn_echo", 1000, 2000));
+    }
+
+    #[test]
+    fn what_a_worker_does_may_grow_by_twice_as_much() {
+        assert!(!is_worse("notify", 1000, 1039));
+        assert!(is_worse("notify", 1000, 1041));
+        assert!(is_worse("register", 1000, 1021));
     }
 
     #[test]

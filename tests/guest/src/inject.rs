@@ -156,10 +156,11 @@ fn leave(what: &str) -> Result<()> {
                 .spawn()?,
         ),
         "module" => {
-            let file = ["/modules/rust_connector.ko", "/modules/cn.ko"]
+            // The connector, or one that needs none to be loaded.
+            let file = ["rust_connector", "cn", "cn_echo"]
                 .iter()
-                .find_map(|file| fs::File::open(file).ok())
-                .context("no connector in /modules")?;
+                .find_map(|name| fs::File::open(format!("/modules/{name}.ko")).ok())
+                .context("no connector in /modules, nor cn_echo")?;
             finit_module(&file, c"", ModuleInitFlags::empty())?;
         }
         "mount" => mount(

@@ -44,7 +44,7 @@ static VOLATILE: LazyLock<Regex> = LazyLock::new(|| {
 
 static VOLATILE_IN_C: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
-        r"\b(?:(?P<method>READ_ONCE)\(|(?P<function>atomic_(?:add|sub)\w*)\([\w>.-]+, &)",
+        r"\b(?:(?P<method>READ_ONCE|refcount_read)\(&?|(?P<function>atomic_(?:add|sub)\w*)\([\w>.-]+, &)",
         r"(?:\w+(?:->|\.))*(?P<what>\w+)\)",
     ))
     .expect("it is right")
@@ -285,6 +285,7 @@ mod tests {
         );
         assert_eq!(names("fence(Full)"), ["_.fence Full"]);
         assert_eq!(names("READ_ONCE(a->b.c)"), ["c.READ_ONCE volatile"]);
+        assert_eq!(names("refcount_read(&a->b)"), ["b.refcount_read volatile"]);
         assert_eq!(
             names("atomic_add_return(a->b, &c->d)"),
             ["d.atomic_add_return C"]

@@ -9,29 +9,24 @@
 
 use kernel::prelude::*;
 
+use crate::net::netlink::Joiner;
 use crate::{
     bindings,
     registry, //
 };
 
-/// Whether a socket may join a group: 0, or `-EPERM`.
+/// Whether a socket may join a group.
 ///
 /// Runs in process context, in `bind(2)` or `setsockopt(2)`; may sleep.
 ///
-/// # Safety
+/// # Errors
 ///
-/// Only netlink may call this, with the network namespace of the socket.
-pub(super) unsafe extern "C" fn bind(net: *mut bindings::net, group: c_int) -> c_int {
-    // CAST: Netlink passes the number of a group that there is.
-    if is_open(group as u32) {
-        return 0;
-    }
-    // SAFETY: The socket's network namespace exists, and keeps its user namespace.
-    let may = unsafe { bindings::ns_capable((*net).user_ns, bindings::CAP_NET_ADMIN as c_int) };
-    if may {
-        0
+/// `EPERM` if not.
+pub(super) fn join(group: u32, by: &Joiner) -> Result {
+    if is_open(group) || by.is_net_admin() {
+        Ok(())
     } else {
-        EPERM.to_errno()
+        Err(EPERM)
     }
 }
 

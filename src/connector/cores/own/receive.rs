@@ -10,25 +10,23 @@
 //! `NLMSG_ERROR`, and so it is told, by one with the number 0, when a handler has returned. Who has not
 //! set the flag is told nothing, as ever.
 
-use core::ptr::{
-    self,
-    NonNull, //
-};
+use core::ptr::NonNull;
 
 use kernel::{
     prelude::*,
     str::CStr, //
 };
 
+use crate::net::netlink::{
+    self,
+    Datagram,
+    Repeat, //
+};
 use crate::{
     bindings,
     dispatch::deliver,
-    nlmsg,
     registry,
-    wire::{
-        self,
-        netlink::NlHeader, //
-    },
+    wire,
     Header, //
 };
 
@@ -61,11 +59,11 @@ impl Refused {
         }
     }
 
-    /// Whether the answer can repeat the message.
-    fn can_be_repeated(self) -> bool {
+    /// What the answer can repeat of the message.
+    fn repeat(self) -> Repeat {
         match self {
-            Self::NoMessage | Self::TooLarge => false,
-            Self::NoData | Self::Unknown => true,
+            Self::NoMessage | Self::TooLarge => Repeat::Header,
+            Self::NoData | Self::Unknown => Repeat::Message,
         }
     }
 }
@@ -73,113 +71,61 @@ impl Refused {
 /// Handles a datagram.
 ///
 /// Runs in process context, in the sender's `sendmsg(2)`.
-///
-/// # Safety
-///
-/// Only netlink may call this, as the input function of the connector's socket.
-pub(super) unsafe extern "C" fn input(skb: *mut bindings::sk_buff) {
-    // SAFETY: Netlink passes an skb that it has just received and holds.
-    let (first, mut left) = unsafe { ((*skb).data, (*skb).len as usize) };
-    // SAFETY: `cb` of an skb that netlink has received is this.
-    let parms = unsafe { NonNull::new_unchecked(&raw mut (*skb).cb) }.cast();
-    let mut at = first;
-    while left >= NlHeader::SIZE {
-        // SAFETY: There are that many bytes at least. Netlink aligns what it received, and each message
-        // is padded to what the next one needs.
-        let (len, flags) = unsafe {
-            let header = at.cast::<bindings::nlmsghdr>();
-            ((*header).nlmsg_len as usize, (*header).nlmsg_flags)
-        };
-        let asks = u32::from(flags) & bindings::NLM_F_ACK != 0;
-        if len < NlHeader::SIZE || len > left {
-            // Nobody knows where the next one would begin.
-            if asks && ptr::eq(at, first) {
-                // SAFETY: There is a header, and nobody has replied with it.
-                unsafe { acknowledge(skb, at, Err(Refused::NoMessage)) };
-            }
-            return;
-        }
-        // SAFETY: There are `len` bytes at `at`, and the skb is not shared as long as no handler
-        // has replied with the last message of it; this is the first time that this one is delivered.
-        let result = unsafe { handle(at, len, parms) };
+#[inline(always)]
+pub(super) fn receive(datagram: &Datagram) {
+    let mut messages = datagram.messages();
+    while let Some(message) = messages.next() {
+        // What is behind the last one may be written to by its handler, and is not looked at then.
+        let asks = message.asks_for_ack();
+        // SAFETY: This is the first time that the message is delivered.
+        let result = unsafe { handle(&message, datagram.parms()) };
         if asks {
-            // SAFETY: As above; and with this flag nobody replies with it.
-            unsafe { acknowledge(skb, at, result) };
+            // Nobody has replied with it: see `may_be_overwritten`.
+            message.acknowledge(result.map_err(|why| (why.errno(), why.text(), why.repeat())));
         }
-        let step = nlmsg::padded(len);
         // Who is to be killed does not go on with what is left. SAFETY: Can be called anywhere.
-        if step >= left || unsafe { bindings::connector_helper_fatal_signal_pending() } {
+        if messages.are_done() || unsafe { bindings::connector_helper_fatal_signal_pending() } {
             return;
         }
-        at = at.wrapping_add(step);
-        left -= step;
     }
 }
 
-/// Handles one netlink message, which has `len` bytes, the header's at least.
+/// Handles one netlink message.
 ///
 /// # Safety
 ///
-/// There must be `len` bytes at `at`, and nobody else may use them meanwhile. `parms` must be the
-/// control block of the skb that they are in.
+/// Nobody else may use the message meanwhile. `parms` must be the control block of the datagram that it is
+/// in.
 #[inline(always)]
 unsafe fn handle(
-    at: *mut u8,
-    len: usize,
+    message: &netlink::Message<'_>,
     parms: NonNull<bindings::netlink_skb_parms>,
 ) -> Result<(), Refused> {
-    let payload = len - NlHeader::SIZE;
+    if message.is_malformed() {
+        return Err(Refused::NoMessage);
+    }
+    let payload = message.payload().len();
     if payload < Header::SIZE {
         return Err(Refused::NoData);
     }
     if payload > wire::MAX_MESSAGE_SIZE {
         return Err(Refused::TooLarge);
     }
-    let message = at.wrapping_add(NlHeader::SIZE).cast::<bindings::cn_msg>();
+    // SAFETY: It is behind a header.
+    let message = unsafe { message.as_raw().add(1) }.cast::<bindings::cn_msg>();
     // SAFETY: There is room for a `cn_msg`, which is aligned as a netlink message is.
-    let announced = unsafe { (*message).len };
+    let announced = unsafe { (*message.as_ptr()).len };
     if payload - Header::SIZE < usize::from(announced) {
         return Err(Refused::NoData);
     }
     // SAFETY: There are as many bytes of data as it announces. The rest is this function's contract.
-    let found = unsafe { deliver(NonNull::new_unchecked(message), parms) };
+    let found = unsafe { deliver(message, parms) };
     registry::reap();
     if found {
         Ok(())
     } else {
         Err(Refused::Unknown)
     }
-}
-
-/// Tells the sender of the netlink message at `at`, which asked for it, what came of it.
-///
-/// May sleep.
-///
-/// # Safety
-///
-/// `skb` must be what netlink has received, and be as it was then. `at` must be where the header of the
-/// message is, which must be all there unless it was [`Refused::NoMessage`].
-#[cold]
-#[inline(never)]
-unsafe fn acknowledge(skb: *mut bindings::sk_buff, at: *mut u8, result: Result<(), Refused>) {
-    // SAFETY: All zeroes are one that says nothing.
-    let mut text = unsafe { core::mem::zeroed::<bindings::netlink_ext_ack>() };
-    let mut header = at.cast::<bindings::nlmsghdr>();
-    // SAFETY: By this function's contract.
-    let mut alone = unsafe { header.read() };
-    let mut errno = 0;
-    if let Err(refused) = result {
-        errno = refused.errno().to_errno();
-        text._msg = refused.text().as_char_ptr();
-        if !refused.can_be_repeated() {
-            // The answer to an error repeats what the header announces.
-            alone.nlmsg_len = NlHeader::SIZE as u32;
-            header = &raw mut alone;
-        }
-    }
-    // SAFETY: Netlink's sender is in the control block, and holds its socket. There are as many bytes
-    // behind the header as it announces, by this function's contract or as it was just changed to.
-    unsafe { bindings::netlink_ack(skb, header, errno, &text) };
 }
 
 /// Whether nobody needs a netlink message and its data when its handler has returned: who asked for an

@@ -18,10 +18,11 @@ const HARMLESS: &[&str] = &[
     // What these modules warn of is provoked by tests, which look for it themselves.
     r"^(?:rust_connector|connector_kunit|cn|c[nt]_\w+): ",
     // The same by a connector that is a part of the kernel, which has one name for all of its Rust.
-    r"^rust_kernel: \S+ goes and left \S+ registered: ",
+    r"^rust_kernel: .+ goes and left \S+ registered: ",
     r"^rust_kernel: a module goes and left a \w+: it was never dropped$",
-    // What programs send, for a test of what comes of it.
+    // What programs send, for a test of what comes of it; to whichever ids there are.
     r"^Zero length message leads to an empty skb$",
+    r"^device-mapper: dm-log-userspace: Incomplete message received ",
     // A mirror of disks that are not there, whose log is what a test is about.
     r"^device-mapper: (?:table: \S+ mirror: Device lookup failure|ioctl: error adding target to table)",
     // How fast the host is, above all where it emulates the machine.

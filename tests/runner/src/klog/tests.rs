@@ -315,7 +315,7 @@ fn an_unknown_warning_is_trouble_where_levels_are_known() {
 fn a_warning_that_is_known_to_be_harmless_is_none() {
     let log = "<4>[    1.000000] cn_echo: loading out-of-tree module taints kernel.\n\
                <4>[    1.000000] rust_connector: a module goes and left a Watch\n\
-               <4>[    1.000000] rust_kernel: ct_leak goes and left 31:1 registered: it was never dropped\n\
+               <4>[    1.000000] rust_kernel: ct_watch id goes and left 42:30 registered: it was never dropped\n\
                <3>[    1.000000] ct_puppet: cannot register\n\
                <4>[    1.000000] workqueue: psi_avgs_work hogged CPU for >10000us 4 times, consider switching to WQ_UNBOUND\n\
                <4>[    1.000000] \n\

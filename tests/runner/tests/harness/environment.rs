@@ -60,6 +60,108 @@ fn other_folders_are_taken() {
 }
 
 #[test]
+fn programs_are_built_in_any_folder() {
+    let clone = folder("my own code");
+    success(
+        command("cp")
+            .arg("-r")
+            .arg(top().join("scripts"))
+            .arg(&clone),
+    );
+    let script = clone.join("scripts/harness");
+    let said = failure(command("bash").arg(script).arg("install"));
+    assert_says(&said, "nothing has been built yet");
+}
+
+#[test]
+fn a_clone_in_which_nothing_was_built_is_nobody_elses() {
+    let build = folder("build-of-whom");
+    let script = "id() { echo 54321; }; check_own $1";
+    let said = success(&mut functions(script, &[&build.join("none")]));
+    assert_eq!(said, "");
+    let said = failure(&mut functions(script, &[&build]));
+    assert_says(&said, "build-of-whom is not yours");
+}
+
+#[test]
+fn no_run_ends_without_a_word() {
+    let said = failure(&mut functions("f() { false; }; step building; f", &[]));
+    assert_says(&said, "error: building: this failed: false (");
+    // Also what was said in a subshell was said.
+    let said = failure(&mut functions("x=$(die cause next)", &[]));
+    assert_eq!(said, "error: cause\n       next\n");
+    // Nor is there one of what is expected to fail.
+    let said = success(&mut functions("f() { return 3; }; f || x=$?; echo $x", &[]));
+    assert_eq!(said, "3\n");
+    let said = failure(&mut functions("f() { return 3; }; f || exit", &[]));
+    assert_eq!(said, "");
+}
+
+#[test]
+fn a_folder_that_nothing_can_be_built_in_is_refused() {
+    let said = failure(&mut functions(
+        "check_place 'the cache' /proc/no/folder 'put it elsewhere'",
+        &[],
+    ));
+    assert_eq!(
+        said,
+        "error: the cache /proc/no/folder cannot be written to\n       put it elsewhere\n"
+    );
+    let place = folder("place");
+    // As on a file system that is mounted so.
+    let said = failure(&mut functions(
+        "chmod() { :; }; check_place 'the cache' $1 'put it elsewhere'",
+        &[&place],
+    ));
+    assert_says(&said, "nothing can be run in the cache ");
+    let said = success(&mut functions("check_place it $1/new next", &[&place]));
+    assert_eq!(said, "");
+    assert_eq!(fs::read_dir(&place).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(place.join("new")).unwrap().count(), 0);
+    // Before the first step.
+    let said = failure(harness("modules").env("XDG_CACHE_HOME", "/proc"));
+    assert_says(&said, "the cache /proc/rust-connector cannot be written to");
+    assert!(!said.contains("[1/"), "{said}");
+}
+
+#[test]
+fn the_cache_is_the_same_from_every_folder() {
+    let script = "echo $cache";
+    let said = success(functions(script, &[]).env("XDG_CACHE_HOME", "mine"));
+    assert_eq!(said, format!("{}/mine/rust-connector\n", top().display()));
+}
+
+#[test]
+fn what_stops_any_program_is_named() {
+    let script = "log=$1/log; echo 'No space left on device' >$log
+        step building; run_logged work $log 'try again' bash -c \"echo '$2'; sleep 0.3; exit 1\"";
+    let log = folder("known-causes");
+    for (printed, cause) in [
+        (
+            "write error: No space left on device",
+            ": no space left on the disk",
+        ),
+        (
+            "E: dpkg was interrupted, you must",
+            ": dpkg was interrupted before",
+        ),
+        (
+            "[6] Could not resolve host: crates.io",
+            ": there is no network",
+        ),
+        (
+            "E: Release file is not valid yet",
+            ": a signature or certificate is not of",
+        ),
+        // That there was no space was another time.
+        ("anything else", " (status 1)"),
+    ] {
+        let said = failure(&mut functions(script, &[&log, Path::new(printed)]));
+        assert_says(&said, &format!("error: building: work failed{cause}"));
+    }
+}
+
+#[test]
 fn what_was_asked_for_in_vain_is_said_before_the_first_step() {
     for (variable, value, part) in [
         ("JOBS", "many", "JOBS=many: expected a number"),
@@ -75,6 +177,11 @@ fn what_was_asked_for_in_vain_is_said_before_the_first_step() {
             "TOOLCHAIN=trixie-llvm, trixie-gcc, sid-llvm, sid-gcc",
         ),
         ("KSRC", "/no/such/linux", "is not a kernel source tree"),
+        (
+            "RUST_LIB_SRC",
+            "/no/such/library",
+            "RUST_LIB_SRC=/no/such/library has no core/src/lib.rs",
+        ),
     ] {
         let said = failure(harness("modules").env(variable, value));
         assert_says(&said, part);

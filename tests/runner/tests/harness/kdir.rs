@@ -510,3 +510,86 @@ fn a_release_is_told_from_a_series() {
         assert!(!said.contains("[1/"), "{said}");
     }
 }
+
+#[test]
+fn another_kernel_than_the_one_asked_for_is_refused() {
+    let kdir = Kernel::new("asked").make();
+    let own = Kernel::new("asked-own").with("CONNECTOR", "m");
+    let own = Kernel {
+        options: own
+            .options
+            .iter()
+            .copied()
+            .filter(|option| *option != ("CONNECTOR", "y"))
+            .collect(),
+        ..own
+    }
+    .make();
+    for (kdir, name, value, part) in [
+        (
+            &kdir,
+            "KERNEL",
+            "7.2",
+            "is Linux 7.3.4, and KERNEL=7.2 is another kernel",
+        ),
+        (
+            &kdir,
+            "KERNEL",
+            "7.3.40",
+            "is Linux 7.3.4, and KERNEL=7.3.40 is another",
+        ),
+        (
+            &kdir,
+            "KERNEL",
+            "debian",
+            "and KERNEL=debian are two kernels",
+        ),
+        (
+            &kdir,
+            "CORE",
+            "rust",
+            "is a kernel of CORE=c, by its configuration",
+        ),
+        (
+            &own,
+            "CORE",
+            "c",
+            "is a kernel of CORE=rust, by its configuration",
+        ),
+        (
+            &own,
+            "CORE",
+            "tree",
+            "is a kernel of CORE=rust, by its configuration",
+        ),
+    ] {
+        let said = failure(harness("modules").env("KDIR", kdir).env(name, value));
+        assert_says(&said, part);
+        assert!(!said.contains("[1/"), "{said}");
+    }
+    // As DKMS says it, or to be sure.
+    let script = "kdir=$1 KDIR=$1; check_kdir";
+    for (kdir, name, value) in [
+        (&kdir, "KERNEL", "7.3.4"),
+        (&kdir, "KERNEL", "7.3"),
+        (&kdir, "CORE", "c"),
+        (&own, "CORE", "rust"),
+    ] {
+        let said = success(functions(script, &[kdir]).env(name, value));
+        assert_eq!(said, "", "{name}={value}");
+    }
+}
+
+#[test]
+fn a_link_to_a_kernel_that_is_gone_is_told_from_a_typing_error() {
+    let folder = folder("gone");
+    let link = folder.join("build");
+    symlink("/usr/src/no-such-kernel", &link).unwrap();
+    let said = refused(&link, "modules");
+    assert_says(
+        &said,
+        "leads to /usr/src/no-such-kernel, which is not there",
+    );
+    let said = refused(&folder.join("typo"), "modules");
+    assert_says(&said, "typo: no such directory");
+}

@@ -108,6 +108,7 @@ fn bare_bin() -> &'static Path {
                 "awk",
                 "bash",
                 "cat",
+                "chmod",
                 "cut",
                 "dd",
                 "df",
@@ -121,6 +122,7 @@ fn bare_bin() -> &'static Path {
                 "od",
                 "readlink",
                 "realpath",
+                "rm",
                 "sed",
                 "sh",
                 "sha256sum",
@@ -141,7 +143,7 @@ pub fn functions(script: &str, arguments: &[&Path]) -> Command {
         set -euo pipefail
         shopt -s inherit_errexit
         top=$PWD build=$PWD/build jobs=1 goal=modules boots=
-        for file in environment arch ui cache packages debian rust source kernel stock kdir modules install; do
+        for file in environment arch ui cache packages debian rust source kernel stock kdir modules install tools; do
             . scripts/lib/$file.sh
         done
         KDIR=${KDIR:-}

@@ -2,7 +2,9 @@
 
 //! Machines that lack something, with apt and without.
 
-use crate::machine::{assert_says, failure, folder, functions, only, program, success};
+use crate::machine::{
+    assert_says, failure, folder, functions, harness, only, program, success, write,
+};
 
 #[test]
 fn nothing_is_installed_where_that_is_not_wanted() {
@@ -46,6 +48,81 @@ fn without_apt_all_that_is_missing_is_named_by_what_it_is() {
         );
     }
     assert_says(&said, "README.md has a table");
+}
+
+#[test]
+fn what_only_debian_has_is_refused_where_it_is_not() {
+    let other = if cfg!(target_arch = "aarch64") {
+        "riscv"
+    } else {
+        "arm64"
+    };
+    for (goal, name, value) in [
+        ("modules", "KERNEL", "debian"),
+        ("modules", "KERNEL", "99.1.2+deb13-amd64"),
+        ("modules", "TOOLCHAIN", "sid-gcc"),
+        ("run", "ARCH", other),
+    ] {
+        let said = failure(harness(goal).env(name, value));
+        assert_says(
+            &said,
+            "takes packages of Debian's, and there is no apt here\n",
+        );
+        // Before the first step.
+        assert!(!said.contains("[1/"), "{said}");
+    }
+    // What is in the cache already takes none.
+    let said = success(&mut functions(
+        "PATH=; check_debian it \"$1/*\" next",
+        &[&folder("debian").join("..")],
+    ));
+    assert_eq!(said, "");
+}
+
+#[test]
+fn a_compiler_for_programs_is_not_installed_if_it_is_too_old() {
+    let bin = folder("old-rust");
+    program(bin.join("rustc"), "echo rustc 1.63.0");
+    program(bin.join("cargo"), "");
+    program(bin.join("apt-get"), "exit 1");
+    program(
+        bin.join("apt-cache"),
+        "case $2 in rustc) v=1.63.0+dfsg1-2 ;; *) v=$WEB ;; esac; echo \"Candidate: $v\"",
+    );
+    let script = "bin=$1 PATH=$1:$PATH; rustc_candidates() { echo $bin/rustc; }; step_cargo";
+    let said = failure(functions(script, &[&bin]).env("WEB", "1.96.0+dfsg1-1"));
+    assert_says(&said, "these packages are missing: rustc-web cargo-web ");
+    // None is new enough.
+    let said = failure(functions(script, &[&bin]).env("WEB", "1.70.0"));
+    assert_says(&said, "rustc is version 1.63.0, the programs need 1.85.0");
+    assert_says(&said, "package rustc-web: 1.70.0");
+}
+
+#[test]
+fn an_old_compiler_does_not_hide_a_new_one() {
+    let folder = folder("two-rustcs");
+    for (name, version) in [("old", "1.63.0"), ("new", "1.95.0")] {
+        let sysroot = folder.join(name);
+        program(
+            sysroot.join("bin/rustc"),
+            &format!(
+                "case $1 in --print) echo {} ;; *) echo rustc {version} ;; esac",
+                sysroot.display()
+            ),
+        );
+        program(sysroot.join("bin/cargo"), "");
+        write(
+            sysroot.join("lib/rustlib/src/rust/library/core/src/lib.rs"),
+            "",
+        );
+    }
+    for find in ["find_rustc", "rust_tried=(); find_cargo"] {
+        let said = success(&mut functions(
+            &format!("cache=$1 PATH=$1/old/bin:$1/new/bin:$PATH; {find}; echo ${{rustc#$1/}}"),
+            &[&folder],
+        ));
+        assert_eq!(said, "new/bin/rustc\n", "{find}");
+    }
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub(super) fn event(
             let known = subject.map_or(0, |subject| subject.process.parent);
             object.parent_pid = parent
                 .map(|parent| parent.pid)
-                .or(Some(known).filter(|_| task.pid == task.tid && known != 0));
+                .or((task.pid == task.tid && known != 0).then_some(known));
             if object.kernel_thread.is_some() {
                 // What its function returned; nobody waits for it.
                 object.status = Some(status.into_raw());

@@ -15,10 +15,9 @@ pub(in crate::connector) use self::core_only::*;
 /// For the core in Rust.
 #[cfg(CONFIG_CONNECTOR_RUST)]
 mod core_only {
-    use kernel::ffi::{
-        c_uint,
-        c_ulong, //
-    };
+    use core::ptr::NonNull;
+
+    use kernel::ffi::c_uint;
 
     use crate::bindings;
 
@@ -33,25 +32,16 @@ mod core_only {
         unsafe { cn_rust_groups }
     }
 
-    /// What netlink calls when a socket is closed.
-    pub(in crate::connector) const RELEASE: Option<
-        unsafe extern "C" fn(*mut bindings::sock, *mut c_ulong),
-    > = if cfg!(CONFIG_PROC_EVENTS) {
-        Some(release)
-    } else {
-        None
-    };
-
-    /// Has process events forget a socket.
+    /// Has process events forget a socket that is closed.
     ///
     /// # Safety
     ///
-    /// Only netlink may call this, with a socket that nobody uses any more.
-    unsafe extern "C" fn release(socket: *mut bindings::sock, _groups: *mut c_ulong) {
+    /// As of [`Protocol::closed`](kernel::net::netlink::Protocol::closed).
+    pub(in crate::connector) unsafe fn closed(socket: NonNull<bindings::sock>) {
         #[cfg(CONFIG_PROC_EVENTS)]
         // SAFETY: By this function's contract.
         unsafe {
-            bindings::cn_proc_release(socket)
+            bindings::cn_proc_release(socket.as_ptr())
         };
         #[cfg(not(CONFIG_PROC_EVENTS))]
         let _ = socket;
