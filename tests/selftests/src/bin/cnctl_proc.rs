@@ -8,7 +8,7 @@
 //! it was read.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     env,
     ffi::OsStr,
     fs,
@@ -195,9 +195,6 @@ fn beside_forkstat() -> Result<()> {
 
     // What forkstat calls a process in an event, and what cnctl does.
     let mut named = 0;
-    // The kernel gives other processes a share of the CPU as well, in which one may be gone before it was
-    // looked at; of forkstat's, that is seen.
-    let mut late = HashSet::new();
     for line in &theirs {
         let mut fields = line.split_whitespace();
         let (Some(_), Some(what @ ("exec" | "exit"))) = (fields.next(), fields.next()) else {
@@ -207,8 +204,8 @@ fn beside_forkstat() -> Result<()> {
         if !pids.contains_key(&pid) {
             continue;
         }
+        // So it calls what it could not look at in time, which is no fault of ours.
         if line.contains("<unknown>") {
-            late.insert((pid, what));
             continue;
         }
         let events: Vec<_> = of(&ours, pid).into_iter().cloned().collect();
@@ -219,14 +216,12 @@ fn beside_forkstat() -> Result<()> {
         );
         named += 1;
     }
-    // It says nothing of a process that it could not look at in time, which is no fault of ours.
     ensure!(named > MANY, "forkstat should name most: {named}");
     for (&pid, word) in &pids {
         let events: Vec<_> = of(&ours, pid).into_iter().cloned().collect();
         for what in ["exec", "exit"] {
             let event = one(&events, what)?;
-            let is_named = words(event) == format!("busybox true {word}");
-            ensure!(is_named || late.contains(&(pid, what)), "{event}");
+            ensure!(words(event) == format!("busybox true {word}"), "{event}");
         }
         let fork = one(&events, "fork")?;
         ensure!(words(fork).ends_with("cnctl_proc"), "{fork}");
