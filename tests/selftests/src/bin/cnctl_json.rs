@@ -172,7 +172,7 @@ fn send_and_go() -> Result<()> {
 
 /// What a service says in its reply, and what only the connector may know.
 fn outcomes() -> Result<()> {
-    let puppet = Puppet::load()?;
+    let _puppet = Puppet::load()?;
     let kv = Module::load("cn_kv", "")?;
     let outcome = |id: &str, text: &str, status| -> Result<Value> {
         let words = ["send", id, text, "--outcome", "--json", "-W", "5"];
@@ -208,8 +208,9 @@ fn outcomes() -> Result<()> {
         "{text}"
     );
     // It has no number in its reply that is an error.
-    let _echo = Module::load("cn_echo", "")?;
+    let echo = Module::load("cn_echo", "")?;
     let other = ended(&["send", "16:1", "hello", "-o"], 2)?.stderr;
+    echo.unload()?;
     ensure!(
         other.contains("does not begin with how the request ended"),
         "{other}"
@@ -223,9 +224,7 @@ fn outcomes() -> Result<()> {
         }
         false => drop(ended(&mute, 1)?),
     }
-    kv.unload()?;
-    drop(puppet);
-    Ok(())
+    kv.unload()
 }
 
 /// The kernel's 1-wire driver answers a request for the list of masters with the request's `seq`
