@@ -52,14 +52,16 @@ root_unpack() {
 	rm -rf "$scratch"
 }
 
-# enter_root [FOLDER]: kbuild is called through this from here on. The folder is seen
-# as well.
+# enter_root [FOLDER...]: kbuild is called through this from here on. The folders are seen as well, and
+# those of earlier calls, which it needs for what comes now too: the kernel's source may be anywhere.
+root_seen=()
 enter_root() {
 	local dir log=$cache/log/root.log
+	root_seen+=("$@")
 	inside=(bwrap --die-with-parent --bind "$root/usr" /usr --ro-bind "$root/etc" /etc
 		--symlink usr/bin /bin --symlink usr/sbin /sbin --symlink usr/lib /lib --symlink usr/lib64 /lib64
 		--dev /dev --proc /proc --tmpfs /tmp)
-	for dir in "$cache" "$top" "$@"; do
+	for dir in "$cache" "$top" "${root_seen[@]}"; do
 		inside+=(--bind "$dir" "$dir")
 	done
 	inside+=(--setenv PATH /usr/sbin:/usr/bin --)
