@@ -88,6 +88,7 @@ own_modules() {
 		ko=${ko%.o}.ko
 		[[ $ko = /* ]] || ko=$objects/$ko
 		cp -p "$ko" "$build/own/modules/"
+		sign_modules "$build/own/modules/${ko##*/}"
 	done <"$objects/modules.order"
 }
 
