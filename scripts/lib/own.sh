@@ -77,10 +77,16 @@ build_own() {
 own_modules() {
 	local ko objects
 	objects=$build/own-kbuild/$kernel_id-$(short_hash <<<"$own")
+	[[ -e $objects/.copied ]] || rm -rf "$objects"
 	mkdir -p "$objects"
 	tar -C "$own" --exclude-vcs --exclude=./target --exclude='*.o' --exclude='*.ko' --exclude='*.mod' --exclude='*.mod.c' \
 		--exclude='.*.cmd' --exclude=modules.order --exclude=Module.symvers --exclude=.tmp_versions -c . |
-		tar -C "$objects" -x || die "cannot copy $own to $objects"
+		tar -C "$objects" --quoting-style=literal -xv >"$build/own/copied" || die "cannot copy $own to $objects"
+	# A file that is gone there would be built here for good.
+	[[ ! -e $objects/.copied ]] ||
+		comm -23 <(sort "$objects/.copied") <(sort "$build/own/copied") | sed '/\/$/d' |
+		(cd "$objects" && xargs -r -d '\n' rm -f --)
+	mv "$build/own/copied" "$objects/.copied"
 	run_logged "building for ${kernel_id%-*}" "$log" "every line that kbuild runs: make V=1" \
 		"${inside[@]}" make -C "$kdir" "M=$objects" "CONNECTOR=$build/connector" \
 		"${cc_args[@]}" "${rust_args[@]}" "-j$jobs" ${V:+"V=$V"} modules

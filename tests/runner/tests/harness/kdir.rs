@@ -412,6 +412,18 @@ fn a_module_of_somebodys_own_is_signed_as_ours_are() {
 }
 
 #[test]
+fn what_is_gone_from_a_folder_of_somebodys_own_is_not_built_any_more() {
+    let kdir = Kernel::new("gone").make();
+    let place = folder("own-gone");
+    write(place.join("mine/cn_mine.rs"), "");
+    write(place.join("mine/store.rs"), "");
+    let own_modules = || success(&mut functions(OWN_MODULES, &[&place, &kdir]));
+    assert_eq!(own_modules(), "cn_mine.rs store.rs\n");
+    fs::remove_file(place.join("mine/store.rs")).unwrap();
+    assert_eq!(own_modules(), "cn_mine.rs\n");
+}
+
+#[test]
 fn a_tree_that_is_not_whole_says_what_to_make() {
     let kdir = Kernel::new("no-symvers").make();
     fs::remove_file(kdir.join("Module.symvers")).unwrap();
