@@ -13,6 +13,26 @@ own_suites=()
 files=()
 script=
 
+# What names somebody's own things is not passed over where nothing looks at it.
+check_own_wanted() {
+	local next="make shell, and make test, look at M="
+	case $goal in
+	modules) next="that module alone: make -C $asked_m CONNECTOR=$build/connector" ;;
+	modules_install) next="that module alone: make -C $asked_m CONNECTOR=$build/connector modules_install" ;;
+	esac
+	[[ ! $asked_m || $goal = @(shell|test) ]] || die "M=$asked_m is not for make $goal" "$next"
+	[[ ! ${SCRIPT:-} || $goal = shell ]] || die "SCRIPT=$SCRIPT is not for make $goal, but for make shell"
+	[[ ! ${FILES:-} || $goal = shell || ($goal = test && $asked_m) ]] ||
+		die "FILES=$FILES is for make shell, and for make test with M="
+	[[ $asked_m ]] || return 0
+	local name
+	for name in RERUN KEEP VMS; do
+		[[ ! ${!name:-} ]] || die "$name= is for this project's own tests, and those of M=$asked_m would not look at it" "leave it out"
+	done
+	[[ ${T:-} != list ]] || die "T=list is for this project's own tests; those of M=$asked_m are what lies in its tests/" \
+		"the names that a run prints are for T="
+}
+
 # Sets own, and what is wrong with it is told before minutes of building.
 own_check() {
 	[[ $asked_m ]] || return 0
