@@ -13,6 +13,26 @@ own_suites=()
 files=()
 script=
 
+# What names somebody's own things is not passed over where nothing looks at it.
+check_own_wanted() {
+	local next="make shell, and make test, look at M="
+	case $goal in
+	modules) next="that module alone: make -C $asked_m CONNECTOR=$build/connector" ;;
+	modules_install) next="that module alone: make -C $asked_m CONNECTOR=$build/connector modules_install" ;;
+	esac
+	[[ ! $asked_m || $goal = @(shell|test) ]] || die "M=$asked_m is not for make $goal" "$next"
+	[[ ! ${SCRIPT:-} || $goal = shell ]] || die "SCRIPT=$SCRIPT is not for make $goal, but for make shell"
+	[[ ! ${FILES:-} || $goal = shell || ($goal = test && $asked_m) ]] ||
+		die "FILES=$FILES is for make shell, and for make test with M="
+	[[ $asked_m ]] || return 0
+	local name
+	for name in RERUN KEEP VMS; do
+		[[ ! ${!name:-} ]] || die "$name= is for this project's own tests, and those of M=$asked_m would not look at it" "leave it out"
+	done
+	[[ ${T:-} != list ]] || die "T=list is for this project's own tests; those of M=$asked_m are what lies in its tests/" \
+		"the names that a run prints are for T="
+}
+
 # Sets own, and what is wrong with it is told before minutes of building.
 own_check() {
 	[[ $asked_m ]] || return 0
@@ -77,10 +97,16 @@ build_own() {
 own_modules() {
 	local ko objects
 	objects=$build/own-kbuild/$kernel_id-$(short_hash <<<"$own")
+	[[ -e $objects/.copied ]] || rm -rf "$objects"
 	mkdir -p "$objects"
 	tar -C "$own" --exclude-vcs --exclude=./target --exclude='*.o' --exclude='*.ko' --exclude='*.mod' --exclude='*.mod.c' \
 		--exclude='.*.cmd' --exclude=modules.order --exclude=Module.symvers --exclude=.tmp_versions -c . |
-		tar -C "$objects" -x || die "cannot copy $own to $objects"
+		tar -C "$objects" --quoting-style=literal -xv >"$build/own/copied" || die "cannot copy $own to $objects"
+	# A file that is gone there would be built here for good.
+	[[ ! -e $objects/.copied ]] ||
+		comm -23 <(sort "$objects/.copied") <(sort "$build/own/copied") | sed '/\/$/d' |
+		(cd "$objects" && xargs -r -d '\n' rm -f --)
+	mv "$build/own/copied" "$objects/.copied"
 	run_logged "building for ${kernel_id%-*}" "$log" "every line that kbuild runs: make V=1" \
 		"${inside[@]}" make -C "$kdir" "M=$objects" "CONNECTOR=$build/connector" \
 		"${cc_args[@]}" "${rust_args[@]}" "-j$jobs" ${V:+"V=$V"} modules
@@ -88,6 +114,7 @@ own_modules() {
 		ko=${ko%.o}.ko
 		[[ $ko = /* ]] || ko=$objects/$ko
 		cp -p "$ko" "$build/own/modules/"
+		sign_modules "$build/own/modules/${ko##*/}"
 	done <"$objects/modules.order"
 }
 

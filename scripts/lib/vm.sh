@@ -80,7 +80,6 @@ test_only() {
 
 test_check() {
 	vm_check
-	[[ ! ${FILES:-} || $own ]] || die "FILES= is for make shell, and for make test with M="
 	if [[ $own ]]; then files_check; else test_only; fi
 	[[ ${RERUN:-failed} = failed ]] || die "RERUN=$RERUN: expected RERUN=failed"
 	[[ ${REPEAT:-1} =~ ^[1-9][0-9]{0,5}$ ]] || die "REPEAT=$REPEAT: expected a number as in REPEAT=20"

@@ -7,16 +7,20 @@ use std::path::Path;
 use std::process::Command;
 
 /// The variables that `make test` looks at.
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 16] = [
     "T", "RERUN", "REPEAT", "KEEP", "SEED", "MEM", "CPUS", "APPEND", "GDB", "VMS", "KDIR",
-    "KERNEL", "FLAVOR",
+    "KERNEL", "FLAVOR", "M", "FILES", "SCRIPT",
 ];
 
 /// What `goal` says with these values, where it has no place to build anything.
 fn says(goal: &str, values: &[(&str, &str)]) -> String {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut command = Command::new(top.join("scripts/harness"));
-    command.arg(goal).env("XDG_CACHE_HOME", "/dev/null");
+    // Root's modules_install must not reach this machine if it is not refused.
+    command
+        .arg(goal)
+        .env("XDG_CACHE_HOME", "/dev/null")
+        .env("INSTALL_MOD_PATH", "/dev/null");
     for name in VARIABLES {
         command.env_remove(name);
     }
@@ -61,6 +65,22 @@ fn values_that_do_not_go_together_are_refused() {
         (&[("T", "echo"), ("RERUN", "failed")], "leave out one"),
         (&[("T", "echo"), ("VMS", "2")], "leave it out"),
         (&[("GDB", "1")], "as in T=echo GDB=1"),
+        (
+            &[("M", "samples/standalone"), ("RERUN", "failed")],
+            "RERUN= is for this project's own tests",
+        ),
+        (
+            &[("M", "samples/standalone"), ("KEEP", "1")],
+            "KEEP= is for this project's own tests",
+        ),
+        (
+            &[("M", "samples/standalone"), ("VMS", "2")],
+            "VMS= is for this project's own tests",
+        ),
+        (
+            &[("M", "samples/standalone"), ("T", "list")],
+            "T=list is for this project's own tests",
+        ),
     ] {
         let said = says("test", values);
         assert!(
@@ -77,4 +97,23 @@ fn other_goals_look_at_what_is_for_them() {
     assert!(says("run", &[("MEM", "2")]).contains("expected a size"));
     assert!(says("shell", &[("CPUS", "many")]).contains("expected a number"));
     assert!(says("bench", &[("MEM", "2G")]).contains("leave out MEM="));
+}
+
+#[test]
+fn what_a_goal_would_not_look_at_is_refused() {
+    for (goal, name, expected) in [
+        ("modules", "M", "make -C samples/standalone CONNECTOR="),
+        ("run", "M", "make shell, and make test"),
+        ("modules_install", "M", "build/connector modules_install"),
+        ("modules_uninstall", "M", "make shell, and make test"),
+        ("run", "SCRIPT", "make shell"),
+        ("test", "SCRIPT", "make shell"),
+        ("modules", "FILES", "make shell, and for make test with M="),
+        ("run", "FILES", "make shell, and for make test with M="),
+        ("test", "FILES", "make shell, and for make test with M="),
+    ] {
+        let said = says(goal, &[(name, "samples/standalone")]);
+        assert!(said.starts_with(&format!("error: {name}=")), "{said}");
+        assert!(said.contains(expected), "{goal}: {said}");
+    }
 }

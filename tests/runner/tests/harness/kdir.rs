@@ -373,6 +373,56 @@ fn a_kernel_that_loads_signed_modules_only_needs_its_key() {
     assert_eq!(accepted(&kdir), format!("{RUSTC}\n"));
 }
 
+/// What `own_modules` makes of the module in `$1/mine` for the kernel `$2`, by a kbuild that is made up.
+const OWN_MODULES: &str = "
+    . scripts/lib/own.sh
+    kdir=$2 build=$1/build own=$1/mine kernel_id=7.3.4-abc log=/dev/null V=
+    inside=() cc_args=() rust_args=()
+    mkdir -p $build/own/modules $build/log
+    run_logged() {
+        local word
+        for word in \"$@\"; do
+            [[ $word = M=* ]] || continue
+            echo cn_mine.o >${word#M=}/modules.order
+            (cd ${word#M=} && echo *.rs >cn_mine.ko)
+        done
+    }
+    own_modules
+    cat $build/own/modules/cn_mine.ko
+";
+
+#[test]
+fn a_module_of_somebodys_own_is_signed_as_ours_are() {
+    let kdir = Kernel::new("signs")
+        .with("MODULE_SIG", "y")
+        .with("MODULE_SIG_HASH", "\"sha512\"")
+        .with("MODULE_SIG_KEY", "\"certs/signing_key.pem\"")
+        .make();
+    let place = folder("own-signed");
+    write(place.join("mine/cn_mine.rs"), "");
+    program(
+        kdir.join("scripts/sign-file"),
+        "echo \"signed $1\" >>\"$4\"",
+    );
+    write(kdir.join("certs/signing_key.x509"), "");
+    let own_modules = || success(&mut functions(OWN_MODULES, &[&place, &kdir]));
+    assert_eq!(own_modules(), "cn_mine.rs\n");
+    write(kdir.join("certs/signing_key.pem"), "");
+    assert_eq!(own_modules(), "cn_mine.rs\nsigned sha512\n");
+}
+
+#[test]
+fn what_is_gone_from_a_folder_of_somebodys_own_is_not_built_any_more() {
+    let kdir = Kernel::new("gone").make();
+    let place = folder("own-gone");
+    write(place.join("mine/cn_mine.rs"), "");
+    write(place.join("mine/store.rs"), "");
+    let own_modules = || success(&mut functions(OWN_MODULES, &[&place, &kdir]));
+    assert_eq!(own_modules(), "cn_mine.rs store.rs\n");
+    fs::remove_file(place.join("mine/store.rs")).unwrap();
+    assert_eq!(own_modules(), "cn_mine.rs\n");
+}
+
 #[test]
 fn a_tree_that_is_not_whole_says_what_to_make() {
     let kdir = Kernel::new("no-symvers").make();
