@@ -81,22 +81,26 @@ impl Connector {
     ///
     /// [`Error::TimedOut`]; [`Error::Interrupted`]; [`Error::Io`].
     pub fn recv_many(&self, batch: &mut RecvBatch, deadline: impl Into<Deadline>) -> Result<()> {
-        batch.events.clear();
         let mut state = self.lock();
         let ticket = state.exchange.enter();
-        let (mut state, first) = self.wait_in(state, ticket, &mut deadline.into());
+        let (state, first) = self.wait_in(state, ticket, &mut deadline.into());
+        self.receive_behind(state, first, batch)
+    }
+
+    /// Puts into `batch` the first of what is received, and what there is behind it.
+    #[inline]
+    pub(crate) fn receive_behind(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        first: Result<Event>,
+        batch: &mut RecvBatch,
+    ) -> Result<()> {
+        batch.events.clear();
         match first {
             Err(error) if !error.is_dropped_datagram() => return Err(error),
             first => batch.events.push(first),
         }
-        self.receive_more(&mut state, batch);
-        Ok(())
-    }
-
-    /// Receives what is there behind the first.
-    #[inline]
-    fn receive_more(&self, state: &mut State, batch: &mut RecvBatch) {
-        let State { exchange, reader } = state;
+        let State { exchange, reader } = &mut *state;
         // Somebody is there for whatever comes.
         let ticket = exchange.enter();
         // What was kept comes first. If somebody else receives, that is all for now.
@@ -112,6 +116,7 @@ impl Connector {
             batch.events.extend(std::iter::from_fn(|| exchange.take()));
         }
         exchange.leave(ticket);
+        Ok(())
     }
 
     /// Waits for what `ticket` stands for; receives if nobody else does.
@@ -297,17 +302,6 @@ impl Connector {
                 Err(error) => return Some(Err(error)),
             }
         }
-    }
-
-    /// Puts into `batch` what [`Self::recv`] would have returned, and what there is behind it.
-    pub(crate) fn recv_behind(&self, first: Result<Event>, batch: &mut RecvBatch) -> Result<()> {
-        batch.events.clear();
-        match first {
-            Err(error) if !error.is_dropped_datagram() => return Err(error),
-            first => batch.events.push(first),
-        }
-        self.receive_more(&mut self.lock(), batch);
-        Ok(())
     }
 
     /// Stops waiting, if it has not ended already.

@@ -210,7 +210,8 @@ impl AsyncConnector {
     /// Those of [`Connector::recv_many`].
     pub async fn recv_many(&self, batch: &mut RecvBatch) -> Result<()> {
         let first = self.recv().await;
-        self.connector().recv_behind(first, batch)
+        let connector = self.connector();
+        connector.receive_behind(connector.lock(), first, batch)
     }
 
     /// What is received, as a stream, which has the socket to itself.
@@ -478,9 +479,7 @@ impl ProcEventStream {
             events,
         })
     }
-}
 
-impl ProcEventStream {
     /// The socket; what [`ProcEvents::connector`](crate::ProcEvents::connector) is for threads.
     pub fn socket(&self) -> &AsyncConnector {
         self.stream.socket()
