@@ -18,7 +18,7 @@ use netlink_connector::{Connector, Error, Header};
 use crate::{
     cli::{Bench, Global},
     outcome::{Failure, Outcome},
-    output::{Object, Output, complain},
+    output::{Object, Output},
     signal, silence,
 };
 
@@ -37,18 +37,9 @@ pub(crate) fn run(args: &Bench, global: &Global) -> Result<Outcome, Failure> {
 
     let shared = Arc::new(Connector::open()?);
     // Fails before the measurement begins, if it must fail.
-    match shared.request(&shared.header(args.id), &[], LOST) {
-        Err(error @ Error::NotRegistered { .. }) => {
-            complain("bench", error);
-            return Ok(Outcome::Incomplete);
-        }
-        Err(error) => {
-            // No reply comes, as to `cnctl ping`.
-            let what = silence::explained(args.id, LOST, &error).ok_or(error)?;
-            complain("bench", format_args!("{}: {what}", args.id));
-            return Ok(Outcome::Incomplete);
-        }
-        Ok(_) => {}
+    if let Err(error) = shared.request(&shared.header(args.id), &[], LOST) {
+        // No reply comes, as to `cnctl ping`.
+        return silence::tell("bench", args.id, args.id, LOST, error);
     }
 
     let sockets: Vec<_> = (0..args.threads)

@@ -207,20 +207,8 @@ fn read_input(most: u64, data: &mut Vec<u8>) -> io::Result<usize> {
 
 /// What it comes to that a message was not wanted or not answered, or that something else went wrong.
 fn missing(args: &Send, header: &Header, error: Error) -> Result<Outcome, Failure> {
-    if let Some(what) = silence::explained(header.id, args.timeout, &error) {
-        complain(
-            "send",
-            format_args!("{} seq={}: {what}", header.id, header.seq),
-        );
-        return Ok(Outcome::Incomplete);
-    }
-    match error {
-        Error::NotRegistered { .. } => {
-            complain("send", error);
-            Ok(Outcome::Incomplete)
-        }
-        error => Err(error.into()),
-    }
+    let request = format_args!("{} seq={}", header.id, header.seq);
+    silence::tell("send", request, header.id, args.timeout, error)
 }
 
 /// Shows what was sent, and through which connector. Whether it was acknowledged is told where somebody

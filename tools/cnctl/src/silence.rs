@@ -2,12 +2,34 @@
 
 //! Why no reply came, as far as can be found out.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use netlink_connector::{CbId, Error, registered};
 
+use crate::{
+    outcome::{Failure, Outcome},
+    output::complain,
+};
+
 /// Where nobody can have replied.
 pub(crate) const NOBODY: &str = "nobody has registered this id (see cnctl list)";
+
+/// Says on behalf of `command` that there was no reply to the request that `request` names, and why; what
+/// else went wrong is a failure.
+pub(crate) fn tell(
+    command: &str,
+    request: impl Display,
+    id: CbId,
+    limit: Duration,
+    error: Error,
+) -> Result<Outcome, Failure> {
+    match explained(id, limit, &error) {
+        Some(what) => complain(command, format_args!("{request}: {what}")),
+        None if matches!(error, Error::NotRegistered { .. }) => complain(command, error),
+        None => return Err(error.into()),
+    }
+    Ok(Outcome::Incomplete)
+}
 
 /// Why no reply came from `id` within `limit`, if that is what this error is.
 pub(crate) fn explained(id: CbId, limit: Duration, error: &Error) -> Option<String> {
