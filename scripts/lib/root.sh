@@ -15,13 +15,21 @@ root_packages=(
 	libelf-dev libdw-dev libssl-dev openssl pahole
 )
 
+roots=$cache/root
+
+# check_root SUITE: before anything is built with its compilers, which $TOOLCHAIN asks for.
+check_root() {
+	check_debian "TOOLCHAIN=$TOOLCHAIN" "$roots/$1-*/.complete" \
+		"with this machine's compilers: leave it out, or TOOLCHAIN=llvm or gcc"
+}
+
 # use_root SUITE PACKAGE[=VERSION]...: the root with the packages above and these.
 # Sets root, and inside: the command that enters it.
 use_root() {
 	local suite=$1 key
 	shift
 	key=$(printf '%s\n' "$@" "${root_packages[@]}" | short_hash)
-	root=$cache/root/$suite-$key
+	root=$roots/$suite-$key
 	[[ $goal != rust-analyzer ]] ||
 		die "make $goal needs a rustc on this system that is the kernel's: leave out ${TOOLCHAIN:+TOOLCHAIN=$TOOLCHAIN}${KERNEL:+ KERNEL=$KERNEL}"
 	need "bwrap bubblewrap runs the compilers of $suite"
@@ -46,7 +54,7 @@ root_unpack() {
 	ln -sf mawk "$scratch/root/usr/bin/awk"
 	ln -sf gcc "$scratch/root/usr/bin/cc"
 	rm -rf "$root"
-	mkdir -p "$cache/root"
+	mkdir -p "$roots"
 	mv "$scratch/root" "$root"
 	touch "$root/.complete"
 	rm -rf "$scratch"

@@ -243,16 +243,17 @@ use_libclang() {
 	return 1
 }
 
+# Sets cargo to the compiler's own companion, not whatever comes first in PATH, unless it has none.
+find_cargo_of() {
+	cargo=$(dirname "$1")/cargo
+	[[ -x $cargo ]] || cargo=$(command -v cargo)
+}
+
 need_rust() {
 	local dir
 	find_rustc
-	# The compiler's own companions, not whatever comes first in PATH.
+	find_cargo_of "$rustc" || die "there is a rustc ($rustc) but no cargo" "install cargo of the same version"
 	dir=$(dirname "$rustc")
-	if [[ -x $dir/cargo ]]; then
-		cargo=$dir/cargo
-	else
-		cargo=$(command -v cargo) || die "there is a rustc ($rustc) but no cargo" "install cargo of the same version"
-	fi
 	rustdoc=$dir/rustdoc rustfmt=$dir/rustfmt clippy_driver=$dir/clippy-driver
 	find_bindgen
 	need "libclang libclang-19-dev is what bindgen reads C with (version $libclang_min or newer; LIBCLANG_PATH= says where)"

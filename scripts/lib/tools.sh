@@ -13,8 +13,7 @@ compiles_programs() {
 # old.
 find_cargo() {
 	while read -r rustc; do
-		cargo=$(dirname "$rustc")/cargo
-		[[ -x $cargo ]] || cargo=$(command -v cargo) || continue
+		find_cargo_of "$rustc" || continue
 		! compiles_programs "$rustc" || return 0
 	done < <(rustcs_here)
 	rustc=$(command -v rustc || true) cargo=$(command -v cargo || true)
@@ -33,8 +32,7 @@ step_cargo() {
 	rust_tried=()
 	if [[ ${RUSTC:-} ]]; then
 		rustc=$(command -v "$RUSTC") || die "RUSTC=$RUSTC is not a program"
-		cargo=$(dirname "$rustc")/cargo
-		[[ -x $cargo ]] || cargo=$(command -v cargo) || die "there is no cargo beside $rustc"
+		find_cargo_of "$rustc" || die "there is no cargo beside $rustc"
 	else
 		find_cargo
 	fi
