@@ -61,6 +61,8 @@ const THERE: Of = if cfg!(target_arch = "aarch64") {
 } else {
     ARM64
 };
+/// What the other one is called.
+pub(super) const OTHER: &str = THERE.arch;
 
 /// All that is looked for in one.
 struct Kernel {

@@ -2,6 +2,7 @@
 
 //! Machines that lack something, with apt and without.
 
+use crate::kdir::OTHER;
 use crate::machine::{
     assert_says, failure, folder, functions, harness, only, program, success, write,
 };
@@ -52,16 +53,11 @@ fn without_apt_all_that_is_missing_is_named_by_what_it_is() {
 
 #[test]
 fn what_only_debian_has_is_refused_where_it_is_not() {
-    let other = if cfg!(target_arch = "aarch64") {
-        "riscv"
-    } else {
-        "arm64"
-    };
     for (goal, name, value) in [
         ("modules", "KERNEL", "debian"),
         ("modules", "KERNEL", "99.1.2+deb13-amd64"),
         ("modules", "TOOLCHAIN", "sid-gcc"),
-        ("run", "ARCH", other),
+        ("run", "ARCH", OTHER),
     ] {
         let said = failure(harness(goal).env(name, value));
         assert_says(
