@@ -80,13 +80,13 @@ step_done() {
 	say "$1$suffix"
 }
 
-# Where the time went, if it was worth a word.
+# Where the time went since this was last asked, if it was worth a word.
 say_times() {
-	local total=$((SECONDS - ui_said)) list
-	((total >= 10 && ${#ui_times[@]} > 1)) || return 0
-	list=$(printf ', %s' "${ui_times[@]}")
-	step_name= step_total=0 say "$(duration "$total"): ${list:2}"
+	local total=$((SECONDS - ui_said)) list times=("${ui_times[@]}")
 	ui_times=() ui_said=$SECONDS
+	((total >= 10 && ${#times[@]} > 1)) || return 0
+	list=$(printf ', %s' "${times[@]}")
+	step_name= step_total=0 say "$(duration "$total"): ${list:2}"
 }
 
 # Whether a word was said of why a run ends: also die in a subshell writes here, and whoever ends reads it.

@@ -98,6 +98,22 @@ fn no_run_ends_without_a_word() {
 }
 
 #[test]
+fn what_took_no_time_worth_a_word_before_the_tests_is_not_told_behind_their_sum() {
+    let script = |before: u32| {
+        format!(
+            "SECONDS=0 ui_said=0 ui_times=(\"one 4 s\" \"two 5 s\")
+            SECONDS={before}; say_times; echo sum >&2; SECONDS=60; say_times"
+        )
+    };
+    let said = |before| {
+        let output = functions(&script(before), &[]).output().expect("it runs");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert_eq!(said(9), "sum\n");
+    assert_eq!(said(11), "11 s: one 4 s, two 5 s\nsum\n");
+}
+
+#[test]
 fn a_folder_that_nothing_can_be_built_in_is_refused() {
     let said = failure(&mut functions(
         "check_place 'the cache' /proc/no/folder 'put it elsewhere'",
