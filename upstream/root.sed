@@ -36,7 +36,7 @@ s/^use crate::bindings;/#![expect(clippy::upper_case_acronyms, reason = "global_
 /// Must be called once, by `drivers/connector/cn_rust.c`, before there are drivers and modules.\
 #[no_mangle]\
 unsafe extern "C" fn rust_connector_init() -> kernel::ffi::c_int {\
-    // SAFETY: By this function's contract.\
+    // SAFETY: By this function's contract. It is in no module.\
     let parts = unsafe { Parts::new() };\
     match KBox::pin_init(parts, GFP_KERNEL) {\
         Ok(parts) => {\

@@ -192,7 +192,8 @@ impl kernel::InPlaceModule for Connector {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             // SAFETY: A module is initialised once, and no other function of this crate can run
-            // before that: a user of its symbols is loaded only after this returned.
+            // before that: a user of its symbols is loaded only after this returned. There is
+            // nothing else that could fail, and the module is dropped when it goes.
             parts <- unsafe { Parts::new() },
         })
     }

@@ -35,7 +35,8 @@ impl Parts {
     ///
     /// # Safety
     ///
-    /// Must be called once, before anything else of the connector can be used.
+    /// Must be called once, before anything else of the connector can be used, as the last step of the
+    /// module's initialisation that can fail. What it makes must be dropped when the module goes.
     pub(crate) unsafe fn new() -> impl PinInit<Self, Error> {
         // SAFETY: By this function's contract.
         unsafe {
@@ -49,10 +50,13 @@ impl Parts {
             unload <- unload::watch(),
             closed <- closed::watch(),
             jobs: job::Queue::new()?,
-            // Messages may come as soon as this is there.
-            core: cores::Core::new()?,
-            // After all that can fail: who has a file open keeps the module, but not one that could
-            // not be initialised.
+            // After all that can fail, this and what follows: who has a socket or a file open keeps the
+            // module, but not one that could not be initialised. Messages may come as soon as this is
+            // there.
+            //
+            // SAFETY: It is called once by this function's contract, debugfs cannot fail, and the module
+            // is initialised when its parts are. They are dropped when it goes.
+            core: unsafe { cores::Core::new() }?,
             debugfs: debugfs::Files::new(),
         })
     }

@@ -14,8 +14,12 @@
 #include "queue.h"
 
 /*
- * Queues an skb for a socket of netlink's, if that is what netlink_unicast() would do with it; see
- * unicast.rs. Otherwise nothing has happened.
+ * Queues an skb for a socket of netlink's, if netlink_unicast() would do no more than that; see unicast.rs.
+ * Otherwise the skb is as it was, but a security module may have been asked about it, and netlink asks again.
+ *
+ * netlink_overrun() marks a socket before it counts what was lost, and the count wraps. So what loses a
+ * message on another CPU at this moment, or has lost 2^32, may go unnoticed here: then the skb is queued
+ * where netlink would have dropped it. The receiver is told of the loss (ENOBUFS) all the same.
  */
 bool connector_helper_netlink_queue(struct sock *sk, struct sk_buff *skb)
 {

@@ -8,7 +8,7 @@
 //! queue at once, counted for its buffer as netlink does it. That takes some 250 instructions less than
 //! `netlink_unicast()`, which are 7 % of an echo.
 //!
-//! Where netlink might do more than to queue the skb, it is asked as ever, and nothing has happened before:
+//! Where netlink would do more than to queue the skb, it is asked as ever, as if nothing had happened before:
 //! there is no room, which it tells the receiver; the socket has lost a message, ever, for then netlink
 //! gives it no other one before it has read all, and tells nobody whether it has; it has a filter; or it is
 //! connected to another port. What it would show to who captures packets are other protocols than the

@@ -27,6 +27,9 @@ mod socket {
     /// The highest number of a protocol, which is nobody's.
     const NUMBER: c_int = 31;
 
+    /// What these are in: anybody may open a socket of the protocol while a test has it.
+    const OWNER: *mut bindings::module = crate::home::OWNER;
+
     /// Notes the sizes of payloads, a byte each, and which messages are malformed.
     struct Notes;
 
@@ -34,10 +37,10 @@ mod socket {
     const MALFORMED: u64 = 0xee;
     const WRONG: u64 = 0xff;
 
-    // SAFETY: No socket of userspace's is opened, and the suite ends before its code goes.
+    // SAFETY: This is in `OWNER`.
     unsafe impl Protocol for Notes {
         const NUMBER: c_int = NUMBER;
-        const OWNER: *mut bindings::module = ptr::null_mut();
+        const OWNER: *mut bindings::module = OWNER;
 
         fn receive(datagram: &Datagram) {
             for message in datagram.messages() {
@@ -55,6 +58,11 @@ mod socket {
         fn join(_group: u32, _by: &Joiner) -> Result {
             Err(EPERM)
         }
+    }
+
+    fn open<P: Protocol>(groups: u32) -> Result<KernelSocket<P>> {
+        // SAFETY: Each test drops its socket, and runs when all of the module has been initialised.
+        unsafe { KernelSocket::new(groups) }
     }
 
     /// Sends to the kernel's socket.
@@ -85,7 +93,7 @@ mod socket {
 
     /// What is noted of some data.
     fn noted(data: &[u8]) -> Result<u64> {
-        let socket = KernelSocket::<Notes>::new(32)?;
+        let socket = open::<Notes>(32)?;
         SIZES.store(0, Relaxed);
         // SAFETY: It is open.
         let sent = unsafe { send(socket.as_raw(), data) };
@@ -96,17 +104,17 @@ mod socket {
 
     #[test]
     fn a_protocol_has_one_socket() -> Result {
-        let socket = KernelSocket::<Notes>::new(32)?;
-        assert!(KernelSocket::<Notes>::new(32).is_err_and(|error| error == EIO));
+        let socket = open::<Notes>(32)?;
+        assert!(open::<Notes>(32).is_err_and(|error| error == EIO));
         drop(socket);
-        KernelSocket::<Notes>::new(65536)?;
+        open::<Notes>(65536)?;
         Ok(())
     }
 
     #[test]
     fn groups_are_32_to_65536() {
         for groups in [0, 31, 65537, u32::MAX] {
-            assert!(KernelSocket::<Notes>::new(groups).is_err_and(|error| error == EINVAL));
+            assert!(open::<Notes>(groups).is_err_and(|error| error == EINVAL));
         }
     }
 
@@ -157,7 +165,7 @@ mod socket {
     // SAFETY: As above.
     unsafe impl Protocol for Slow {
         const NUMBER: c_int = NUMBER;
-        const OWNER: *mut bindings::module = ptr::null_mut();
+        const OWNER: *mut bindings::module = OWNER;
 
         fn receive(_datagram: &Datagram) {
             // SAFETY: The test keeps it.
@@ -175,7 +183,7 @@ mod socket {
     fn whoever_closes_a_socket_waits_for_what_receives() -> Result {
         let begun = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
         BEGUN.store(ptr::from_ref(&*begun).cast_mut(), Relaxed);
-        let socket = KernelSocket::<Slow>::new(32)?;
+        let socket = open::<Slow>(32)?;
         let to = socket.as_raw() as usize;
         workqueue::system().try_spawn(GFP_KERNEL, move || {
             // SAFETY: Who closes it waits until it has received this.

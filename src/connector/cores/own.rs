@@ -17,6 +17,9 @@
 //! which `netlink_release()` puts when no system call can use the socket any more. Sockets from before
 //! do not exist: there are none of a protocol that nobody has registered. The four functions are called
 //! by modules that depend on this one, and procfs waits for who reads a file that is removed.
+//!
+//! A module that could not be initialised goes whatever references there are to it. So nothing that can
+//! fail comes after the core: see `parts.rs`.
 
 mod c_api;
 mod calls;
@@ -109,15 +112,21 @@ impl Core {
     /// # Errors
     ///
     /// `EINVAL` if the module's parameter makes no sense, `EIO` if the socket cannot be had.
-    pub(crate) fn new() -> Result<Self> {
+    ///
+    /// # Safety
+    ///
+    /// Must be called once, when the module is initialised, and nothing that comes later there may fail.
+    /// The core must be dropped before the module goes.
+    pub(crate) unsafe fn new() -> Result<Self> {
         let groups = groups();
         if !GROUPS.contains(&groups) {
             pr_err!("groups={groups}: expected a number from 32 to 65536\n");
             return Err(EINVAL);
         }
-        // SAFETY: A core is made once, when the module is initialised, and used by nobody before.
+        // SAFETY: By this function's contract it is made once, and used by nobody before.
         unsafe { calls::init() };
-        let socket = KernelSocket::new(groups).inspect_err(|_| {
+        // SAFETY: By this function's contract: `drop` drops it.
+        let socket = unsafe { KernelSocket::new(groups) }.inspect_err(|_| {
             pr_err!(
                 "cannot open the connector's netlink socket: somebody else has it, or no memory\n"
             );

@@ -98,7 +98,13 @@ impl<P: Protocol> KernelSocket<P> {
     /// - `EINVAL`: the number of groups is not one of [`GROUPS`].
     /// - `EIO`: the protocol has a socket already, there is none of this number, or no memory. C does not
     ///   say which.
-    pub(crate) fn new(groups: u32) -> Result<Self> {
+    ///
+    /// # Safety
+    ///
+    /// If the functions of `P` are a module's: the socket must be dropped before that module's code goes,
+    /// so it must not be leaked; and nothing that comes later in the module's initialisation may fail. An
+    /// open socket of userspace's keeps a module, but not one that could not be initialised.
+    pub(crate) unsafe fn new(groups: u32) -> Result<Self> {
         if !GROUPS.contains(&groups) {
             return Err(EINVAL);
         }
@@ -112,8 +118,9 @@ impl<P: Protocol> KernelSocket<P> {
             release: Some(release::<P>),
         };
         // SAFETY: The initial namespace is always there, and `cfg` is only read. `bind` and `release` are
-        // called for sockets of userspace's, which by the contract of `Protocol` keep the functions
-        // loaded; `drop` waits for whoever is in `input`.
+        // called for sockets of userspace's, which by the contract of `Protocol` and this function's keep
+        // the functions loaded; `drop` waits for whoever is in `input`, and by this function's contract
+        // comes before they go.
         let sock = unsafe {
             bindings::__netlink_kernel_create(
                 &raw mut bindings::init_net,
@@ -144,7 +151,8 @@ impl<P: Protocol> Drop for KernelSocket<P> {
         // SAFETY: By the invariants it is open, and there is a reference that outlives this.
         unsafe { bindings::netlink_kernel_release(sock) };
         // Netlink finds it no more. Who had found it took a reference under RCU, and gives that back when
-        // `input` has returned; netlink's own one goes after a grace period.
+        // `input` has returned; netlink's own one goes after a grace period. None of these can be waited
+        // for but by their number: netlink_unicast_kernel() has nothing else to say that `input` is done.
         //
         // SAFETY: Can be called wherever one may sleep.
         unsafe { bindings::rcu_barrier() };
@@ -175,8 +183,10 @@ impl Datagram {
         unsafe { NonNull::new_unchecked(&raw mut (*self.0.get()).cb) }.cast()
     }
 
-    /// The messages in it, from the first one on. C counterpart: `netlink_rcv_skb()`, which looks at
-    /// their types and flags, too.
+    /// The messages in it, from the first one on.
+    ///
+    /// C counterpart: `netlink_rcv_skb()`, which looks at their types and flags, too, and does not tell of
+    /// a first one that is malformed.
     #[inline(always)]
     pub(crate) fn messages(&self) -> Messages<'_> {
         // SAFETY: By the invariants it is there. INVARIANT: What userspace sends is in one piece.
@@ -194,6 +204,10 @@ impl Datagram {
 ///
 /// What comes behind a message and is none ends it. If the first one does not have the length that it
 /// announces, it is what there is of it: the header alone.
+///
+/// Where each begins follows from the length of the one before, as it was when that was returned. So
+/// whoever writes to a message, a reply into its place included, may write to what is behind it only if
+/// [`are_done`](Self::are_done).
 ///
 /// # Invariants
 ///
@@ -322,7 +336,7 @@ impl Message<'_> {
 pub(crate) enum Repeat {
     /// All of it.
     Message,
-    /// Its header.
+    /// Its header, which then announces itself alone: netlink repeats as much as that announces.
     Header,
 }
 
