@@ -23,7 +23,7 @@ fn asking() -> Result<()> {
     let echo = run(&mut example("echo"))?.expect(0)?;
     ensure!(echo.stdout.contains("with \"hello\""), "{echo:?}");
     for name in ["threads", "tasks"] {
-        let each = times(1000);
+        let each = times(100);
         let ended = run(example(name).arg(each.to_string()))?.expect(0)?;
         let expected = format!("{} replies, none mixed up\n", 100 * each);
         ensure!(ended.stdout == expected, "{name}: {ended:?}");
