@@ -210,9 +210,10 @@ check_kdir() {
 		die "$kdir was built as $built_in and is a copy, or was moved: kbuild would go on there, and write here" \
 			"put it back, or build it where it is: make -C $(sed -n 's:^include \(.*\)/Makefile$:\1:p' "$kdir/Makefile") O=$kdir"
 	kdir_refuse_missing "${kdir_module_needs[@]}"
-	[[ ! $(config PREEMPTION) || $(config TASKS_RCU) ]] ||
+	[[ $(connector_module) != rust_connector || ! $(config PREEMPTION) || $(config TASKS_RCU) ]] ||
 		die "the kernel in $kdir is preemptible and lacks CONFIG_TASKS_RCU, without which modules cannot go safely" \
-			"switch on what selects it and rebuild: CONFIG_KPROBES, CONFIG_FUNCTION_TRACER or CONFIG_BPF_SYSCALL"
+			"switch on what selects it and rebuild: CONFIG_KPROBES, CONFIG_FUNCTION_TRACER or CONFIG_BPF_SYSCALL" \
+			"(or CONFIG_CONNECTOR=m: the connector is this project's own then, which does without)"
 	[[ -e $kdir/Module.symvers ]] || die "KDIR=$kdir is not built completely (no Module.symvers)" "run make there first"
 	[[ -x $kdir/scripts/mod/modpost ]] ||
 		die "KDIR=$kdir has no scripts/mod/modpost, which makes modules of objects" "run make modules_prepare there first"

@@ -291,6 +291,17 @@ fn what_a_kernel_lacks_is_named() {
         &refused(&kdir, "modules"),
         "is preemptible and lacks CONFIG_TASKS_RCU",
     );
+    // It is needed beside the kernel's connector.
+    for kernel in [
+        Kernel::new("no-connector").without("CONNECTOR"),
+        Kernel::new("connector-m")
+            .without("CONNECTOR")
+            .with("CONNECTOR", "m"),
+        Kernel::new("in-tree").with("RUST_CONNECTOR_ABSTRACTIONS", "y"),
+        Kernel::new("not-preemptible").without("PREEMPTION"),
+    ] {
+        accepted(&kernel.without("TASKS_RCU").make());
+    }
     let kdir = Kernel::new("no-initrd").without("BLK_DEV_INITRD").make();
     assert_says(&refused(&kdir, "run"), "lacks CONFIG_BLK_DEV_INITRD");
     let kdir = Kernel::new("no-uarts")
