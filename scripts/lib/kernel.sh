@@ -142,6 +142,8 @@ build_kernel() {
 	local -a make=("${inside[@]}" make -C "$ksrc" "O=$kdir" "${cc_args[@]}" PAHOLE=no-pahole "${rust_args[@]}")
 	steps_file=$cache/kernel/steps-${kver%.*}-$kernel_flavor
 	kernel_steps=$(cat "$steps_file" 2>/dev/null || echo "$kernel_steps_guess")
+	# What goes on has used most of it.
+	[[ -e $kdir/.configured ]] || check_disk 2000 "a kernel's build"
 	mkdir -p "$kdir"
 	if [[ ! -e $kdir/.configured ]]; then
 		merge_fragments >"$kdir/fragment"

@@ -68,13 +68,14 @@ find_source() {
 	step_done "$kver, $(<"$ksrc/.complete")"
 }
 
-# The source and one build of it take some 2.5 GB; better to say so now.
+# check_disk [MB WHAT]: better to say now that there is no room. The source and one build of it take some
+# 2.5 GB.
 check_disk() {
-	local free
+	local free need=${1:-4000} what=${2:-"a kernel's source and build"}
 	mkdir -p "$cache" 2>/dev/null || true
 	[[ -w $cache ]] || die "the cache $cache cannot be written to" "put it elsewhere: XDG_CACHE_HOME=/path make …"
 	free=$(df -m --output=avail "$cache" | tail -n1)
-	((free >= 4000)) || die "$cache has only $free MB left, a kernel's source and build need 4000" \
+	((free >= need)) || die "$cache has only $free MB left, and $what takes $need" \
 		"make room, or put the cache elsewhere: XDG_CACHE_HOME=/path make …"
 }
 

@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-use crate::machine::{assert_says, failure, folder, functions, success};
+use crate::machine::{assert_says, failure, folder, functions, success, write};
 
 /// Verifies a list of sums in a folder of that name; by the key at `key`, if any. `recorded` has a key
 /// that was made for this and thrown away, and what it signed.
@@ -67,4 +67,34 @@ fn the_key_is_the_one_that_kernel_org_names() {
     ));
     let key = "B8868C80BA62A1FFFAF5FDA9632D3A06589DA6B1";
     assert_eq!(said, format!("{key}\n{key}\n"));
+}
+
+#[test]
+fn a_full_disk_is_noticed_before_anything_is_got_or_built() {
+    let script = |free: u32, then: &str| {
+        format!(
+            "df() {{ printf 'Avail\\n{free}\\n'; }}
+            cache=$1 kdir=$1/kernel kver=7.3.4 kernel_flavor=base kernel_id=7.3.4-base ksrc=$1
+            inside=() cc_args=() rust_args=()
+            run_logged() {{ touch $cache/has-begun; }}
+            {then}"
+        )
+    };
+    let place = folder("disk");
+    for (free, then, what) in [
+        (
+            3999,
+            "KERNEL=; check_source",
+            "a kernel's source and build takes 4000",
+        ),
+        (1999, "build_kernel", "a kernel's build takes 2000"),
+    ] {
+        let said = failure(&mut functions(&script(free, then), &[&place]));
+        assert_says(&said, &format!("has only {free} MB left, and {what}"));
+        assert!(!place.join("has-begun").exists());
+    }
+    // What goes on has taken its part.
+    write(place.join("kernel/.configured"), "");
+    failure(&mut functions(&script(1, "build_kernel; false"), &[&place]));
+    assert!(place.join("has-begun").exists());
 }
