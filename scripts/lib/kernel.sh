@@ -47,6 +47,16 @@ merge_fragments() {
 	} { print }'
 }
 
+# What its options take of this system, to be added to needs; a root of its own has all of it.
+kernel_needs() {
+	local entry
+	[[ $(kernel_toolchain) != *-* ]] || return 0
+	kernel_fragments
+	for entry in "${option_needs[@]}"; do
+		[[ $(sed -n "s/^CONFIG_${entry%% *}=//p" "${fragments[@]}" | tail -n1) != y ]] || needs+=("${entry#* }")
+	done
+}
+
 # The oldest compilers that the kernel takes are in the one, the newest that there are in the other.
 toolchain_suites="trixie sid"
 

@@ -32,11 +32,12 @@ vm_needs=(
 	"patch patch makes what tests break"
 	"gpgv gpgv checks kernel.org's signature, and that this is done"
 )
-# What FLAVOR=hardened takes on top.
-hardened_needs=(
-	"header:openssl/opensslv.h libssl-dev compiles what signs modules"
-	"openssl openssl makes the key for them"
-	"header:dwarf.h libdw-dev gives symbols versions"
+# What building a kernel takes on top, behind the option that asks for it.
+option_needs=(
+	"MODULE_SIG header:openssl/opensslv.h libssl-dev compiles what signs modules"
+	"MODULE_SIG openssl openssl makes the key for them"
+	"GENDWARFKSYMS header:dwarf.h libdw-dev gives symbols versions"
+	"MODULE_COMPRESS_ZSTD zstd zstd compresses modules"
 )
 
 # What the VM gets of this machine, where it is of the same kind.

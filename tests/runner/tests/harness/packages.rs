@@ -51,6 +51,39 @@ fn without_apt_all_that_is_missing_is_named_by_what_it_is() {
     assert_says(&said, "README.md has a table");
 }
 
+/// Whatever name it goes by: a flavour, a core, or one that somebody makes next.
+#[test]
+fn what_a_kernels_options_take_is_asked_for_before_it_is_built() {
+    let signs = ["openssl/opensslv.h", "openssl"];
+    let versions = ["dwarf.h"];
+    let compresses = ["zstd"];
+    for (settings, asked) in [
+        ("FLAVOR= CORE=", vec![]),
+        ("FLAVOR= CORE=rust", vec![&versions[..]]),
+        ("FLAVOR=debug CORE=rust", vec![]),
+        (
+            "FLAVOR=hardened CORE=",
+            vec![&versions[..], &signs, &compresses],
+        ),
+        // A root has its own.
+        ("FLAVOR=hardened CORE=rust TOOLCHAIN=sid-llvm", vec![]),
+    ] {
+        let script =
+            format!("{settings}; needs=(); kernel_needs; printf '%s\n' \"${{needs[@]%% *}}\"");
+        let said = success(&mut functions(&script, &[]));
+        let mut said: Vec<&str> = said
+            .split_whitespace()
+            .map(|need| need.trim_start_matches("header:"))
+            .collect();
+        let mut asked = asked.concat();
+        said.sort_unstable();
+        asked.sort_unstable();
+        assert_eq!(said, asked, "{settings}");
+    }
+    let said = failure(harness("run").env("CORE", "rust"));
+    assert_says(&said, "\n         dwarf.h ");
+}
+
 #[test]
 fn what_only_debian_has_is_refused_where_it_is_not() {
     for (goal, name, value) in [
