@@ -119,11 +119,13 @@ kernel_takes_cc() {
 # How much of the build is there: every finished target leaves a .cmd file, so
 # that the count is right after an interrupted build as well.
 kernel_far() {
-	local n percent
+	local n
 	n=$(find "$kdir" -name '*.cmd' -not -path "$kdir/tools/*" | wc -l)
-	percent=$((n * 100 / kernel_steps))
-	((percent < 100)) || percent=99
-	printf '%d %% (%d of %d steps)' "$percent" "$n" "$kernel_steps"
+	if ((n < kernel_steps)); then
+		printf '%d %% (%d of %d steps)' $((n * 100 / kernel_steps)) "$n" "$kernel_steps"
+	else
+		printf '%d steps, more than were guessed' "$n"
+	fi
 }
 
 find_kernel() {
