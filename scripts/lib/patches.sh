@@ -120,7 +120,7 @@ make_patch() {
 }
 
 # write_files FOLDER NOW: the files that it lists, as they are when patch NOW is made. A list has lines
-# HOW FROM TO, where HOW is -, wire, or the name of one more sed script. A pattern does not stand for a file that
+# HOW FROM TO, where HOW is -, wire, the name of one more sed script, or helpers:HEADER. A pattern does not stand for a file that
 # a list has by its name.
 write_files() {
 	local now=$2 how from to file target
@@ -143,6 +143,10 @@ write_files() {
 # write_file HOW FROM NOW
 write_file() {
 	local how=$1 from=$2 now=$3 module=crate::connector rewrite=() step script text
+	if [[ $how = helpers:* ]]; then
+		awk -v header="${how#*:}" -f "$top/upstream/helpers.awk" "$from"
+		return
+	fi
 	[[ $how != wire* ]] || module=crate::connector::wire
 	[[ $how != net* ]] || module=crate
 	if [[ $from = *.rs ]]; then
