@@ -23,7 +23,10 @@ use kernel::{
     types::Opaque, //
 };
 
-use crate::bindings;
+use crate::{
+    bindings,
+    grace, //
+};
 
 #[cfg(connector_kunit)]
 #[path = "../../../tests/kunit/netlink.rs"]
@@ -153,9 +156,7 @@ impl<P: Protocol> Drop for KernelSocket<P> {
         // Netlink finds it no more. Who had found it took a reference under RCU, and gives that back when
         // `input` has returned; netlink's own one goes after a grace period. None of these can be waited
         // for but by their number: netlink_unicast_kernel() has nothing else to say that `input` is done.
-        //
-        // SAFETY: Can be called wherever one may sleep.
-        unsafe { bindings::rcu_barrier() };
+        grace::rcu_barrier();
         // SAFETY: By the invariants there is still a reference.
         while unsafe { bindings::connector_helper_sock_refcnt(sock) } != 1 {
             fsleep(Delta::from_millis(1));
