@@ -131,8 +131,9 @@ write_files() {
 			[[ $to != */ ]] || target+=$(basename "$file")
 			if [[ $from = *'*'* ]]; then
 				! grep -qF " ${file#"$top"/} " "$series"/*/files || continue
-				# What is bound comes from the kernel's bindings; and this is another one there.
-				case $file in */bindings.rs | */home.rs) continue ;; esac
+				# What is bound comes from the kernel's bindings, what waits for RCU is the kernel crate's,
+				# and the home is another one there.
+				case $file in */bindings.rs | */grace.rs | */home.rs) continue ;; esac
 			fi
 			mkdir -p "$(dirname "$target")"
 			write_file "$how" "$file" "$now" >"$target"
