@@ -23,7 +23,7 @@ make_patches() {
 	local step name
 	work=$build/patches.tree
 	rm -rf "$work" "$build/patches"
-	mkdir -p "$work" "$build/patches/fixes" "$build/log"
+	mkdir -p "$work" "$build/patches/fixes/w1" "$build/log"
 	init_repository "$work"
 	kernels_files | while read -r name; do
 		[[ -e $ksrc/$name ]] || continue
@@ -33,8 +33,11 @@ make_patches() {
 	commit_patches -m "Linux $kver"
 	git -C "$work" tag base
 	am_patches "$top"/upstream/fixes/*.patch
-	export_patches base "$build/patches/fixes" --cover-letter --subject-prefix="PATCH"
+	export_patches base "$build/patches/fixes" --cover-letter --subject-prefix="PATCH net"
 	cover_patches "$build/patches/fixes" "$top/upstream/fixes/cover"
+	git -C "$work" reset -q --hard base
+	am_patches "$top"/upstream/fixes/w1/*.patch
+	export_patches base "$build/patches/fixes/w1" --no-numbered
 	git -C "$work" reset -q --hard base
 	for step in "$series"/*/; do
 		make_patch "${step%/}"
@@ -60,7 +63,7 @@ init_repository() {
 # The kernel's files that any of the patches touches.
 kernels_files() {
 	{
-		sed -n 's,^--- a/,,p' "$top"/upstream/fixes/*.patch
+		sed -n 's,^--- a/,,p' "$top"/upstream/fixes/*.patch "$top"/upstream/fixes/w1/*.patch
 		cat "$series"/*/*.diff | sed -n 's,^--- a/,,p'
 		find "$series"/*/new -type f -printf '%P\n'
 		echo .rustfmt.toml
