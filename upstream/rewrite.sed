@@ -60,5 +60,36 @@ s/cfg!\(all\(CONFIG_KRETPROBES, [^)]*\)\)/false/
 s/cknowledgement/cknowledgment/g
 s/\b([Tt])he crate's own\b/\1he registry's own/g
 s/No lock of the crate is/No lock of the connector's is/
+s/\b([Tt])his project's own core\b/\1he core in Rust/g
 s/\bthis project's own\b/the one in Rust/g
 s/\bThis project's own\b/The one in Rust/g
+s/kernel's own core, which is written in C\b/core in C/
+s/kernel's own core\b/core in C/g
+s/As the kernel's own prints it/As the core in C prints it/
+s/\bThe crate (calls a module's|keeps the handler)/The connector \1/
+s/^(\/\/! What modules in C call, by way of )`c_api\.c`/\1`drivers\/connector\/cn_rust_api.c`/
+s/; our own has as many as its parameter `groups`/; that in Rust has as many as the parameter `cn_rust.groups=`/
+s/^\/\/! C header: `(include\/[^`]+)`$/\/\/! C header: [`\1`](srctree\/\1)/
+
+# --- what is not there, or is not so there ---
+
+# Waiting for RCU is in kernel::sync::rcu.
+s/\bgrace::(synchronize_rcu|rcu_barrier)\b/kernel::sync::rcu::\1/
+/^    grace,( \/\/)?$/d
+/^mod grace;$/d
+s/; part of `connector_kunit\.ko` alone\././
+s/: `tests\/bench\/src\/bin\/lanes\.rs`\././
+s/ reads it; and so does `Connector::call\(\)` of the userspace crate\./ reads it./
+# The core in C is one that was mended, see fixes/.
+/^    \/\/\/ This is so where the connector is the one in Rust, `cn\.ko`\./{
+	N
+	c\
+    /// This is so on the core in Rust. On that in C no service opens a group.
+}
+/ \(The$/{
+	N
+	/looks at a bit of the group's \*number\*/{
+		N
+		s/ \(The\n.*$//
+	}
+}

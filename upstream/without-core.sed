@@ -8,3 +8,7 @@
 }
 /^#\[cfg\(not\(CONFIG_CONNECTOR_RUST\)\)\]$/d
 s/#\[cfg_attr\(not\(CONFIG_CONNECTOR_RUST\), expect\(dead_code\)\)\]/#[expect(dead_code, reason = "for a core in Rust")]/
+
+/^\/\/! There are two, in C /,/^\/\/! \(`cores\/own\.rs`\)\./c\
+//! It is the one in C, `drivers/connector/connector.c`, of which `cores/c.rs` is a user: nobody else\
+//! knows that. It has:

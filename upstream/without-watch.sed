@@ -10,6 +10,15 @@
 /^mod (sink|probe);$/d
 /^pub\(in crate::connector\) use self::(sink|probe)::\{$/,/^\};$/d
 /^\/\/! - `Probes`, by which ids of C modules are seen/d
+s/^(\/\/! - `may_be_overwritten\(\)`, .* returned);$/\1./
+s/, a \[`Watch`\]\([^)]*\) or a$/ or a/
+s/^( *\/\/ )Handlers, observers and closures run/\1Handlers and closures run/
+s/^\/\/! A service, or an observer, belongs/\/\/! A service belongs/
+s/ of these and of \[`Watch`\]\([^)]*\)es in this kernel/ of these in this kernel/
+/ or a C module; or it is `\{0, 0xffffffff\}`, which$/{
+	N
+	s/; or it is .*$/./
+}
 
 # Of a job.
 /^    Watch,$/d

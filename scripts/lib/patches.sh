@@ -23,7 +23,7 @@ make_patches() {
 	local step name
 	work=$build/patches.tree
 	rm -rf "$work" "$build/patches"
-	mkdir -p "$work" "$build/patches/fixes" "$build/log"
+	mkdir -p "$work" "$build/patches/fixes/w1" "$build/log"
 	init_repository "$work"
 	kernels_files | while read -r name; do
 		[[ -e $ksrc/$name ]] || continue
@@ -33,8 +33,11 @@ make_patches() {
 	commit_patches -m "Linux $kver"
 	git -C "$work" tag base
 	am_patches "$top"/upstream/fixes/*.patch
-	export_patches base "$build/patches/fixes" --cover-letter --subject-prefix="PATCH"
+	export_patches base "$build/patches/fixes" --cover-letter --subject-prefix="PATCH net"
 	cover_patches "$build/patches/fixes" "$top/upstream/fixes/cover"
+	git -C "$work" reset -q --hard base
+	am_patches "$top"/upstream/fixes/w1/*.patch
+	export_patches base "$build/patches/fixes/w1" --no-numbered
 	git -C "$work" reset -q --hard base
 	for step in "$series"/*/; do
 		make_patch "${step%/}"
@@ -60,7 +63,7 @@ init_repository() {
 # The kernel's files that any of the patches touches.
 kernels_files() {
 	{
-		sed -n 's,^--- a/,,p' "$top"/upstream/fixes/*.patch
+		sed -n 's,^--- a/,,p' "$top"/upstream/fixes/*.patch "$top"/upstream/fixes/w1/*.patch
 		cat "$series"/*/*.diff | sed -n 's,^--- a/,,p'
 		find "$series"/*/new -type f -printf '%P\n'
 		echo .rustfmt.toml
@@ -120,7 +123,7 @@ make_patch() {
 }
 
 # write_files FOLDER NOW: the files that it lists, as they are when patch NOW is made. A list has lines
-# HOW FROM TO, where HOW is -, wire, or the name of one more sed script. A pattern does not stand for a file that
+# HOW FROM TO, where HOW is -, wire, the name of one more sed script, or helpers:HEADER. A pattern does not stand for a file that
 # a list has by its name.
 write_files() {
 	local now=$2 how from to file target
@@ -131,8 +134,9 @@ write_files() {
 			[[ $to != */ ]] || target+=$(basename "$file")
 			if [[ $from = *'*'* ]]; then
 				! grep -qF " ${file#"$top"/} " "$series"/*/files || continue
-				# What is bound comes from the kernel's bindings; and this is another one there.
-				case $file in */bindings.rs | */home.rs) continue ;; esac
+				# What is bound comes from the kernel's bindings, what waits for RCU is the kernel crate's,
+				# and the home is another one there.
+				case $file in */bindings.rs | */grace.rs | */home.rs) continue ;; esac
 			fi
 			mkdir -p "$(dirname "$target")"
 			write_file "$how" "$file" "$now" >"$target"
@@ -143,6 +147,10 @@ write_files() {
 # write_file HOW FROM NOW
 write_file() {
 	local how=$1 from=$2 now=$3 module=crate::connector rewrite=() step script text
+	if [[ $how = helpers:* ]]; then
+		awk -v header="${how#*:}" -f "$top/upstream/helpers.awk" "$from"
+		return
+	fi
 	[[ $how != wire* ]] || module=crate::connector::wire
 	[[ $how != net* ]] || module=crate
 	if [[ $from = *.rs ]]; then

@@ -24,7 +24,7 @@ check_patches() {
 		progress "building the pristine source"
 		patches_build pristine C >>"$log" 2>&1 || die "the pristine source does not build" "log: $log"
 	fi
-	for folder in "$build/patches/fixes" "$build/patches"; do
+	for folder in "$build/patches/fixes" "$build/patches/fixes/w1" "$build/patches"; do
 		git -C "$tree" reset -q --hard pristine
 		check_series "$folder"
 	done

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Inline functions of C that the crate `connector` calls and the kernel's own rust/helpers lack.
- * They hold no code of ours.
+ * They hold no code of ours. In the kernel those of each header are a file: upstream/helpers.awk.
  */
 
 #include <linux/bottom_half.h>
@@ -16,6 +16,8 @@
 
 #include "bindings/bindings_helper.h"
 
+/* <linux/bottom_half.h> */
+
 void connector_helper_local_bh_disable(void)
 {
 	local_bh_disable();
@@ -26,15 +28,21 @@ void connector_helper_local_bh_enable(void)
 	local_bh_enable();
 }
 
-bool connector_helper_fatal_signal_pending(void)
+/* <linux/sched/signal.h> */
+
+int connector_helper_fatal_signal_pending(struct task_struct *p)
 {
-	return fatal_signal_pending(current);
+	return fatal_signal_pending(p);
 }
+
+/* <linux/irqflags.h> */
 
 bool connector_helper_irqs_disabled(void)
 {
 	return irqs_disabled();
 }
+
+/* <linux/skbuff.h> */
 
 struct sk_buff *connector_helper_skb_get(struct sk_buff *skb)
 {
@@ -51,10 +59,14 @@ int connector_helper_skb_tailroom(const struct sk_buff *skb)
 	return skb_tailroom(skb);
 }
 
+/* <net/netlink.h> */
+
 struct sk_buff *connector_helper_nlmsg_new(size_t payload, gfp_t flags)
 {
 	return nlmsg_new(payload, flags);
 }
+
+/* <net/sock.h> */
 
 void connector_helper_sock_hold(struct sock *sk)
 {
@@ -75,6 +87,8 @@ bool connector_helper_sock_is_dead(const struct sock *sk)
 {
 	return sock_flag(sk, SOCK_DEAD);
 }
+
+/* <linux/ptrace.h> */
 
 #if defined(CONFIG_KRETPROBES) && defined(CONFIG_HAVE_FUNCTION_ARG_ACCESS_API)
 unsigned long connector_helper_regs_get_kernel_argument(struct pt_regs *regs,

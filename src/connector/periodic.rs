@@ -26,12 +26,12 @@ use crate::job::{
 /// The first call comes after one period, and each one that period after the last one has returned; each
 /// may be late by a jiffy and by an eighth of the period, as the kernel's timers are. No lock is held.
 ///
-/// # Dropping it
+/// # Dropping it waits
 ///
-/// waits until the closure is not called any more, and drops the closure; may sleep. So it must not
-/// happen under a lock that the closure takes, which lockdep does not see; and two closures that drop each
-/// other at the same time wait for each other, forever. In the closure itself there is no waiting: the call
-/// that drops it is the last one, and the closure is dropped when that has returned.
+/// Dropping it waits until the closure is not called any more, and drops the closure; may sleep. So it must
+/// not happen under a lock that the closure takes, which lockdep does not see; and two closures that drop
+/// each other at the same time wait for each other, forever. In the closure itself there is no waiting: the
+/// call that drops it is the last one, and the closure is dropped when that has returned.
 ///
 /// If it is never dropped, it ends with the module that made it.
 ///

@@ -2,7 +2,10 @@
 
 //! Multicast groups.
 
-use core::{fmt, str::FromStr};
+use core::{
+    fmt,
+    str::FromStr, //
+};
 
 use crate::{
     number::parse_number,

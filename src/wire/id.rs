@@ -2,7 +2,10 @@
 
 //! Connector ids.
 
-use core::{fmt, str::FromStr};
+use core::{
+    fmt,
+    str::FromStr, //
+};
 
 use crate::number::parse_number;
 

@@ -21,7 +21,7 @@ const gfp_t RUST_CONST_HELPER___GFP_DIRECT_RECLAIM = __GFP_DIRECT_RECLAIM;
 /* Inline functions, as they are in helpers.c. */
 void connector_helper_local_bh_disable(void);
 void connector_helper_local_bh_enable(void);
-bool connector_helper_fatal_signal_pending(void);
+int connector_helper_fatal_signal_pending(struct task_struct *p);
 bool connector_helper_irqs_disabled(void);
 struct sk_buff *connector_helper_skb_get(struct sk_buff *skb);
 void connector_helper_skb_orphan(struct sk_buff *skb);

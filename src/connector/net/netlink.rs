@@ -23,7 +23,10 @@ use kernel::{
     types::Opaque, //
 };
 
-use crate::bindings;
+use crate::{
+    bindings,
+    grace, //
+};
 
 #[cfg(connector_kunit)]
 #[path = "../../../tests/kunit/netlink.rs"]
@@ -148,15 +151,13 @@ impl<P: Protocol> KernelSocket<P> {
 impl<P: Protocol> Drop for KernelSocket<P> {
     fn drop(&mut self) {
         let sock = self.as_raw();
-        // SAFETY: By the invariants it is open, and there is a reference that outlives this.
+        // SAFETY: By the type's invariants it is open, and there is a reference that outlives this.
         unsafe { bindings::netlink_kernel_release(sock) };
         // Netlink finds it no more. Who had found it took a reference under RCU, and gives that back when
         // `input` has returned; netlink's own one goes after a grace period. None of these can be waited
         // for but by their number: netlink_unicast_kernel() has nothing else to say that `input` is done.
-        //
-        // SAFETY: Can be called wherever one may sleep.
-        unsafe { bindings::rcu_barrier() };
-        // SAFETY: By the invariants there is still a reference.
+        grace::rcu_barrier();
+        // SAFETY: By the type's invariants there is still a reference.
         while unsafe { bindings::connector_helper_sock_refcnt(sock) } != 1 {
             fsleep(Delta::from_millis(1));
         }
@@ -179,7 +180,7 @@ impl Datagram {
     /// Who has sent it. C counterpart: `NETLINK_CB()`.
     #[inline(always)]
     pub(crate) fn parms(&self) -> NonNull<bindings::netlink_skb_parms> {
-        // SAFETY: By the invariants `cb` is that.
+        // SAFETY: By the type's invariants this is an skb, whose `cb` is that.
         unsafe { NonNull::new_unchecked(&raw mut (*self.0.get()).cb) }.cast()
     }
 
@@ -189,7 +190,7 @@ impl Datagram {
     /// a first one that is malformed.
     #[inline(always)]
     pub(crate) fn messages(&self) -> Messages<'_> {
-        // SAFETY: By the invariants it is there. INVARIANT: What userspace sends is in one piece.
+        // SAFETY: By the type's invariants this is an skb. INVARIANT: What userspace sends is in one piece.
         let (at, left) = unsafe { ((*self.0.get()).data, (*self.0.get()).len as usize) };
         Messages {
             datagram: self,
@@ -235,7 +236,7 @@ impl<'a> Iterator for Messages<'a> {
         if self.left < HEADER {
             return None;
         }
-        // SAFETY: By the invariants there is a header.
+        // SAFETY: By the type's invariants there are as many bytes at `at` as a header has.
         let (header, announced) = unsafe {
             let header = self.at.cast::<bindings::nlmsghdr>();
             (NonNull::new_unchecked(header), (*header).nlmsg_len as usize)
@@ -284,21 +285,22 @@ impl Message<'_> {
     /// Whether it does not have the length that it announces.
     #[inline(always)]
     pub(crate) fn is_malformed(&self) -> bool {
-        // SAFETY: By the invariants.
+        // SAFETY: By the type's invariants there is a header.
         unsafe { self.header.as_ref().nlmsg_len as usize != self.len }
     }
 
     /// Whether the sender wants to know what comes of it. C counterpart: `NLM_F_ACK`.
     #[inline(always)]
     pub(crate) fn asks_for_ack(&self) -> bool {
-        // SAFETY: By the invariants.
+        // SAFETY: As above.
         unsafe { u32::from(self.header.as_ref().nlmsg_flags) & bindings::NLM_F_ACK != 0 }
     }
 
     /// What is behind the header.
     #[inline(always)]
     pub(crate) fn payload(&self) -> &[u8] {
-        // SAFETY: By the invariants. Nobody writes to it but who has unsafe code for that.
+        // SAFETY: By the type's invariants there are `len` bytes at `header`, the header's and these. Nobody
+        // writes to them but who has unsafe code for that.
         unsafe { slice::from_raw_parts(self.header.as_ptr().add(1).cast(), self.len - HEADER) }
     }
 
@@ -312,7 +314,7 @@ impl Message<'_> {
         // SAFETY: All zeroes are one that says nothing.
         let mut text = unsafe { core::mem::zeroed::<bindings::netlink_ext_ack>() };
         let mut header = self.header.as_ptr();
-        // SAFETY: By the invariants.
+        // SAFETY: By the type's invariants there is a header.
         let mut alone = unsafe { header.read() };
         let mut errno = 0;
         if let Err((error, why, repeat)) = result {
@@ -351,7 +353,7 @@ pub(crate) struct Joiner(Opaque<bindings::net>);
 impl Joiner {
     /// Whether the current task has `CAP_NET_ADMIN` for the network namespace of the socket.
     pub(crate) fn is_net_admin(&self) -> bool {
-        // SAFETY: By the invariants; a network namespace keeps its user namespace.
+        // SAFETY: By the type's invariants this is a network namespace, which keeps its user namespace.
         unsafe { bindings::ns_capable((*self.0.get()).user_ns, bindings::CAP_NET_ADMIN as c_int) }
     }
 }

@@ -26,7 +26,8 @@
 #include "c_api.h"
 
 int cn_add_callback(const struct cb_id *id, const char *name,
-		    void (*callback)(struct cn_msg *, struct netlink_skb_parms *))
+		    void (*callback)(struct cn_msg *,
+				     struct netlink_skb_parms *))
 {
 	return connector_add_callback(id, name, callback);
 }
@@ -38,14 +39,17 @@ void cn_del_callback(const struct cb_id *id)
 }
 EXPORT_SYMBOL_GPL(cn_del_callback);
 
-int cn_netlink_send_mult(struct cn_msg *msg, u16 len, u32 portid, u32 __group, gfp_t gfp_mask,
-			 netlink_filter_fn filter, void *filter_data)
+int cn_netlink_send_mult(struct cn_msg *msg, u16 len, u32 portid, u32 __group,
+			 gfp_t gfp_mask, netlink_filter_fn filter,
+			 void *filter_data)
 {
-	return connector_send_mult(msg, len, portid, __group, gfp_mask, filter, filter_data);
+	return connector_send_mult(msg, len, portid, __group, gfp_mask, filter,
+				   filter_data);
 }
 EXPORT_SYMBOL_GPL(cn_netlink_send_mult);
 
-int cn_netlink_send(struct cn_msg *msg, u32 portid, u32 __group, gfp_t gfp_mask)
+int cn_netlink_send(struct cn_msg *msg, u32 portid, u32 __group,
+		    gfp_t gfp_mask)
 {
 	return connector_send(msg, portid, __group, gfp_mask);
 }

@@ -21,7 +21,13 @@ use super::{
     calls,
     send, //
 };
-use crate::{bindings, layout, registry, service::RawHandler, usage::InUse};
+use crate::{
+    bindings,
+    layout,
+    registry,
+    service::RawHandler,
+    usage::InUse, //
+};
 
 /// What C registers.
 type Callback = unsafe extern "C" fn(*mut bindings::cn_msg, *mut bindings::netlink_skb_parms);

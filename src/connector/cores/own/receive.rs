@@ -14,7 +14,8 @@ use core::ptr::NonNull;
 
 use kernel::{
     prelude::*,
-    str::CStr, //
+    str::CStr,
+    task::Task, //
 };
 
 use crate::net::netlink::{
@@ -83,11 +84,17 @@ pub(super) fn receive(datagram: &Datagram) {
             // Nobody has replied with it: see `may_be_overwritten`.
             message.acknowledge(result.map_err(|why| (why.errno(), why.text(), why.repeat())));
         }
-        // Who is to be killed does not go on with what is left. SAFETY: Can be called anywhere.
-        if messages.are_done() || unsafe { bindings::connector_helper_fatal_signal_pending() } {
+        // Who is to be killed does not go on with what is left.
+        if messages.are_done() || is_to_be_killed() {
             return;
         }
     }
+}
+
+/// Whether the current task is.
+fn is_to_be_killed() -> bool {
+    // SAFETY: The current task exists while it is in here.
+    unsafe { bindings::connector_helper_fatal_signal_pending(Task::current_raw()) != 0 }
 }
 
 /// Handles one netlink message.
