@@ -44,8 +44,8 @@ use kernel::{
 
 #[cfg(connector_kunit)]
 pub(crate) use self::c_api::{
-    connector_add_callback as cn_add_callback,
-    connector_del_callback as cn_del_callback, //
+    cn_rust_add_callback as cn_add_callback,
+    cn_rust_del_callback as cn_del_callback, //
 };
 use self::send::SOCKET;
 pub(crate) use self::{

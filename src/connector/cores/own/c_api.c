@@ -29,13 +29,13 @@ int cn_add_callback(const struct cb_id *id, const char *name,
 		    void (*callback)(struct cn_msg *,
 				     struct netlink_skb_parms *))
 {
-	return connector_add_callback(id, name, callback);
+	return cn_rust_add_callback(id, name, callback);
 }
 EXPORT_SYMBOL_GPL(cn_add_callback);
 
 void cn_del_callback(const struct cb_id *id)
 {
-	connector_del_callback(id);
+	cn_rust_del_callback(id);
 }
 EXPORT_SYMBOL_GPL(cn_del_callback);
 
@@ -43,7 +43,7 @@ int cn_netlink_send_mult(struct cn_msg *msg, u16 len, u32 portid, u32 __group,
 			 gfp_t gfp_mask, netlink_filter_fn filter,
 			 void *filter_data)
 {
-	return connector_send_mult(msg, len, portid, __group, gfp_mask, filter,
+	return cn_rust_send_mult(msg, len, portid, __group, gfp_mask, filter,
 				   filter_data);
 }
 EXPORT_SYMBOL_GPL(cn_netlink_send_mult);
@@ -51,7 +51,7 @@ EXPORT_SYMBOL_GPL(cn_netlink_send_mult);
 int cn_netlink_send(struct cn_msg *msg, u32 portid, u32 __group,
 		    gfp_t gfp_mask)
 {
-	return connector_send(msg, portid, __group, gfp_mask);
+	return cn_rust_send(msg, portid, __group, gfp_mask);
 }
 EXPORT_SYMBOL_GPL(cn_netlink_send);
 

@@ -42,7 +42,7 @@ type Callback = unsafe extern "C" fn(*mut bindings::cn_msg, *mut bindings::netli
 /// `id` must be valid, and `name` a string or null, for the time of the call; `callback` must be a function that
 /// may be called until it is unregistered, or its module has gone.
 #[no_mangle]
-pub(crate) unsafe extern "C" fn connector_add_callback(
+pub(crate) unsafe extern "C" fn cn_rust_add_callback(
     id: *const bindings::cb_id,
     name: *const c_char,
     callback: Option<Callback>,
@@ -87,7 +87,7 @@ pub(crate) unsafe extern "C" fn connector_add_callback(
 ///
 /// `id` must be valid for the time of the call.
 #[no_mangle]
-pub(crate) unsafe extern "C" fn connector_del_callback(id: *const bindings::cb_id) {
+pub(crate) unsafe extern "C" fn cn_rust_del_callback(id: *const bindings::cb_id) {
     // SAFETY: By this function's contract.
     registry::unregister_of_c(layout::id_of(unsafe { &*id }), |service| {
         calls::is_inside(service.usage())
@@ -100,7 +100,7 @@ pub(crate) unsafe extern "C" fn connector_del_callback(id: *const bindings::cb_i
 ///
 /// That function's.
 #[no_mangle]
-unsafe extern "C" fn connector_send_mult(
+unsafe extern "C" fn cn_rust_send_mult(
     message: NonNull<bindings::cn_msg>,
     len: u16,
     portid: u32,
@@ -119,7 +119,7 @@ unsafe extern "C" fn connector_send_mult(
 ///
 /// That function's.
 #[no_mangle]
-unsafe extern "C" fn connector_send(
+unsafe extern "C" fn cn_rust_send(
     message: NonNull<bindings::cn_msg>,
     portid: u32,
     group: u32,
