@@ -73,6 +73,22 @@ say_not_taken() {
 	say "$1 is not taken: $kdir was built with $kdir_how"
 }
 
+# kdir_llvm MAJOR: sets cc_args. There may be a clang-19 without an ld.lld-19: Fedora and Arch have no other
+# names with numbers. A folder is taken if its clang is the one.
+kdir_llvm() {
+	local llvm folder=
+	[[ $asked_llvm != /*/ ]] || folder=$asked_llvm
+	for llvm in ${folder:+"$folder"} "-$1" 1; do
+		if has_llvm "$llvm" && compiler_is clang "$1" "$(llvm_called clang "$llvm")"; then
+			[[ ! $folder || $llvm = "$folder" ]] || say_not_taken "LLVM=$folder"
+			cc_args=("LLVM=$llvm")
+			return
+		fi
+	done
+	die "$kdir was built with clang $1, which is not here with its ld.lld and llvm-nm" \
+		"install clang-$1 lld-$1 llvm-$1, or say where they are: LLVM=/folder/bin/"
+}
+
 kdir_compiler() {
 	local want cc=
 	if [[ ${stock:-} ]]; then
@@ -83,14 +99,18 @@ kdir_compiler() {
 		kdir_how=$cc_id
 	elif [[ $(config CC_IS_CLANG) ]]; then
 		want=$(($(config CLANG_VERSION) / 10000)) # 190107
-		if command -v "clang-$want" >/dev/null; then
-			cc_args=("LLVM=-$want")
-		elif compiler_is clang "$want" clang; then
-			cc_args=(LLVM=1)
-		else
-			die "$kdir was built with clang $want, which is not here" "install clang-$want lld-$want llvm-$want"
-		fi
 		kdir_how="clang $want"
+		if [[ $cross || $(config LD_IS_LLD) ]]; then
+			kdir_llvm "$want"
+		else
+			# With CC=clang alone.
+			for cc in "clang-$want" clang; do
+				compiler_is clang "$want" "$cc" && break
+				cc=
+			done
+			[[ $cc ]] || die "$kdir was built with clang $want, which is not here" "install clang-$want"
+			cc_args=("CC=$cc")
+		fi
 		[[ ! ${CC:-} ]] || { compiler_is clang "$want" "$CC" && cc_args+=("CC=$CC"); } || say_not_taken "CC=$CC"
 	elif [[ $cross ]]; then
 		die "$kdir was built with GCC, and what ARCH=$asked_arch builds is built with LLVM" "rebuild it: make LLVM=1 ARCH=$arch"
