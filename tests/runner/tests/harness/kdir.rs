@@ -425,6 +425,34 @@ fn a_module_of_somebodys_own_is_signed_as_ours_are() {
 }
 
 #[test]
+fn the_kernels_own_modules_are_signed_where_tests_load_them() {
+    let kdir = Kernel::new("signs-its-own")
+        .without("CONNECTOR")
+        .with("CONNECTOR", "m")
+        .with("MODULE_SIG", "y")
+        .with("MODULE_SIG_HASH", "\"sha512\"")
+        .with("MODULE_SIG_KEY", "\"certs/signing_key.pem\"")
+        .make();
+    program(
+        kdir.join("scripts/sign-file"),
+        "echo \"signed $1\" >>\"$4\"",
+    );
+    write(kdir.join("certs/signing_key.x509"), "");
+    write(kdir.join("certs/signing_key.pem"), "");
+    write(kdir.join("drivers/connector/cn.ko"), "cn\n");
+    let place = folder("signed-stage");
+    write(place.join("modules/.release"), "7.3.4\n");
+    write(place.join("log/modules.log"), "");
+    let script = "
+        kdir=$1 build=$2 arch_prefix=
+        objcopy() { cp \"$2\" \"$3\"; }
+        stage_kernels
+        cat $build/stage/lib/modules/7.3.4/kernel/drivers/connector/cn.ko";
+    let said = success(&mut functions(script, &[&kdir, &place]));
+    assert_eq!(said, "cn\nsigned sha512\n");
+}
+
+#[test]
 fn what_is_gone_from_a_folder_of_somebodys_own_is_not_built_any_more() {
     let kdir = Kernel::new("gone").make();
     let place = folder("own-gone");
