@@ -209,10 +209,11 @@ kdir_refuse_other() {
 
 # All that can be known of it without its compilers.
 check_kdir() {
-	local release lacking other built_in
+	local release lacking other built_in from_top=()
+	[[ $kdir = /* ]] || from_top=("the path is one from $top, or begins with a slash")
 	[[ ! -L $kdir || -e $kdir ]] || die "KDIR=$kdir leads to $(realpath -m "$kdir"), which is not there" \
 		"a kernel that was removed, or whose headers are not installed?"
-	[[ -d $kdir ]] || die "KDIR=$kdir: no such directory"
+	[[ -d $kdir ]] || die "KDIR=$kdir: no such directory" "${from_top[@]}"
 	kdir=$(realpath "$kdir")
 	[[ -e $kdir/.config ]] || die "KDIR=$kdir is not configured (no .config)" "point it at the tree, or at the O= directory, in which the kernel was built"
 	[[ -e $kdir/include/config/auto.conf ]] ||

@@ -488,10 +488,11 @@ fn a_tree_that_is_not_whole_says_what_to_make() {
         "has lost its source, /no/such/linux",
     );
 
-    assert_says(
-        &refused(Path::new("/no/such/kdir"), "modules"),
-        "no such directory",
-    );
+    let said = refused(Path::new("/no/such/kdir"), "modules");
+    assert_says(&said, "no such directory");
+    assert!(!said.contains("begins with a slash"), "{said}");
+    let said = refused(Path::new("../no-such-kdir"), "modules");
+    assert_says(&said, "the path is one from ");
     assert_says(
         &refused(&folder("kdir-empty"), "modules"),
         "is not configured (no .config)",
@@ -683,4 +684,19 @@ fn a_link_to_a_kernel_that_is_gone_is_told_from_a_typing_error() {
     );
     let said = refused(&folder.join("typo"), "modules");
     assert_says(&said, "typo: no such directory");
+}
+
+#[test]
+fn a_link_is_taken_for_what_it_leads_to() {
+    let place = folder("links to kernels");
+    let kdir = Kernel::new("linked").make();
+    let link = place.join("linux");
+    symlink(&kdir, &link).unwrap();
+    let said = failure(harness("modules").env("KDIR", &link));
+    assert!(!said.contains("take no folder"), "{said}");
+    let far = place.join("far");
+    fs::create_dir(&far).unwrap();
+    let link = folder("link-to-far").join("linux");
+    symlink(&far, &link).unwrap();
+    assert_says(&refused(&link, "modules"), "in its name; KDIR is in '");
 }
