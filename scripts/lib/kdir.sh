@@ -215,7 +215,8 @@ check_kdir() {
 		"a kernel that was removed, or whose headers are not installed?"
 	[[ -d $kdir ]] || die "KDIR=$kdir: no such directory" "${from_top[@]}"
 	kdir=$(realpath "$kdir")
-	[[ -e $kdir/.config ]] || die "KDIR=$kdir is not configured (no .config)" "point it at the tree, or at the O= directory, in which the kernel was built"
+	[[ -e $kdir/.config || -e $kdir/include/config/auto.conf ]] ||
+		die "KDIR=$kdir is not configured (no .config)" "point it at the tree, or at the O= directory, in which the kernel was built"
 	[[ -e $kdir/include/config/auto.conf ]] ||
 		die "KDIR=$kdir is configured but not built" "run make there first"
 	other=$(kdir_other_arch)
@@ -250,6 +251,8 @@ check_kdir() {
 # A distribution's headers, as a rule.
 kdir_refuse_headers() {
 	local next="run make there first"
+	[[ -e $kdir/source || -e $kdir/init/main.c ]] ||
+		next="these are headers, as kernel packages have them, and cannot make it: KDIR= is the tree that they are from"
 	[[ ! -e $kdir/.kernelvariables ]] || next="Debian's headers lack it; this makes it: make KERNEL=$1"
 	die "KDIR=$kdir has no rust/libkernel.rmeta, which Rust modules are built against" "$next"
 }
@@ -281,6 +284,6 @@ use_kdir() {
 	cc_args+=("${arch_args[@]}")
 	kernel_id=$(cat "$kdir/include/config/kernel.release")-$({
 		echo "$kdir"
-		cat "$kdir/.config"
+		cat "$kdir/include/config/auto.conf"
 	} | short_hash)
 }

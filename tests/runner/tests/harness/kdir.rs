@@ -504,8 +504,18 @@ fn headers_without_metadata_name_what_makes_it() {
     let kdir = Kernel::new("headers").make();
     fs::remove_file(kdir.join("rust/libkernel.rmeta")).unwrap();
     assert_says(&refused(&kdir, "modules"), "has no rust/libkernel.rmeta");
+    assert_says(&refused(&kdir, "modules"), "these are headers");
     write(kdir.join(".kernelvariables"), "");
     assert_says(&refused(&kdir, "modules"), "make KERNEL=7.3.4");
+    // Those of the kernel's own packages have no .config.
+    fs::remove_file(kdir.join(".kernelvariables")).unwrap();
+    fs::remove_file(kdir.join(".config")).unwrap();
+    assert_says(&refused(&kdir, "modules"), "these are headers");
+    // A tree whose crates are not made yet.
+    write(kdir.join("init/main.c"), "");
+    let said = refused(&kdir, "modules");
+    assert_says(&said, "run make there first");
+    assert!(!said.contains("these are headers"), "{said}");
 }
 
 #[test]
