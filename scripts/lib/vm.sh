@@ -106,7 +106,7 @@ test_of_kernel() {
 	flavor=${FLAVOR:-base}
 	[[ ! ${KDIR:-} ]] || flavor=own
 	[[ ! $(stock_wanted) ]] || flavor=stock
-	of_kernel=(--skips "$top/tests/skips.tsv" --config "$kdir/.config" --kernel-id "$kernel_id" --flavor "$flavor")
+	of_kernel=(--skips "$top/tests/skips.tsv" --config "$kdir/include/config/auto.conf" --kernel-id "$kernel_id" --flavor "$flavor")
 }
 
 # How much slower this kernel is than the usual one. Sets patience and slowness.

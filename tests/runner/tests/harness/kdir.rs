@@ -342,6 +342,19 @@ fn what_was_configured_since_it_was_built_does_not_count() {
 }
 
 #[test]
+fn what_tests_may_skip_is_asked_of_the_kernel_that_was_built() {
+    let kdir = Kernel::new("skips").make();
+    let config = kdir.join(".config");
+    let script = "
+        . scripts/lib/vm.sh
+        kdir=$1 kernel_id=
+        test_of_kernel
+        grep -c CONFIG_FUTEX=y \"${of_kernel[3]}\"";
+    fs::write(&config, "# CONFIG_FUTEX is not set\n").unwrap();
+    assert_eq!(success(&mut functions(script, &[&kdir])), "1\n");
+}
+
+#[test]
 fn symbols_that_were_trimmed_are_named() {
     let mut kernel = Kernel::new("trimmed").with("TRIM_UNUSED_KSYMS", "y");
     kernel
