@@ -164,6 +164,16 @@ kdir_refuse_arch() {
 	fi
 }
 
+# Since it was configured anew, make may have been stopped before it had linked the kernel.
+kdir_other_connector() {
+	local where
+	where=$(awk -F'\t' '$2 == "cn_add_callback" { print $3 }' "$kdir/Module.symvers")
+	case $(config CONNECTOR),$where in
+	,?* | m,vmlinux | y,*/*) ;;
+	*) return 1 ;;
+	esac
+}
+
 # What the modules take of the kernel. With CONFIG_TRIM_UNUSED_KSYMS, what no module of the kernel's
 # own takes is left out.
 kdir_lacks_symbols() {
@@ -237,6 +247,8 @@ check_kdir() {
 			"switch on what selects it and rebuild: CONFIG_KPROBES, CONFIG_FUNCTION_TRACER or CONFIG_BPF_SYSCALL" \
 			"(or CONFIG_CONNECTOR=m: the connector is this project's own then, which does without)"
 	[[ -e $kdir/Module.symvers ]] || die "KDIR=$kdir is not built completely (no Module.symvers)" "run make there first"
+	! kdir_other_connector || die "the kernel in $kdir was built before CONFIG_CONNECTOR was changed: its Module.symvers has it elsewhere" \
+		"run make there first"
 	[[ -x $kdir/scripts/mod/modpost ]] ||
 		die "KDIR=$kdir has no scripts/mod/modpost, which makes modules of objects" "run make modules_prepare there first"
 	[[ -e $kdir/rust/libkernel.rmeta ]] || kdir_refuse_headers "$release"

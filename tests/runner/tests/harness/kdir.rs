@@ -167,11 +167,20 @@ impl Kernel {
         write(kdir.join("Makefile"), "");
         write(kdir.join(self.image), "");
         program(kdir.join("scripts/mod/modpost"), "");
-        let symbols: Vec<String> = self
-            .symbols
+        let connector = self
+            .options
             .iter()
-            .map(|name| format!("0x00000000\t{name}\tvmlinux\tEXPORT_SYMBOL_GPL\t\n"))
-            .collect();
+            .rev()
+            .find(|(name, _)| *name == "CONNECTOR");
+        let symbol = |name: &&str| {
+            let place = match connector.map(|(_, value)| *value) {
+                None if name.starts_with("cn_") => return String::new(),
+                Some("m") if name.starts_with("cn_") => "drivers/connector/cn",
+                _ => "vmlinux",
+            };
+            format!("0x00000000\t{name}\t{place}\tEXPORT_SYMBOL_GPL\t\n")
+        };
+        let symbols: Vec<String> = self.symbols.iter().map(symbol).collect();
         let symbols = symbols.concat();
         write(kdir.join("Module.symvers"), symbols);
         let mut metadata = b"rust\0\0\0\x0a\x46\xe5\x6e\0\0\0\0\0".to_vec();
@@ -352,6 +361,31 @@ fn what_tests_may_skip_is_asked_of_the_kernel_that_was_built() {
         grep -c CONFIG_FUTEX=y \"${of_kernel[3]}\"";
     fs::write(&config, "# CONFIG_FUTEX is not set\n").unwrap();
     assert_eq!(success(&mut functions(script, &[&kdir])), "1\n");
+}
+
+#[test]
+fn a_connector_that_went_elsewhere_since_the_kernel_was_built_is_told_of() {
+    let kernel = |value| {
+        let kernel = Kernel::new("went").without("CONNECTOR");
+        kernel.with("CONNECTOR", value)
+    };
+    let kdir = kernel("m").make();
+    let symbols = |kdir: &Path| fs::read(kdir.join("Module.symvers")).unwrap();
+    let as_module = symbols(&kdir);
+    let kdir = kernel("y").make();
+    let built_in = symbols(&kdir);
+    for (kernel, symbols) in [
+        (kernel("y"), &as_module),
+        (kernel("m"), &built_in),
+        (Kernel::new("went").without("CONNECTOR"), &as_module),
+    ] {
+        let kdir = kernel.make();
+        write(kdir.join("Module.symvers"), symbols);
+        assert_says(
+            &refused(&kdir, "modules"),
+            "was built before CONFIG_CONNECTOR was changed",
+        );
+    }
 }
 
 #[test]
