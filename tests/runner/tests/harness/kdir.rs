@@ -8,7 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::machine::{assert_says, failure, folder, functions, harness, program, success, write};
+use crate::machine::{
+    assert_says, command, failure, folder, functions, harness, program, success, top, write,
+};
 
 const RUSTC: &str = "rustc 1.95.0 (59807616e 2026-04-14)";
 
@@ -756,4 +758,23 @@ fn a_link_is_taken_for_what_it_leads_to() {
     let link = folder("link-to-far").join("linux");
     symlink(&far, &link).unwrap();
     assert_says(&refused(&link, "modules"), "in its name; KDIR is in '");
+}
+
+#[test]
+fn a_module_of_somebodys_own_says_what_it_does_not_find() {
+    let kdir = Kernel::new("standalone").make();
+    let said = |kdir: &Path| {
+        let mut make = command("make");
+        make.arg("-C").arg(top().join("samples/standalone"));
+        make.arg(format!("KDIR={}", kdir.display()));
+        failure(make.arg("INSTALL_MOD_PATH=/no/such/root"))
+    };
+    assert_says(
+        &said(&kdir),
+        "\"/no/such/root/lib/modules/7.3.4/rust_connector\", for the kernel \"7.3.4\" in /",
+    );
+    assert_says(
+        &said(Path::new("/no/such/kdir")),
+        "and no kernel was built in /no/such/kdir: ",
+    );
 }
