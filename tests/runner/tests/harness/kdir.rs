@@ -616,6 +616,14 @@ fn the_rustc_that_built_the_kernel_is_found_by_all_that_it_says() {
     assert_says(&said, "(built by somebody else) is not here, which KDIR=");
     assert_says(&said, "(Arch Linux rust 1:1.95.0-1): ");
 
+    // Who names another one is not told that the right one is not here.
+    let said = failure(
+        functions(script, &[&kdir, &other, &same, &none]).env("RUSTC", other.join("rustc")),
+    );
+    assert_says(&said, "is another than KDIR=");
+    assert_says(&said, "leave out RUSTC= to have that one looked for");
+    assert!(!said.contains("is not here"), "{said}");
+
     // In a toolchain that is not the default one.
     let toolchain = folder("rustup").join("toolchains/old/bin");
     program(
