@@ -27,7 +27,7 @@ vm_check() {
 	[[ ${APPEND:-} != *$'\n'* ]] || die "APPEND= has several lines: expected words as in APPEND=\"slub_debug=FZ loglevel=8\""
 	local word
 	for word in ${APPEND:-}; do
-		[[ ! $word =~ ^(quiet|loglevel=[0-6]|printk\.time=[0nN].*)$ ]] ||
+		[[ ! $word =~ ^(quiet|loglevel=[0-6]|printk\.time=([0nN]|[oO][fF]).*)$ ]] ||
 			die "APPEND=$word hides what the kernel says, and nobody could judge the run: leave it out"
 	done
 	[[ ! ${MEM:-} ]] || machine+=(--memory "$MEM")

@@ -332,6 +332,14 @@ fn a_kernel_of_llvm_is_built_for_by_the_names_that_llvm_has_here() {
 }
 
 #[test]
+fn no_word_for_the_kernel_may_hide_what_it_says() {
+    for word in ["quiet", "loglevel=4", "printk.time=0", "printk.time=off"] {
+        let said = failure(harness("run").env("APPEND", format!("a=b {word}")));
+        assert_says(&said, &format!("APPEND={word} hides what the kernel says"));
+    }
+}
+
+#[test]
 fn dkms_asks_for_the_same_kernels() {
     let conf = fs::read_to_string(top().join("dkms.conf")).unwrap();
     let source = fs::read_to_string(top().join("scripts/lib/source.sh")).unwrap();
