@@ -32,6 +32,7 @@ kdir_vm_needs=(
 	"DEVTMPFS fills /dev"
 	"PROC_FS has /proc/net/connector"
 	"SYSFS has the modules' parameters"
+	"SYSCTL has what the kernel counts of its own troubles"
 	"TTY has consoles"
 	"PRINTK logs"
 	"FUTEX lets threads wait"

@@ -98,6 +98,7 @@ impl Kernel {
                 "DEVTMPFS",
                 "PROC_FS",
                 "SYSFS",
+                "SYSCTL",
                 "TTY",
                 "PRINTK",
                 "FUTEX",
@@ -315,6 +316,8 @@ fn what_a_kernel_lacks_is_named() {
     }
     let kdir = Kernel::new("no-initrd").without("BLK_DEV_INITRD").make();
     assert_says(&refused(&kdir, "run"), "lacks CONFIG_BLK_DEV_INITRD");
+    let kdir = Kernel::new("no-sysctl").without("SYSCTL").make();
+    assert_says(&refused(&kdir, "run"), "lacks CONFIG_SYSCTL");
     let kdir = Kernel::new("no-uarts")
         .without("SERIAL_8250_RUNTIME_UARTS")
         .make();
