@@ -84,7 +84,8 @@ check_environment() {
 	# Programs for this machine have nothing to do with the kernel's makefiles.
 	[[ $goal = tools || $goal = install ]] || check_folder "this clone" "$top"
 	check_folder "the cache (XDG_CACHE_HOME)" "$cache"
-	check_folder "KDIR" "${KDIR:-}"
+	# What a link leads to is what the makefiles get.
+	[[ ! ${KDIR:-} ]] || check_folder "KDIR" "$(realpath -m -- "$KDIR")"
 	check_folder "KSRC" "${KSRC:-}"
 	[[ $goal = modules_*install ]] || check_own "$build"
 	arch_row "$arch_host" >/dev/null || die "this is $arch_host, and nobody has told this what is called how there" \

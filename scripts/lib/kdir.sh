@@ -32,6 +32,7 @@ kdir_vm_needs=(
 	"DEVTMPFS fills /dev"
 	"PROC_FS has /proc/net/connector"
 	"SYSFS has the modules' parameters"
+	"SYSCTL has what the kernel counts of its own troubles"
 	"TTY has consoles"
 	"PRINTK logs"
 	"FUTEX lets threads wait"
@@ -73,6 +74,22 @@ say_not_taken() {
 	say "$1 is not taken: $kdir was built with $kdir_how"
 }
 
+# kdir_llvm MAJOR: sets cc_args. There may be a clang-19 without an ld.lld-19: Fedora and Arch have no other
+# names with numbers. A folder is taken if its clang is the one.
+kdir_llvm() {
+	local llvm folder=
+	[[ $asked_llvm != /*/ ]] || folder=$asked_llvm
+	for llvm in ${folder:+"$folder"} "-$1" 1; do
+		if has_llvm "$llvm" && compiler_is clang "$1" "$(llvm_called clang "$llvm")"; then
+			[[ ! $folder || $llvm = "$folder" ]] || say_not_taken "LLVM=$folder"
+			cc_args=("LLVM=$llvm")
+			return
+		fi
+	done
+	die "$kdir was built with clang $1, which is not here with its ld.lld and llvm-nm" \
+		"install clang-$1 lld-$1 llvm-$1, or say where they are: LLVM=/folder/bin/"
+}
+
 kdir_compiler() {
 	local want cc=
 	if [[ ${stock:-} ]]; then
@@ -83,14 +100,18 @@ kdir_compiler() {
 		kdir_how=$cc_id
 	elif [[ $(config CC_IS_CLANG) ]]; then
 		want=$(($(config CLANG_VERSION) / 10000)) # 190107
-		if command -v "clang-$want" >/dev/null; then
-			cc_args=("LLVM=-$want")
-		elif compiler_is clang "$want" clang; then
-			cc_args=(LLVM=1)
-		else
-			die "$kdir was built with clang $want, which is not here" "install clang-$want lld-$want llvm-$want"
-		fi
 		kdir_how="clang $want"
+		if [[ $cross || $(config LD_IS_LLD) ]]; then
+			kdir_llvm "$want"
+		else
+			# With CC=clang alone.
+			for cc in "clang-$want" clang; do
+				compiler_is clang "$want" "$cc" && break
+				cc=
+			done
+			[[ $cc ]] || die "$kdir was built with clang $want, which is not here" "install clang-$want"
+			cc_args=("CC=$cc")
+		fi
 		[[ ! ${CC:-} ]] || { compiler_is clang "$want" "$CC" && cc_args+=("CC=$CC"); } || say_not_taken "CC=$CC"
 	elif [[ $cross ]]; then
 		die "$kdir was built with GCC, and what ARCH=$asked_arch builds is built with LLVM" "rebuild it: make LLVM=1 ARCH=$arch"
@@ -144,6 +165,16 @@ kdir_refuse_arch() {
 	fi
 }
 
+# Since it was configured anew, make may have been stopped before it had linked the kernel.
+kdir_other_connector() {
+	local where
+	where=$(awk -F'\t' '$2 == "cn_add_callback" { print $3 }' "$kdir/Module.symvers")
+	case $(config CONNECTOR),$where in
+	,?* | m,vmlinux | y,*/*) ;;
+	*) return 1 ;;
+	esac
+}
+
 # What the modules take of the kernel. With CONFIG_TRIM_UNUSED_KSYMS, what no module of the kernel's
 # own takes is left out.
 kdir_lacks_symbols() {
@@ -189,12 +220,14 @@ kdir_refuse_other() {
 
 # All that can be known of it without its compilers.
 check_kdir() {
-	local release lacking other built_in
+	local release lacking other built_in from_top=()
+	[[ $kdir = /* ]] || from_top=("the path is one from $top, or begins with a slash")
 	[[ ! -L $kdir || -e $kdir ]] || die "KDIR=$kdir leads to $(realpath -m "$kdir"), which is not there" \
 		"a kernel that was removed, or whose headers are not installed?"
-	[[ -d $kdir ]] || die "KDIR=$kdir: no such directory"
+	[[ -d $kdir ]] || die "KDIR=$kdir: no such directory" "${from_top[@]}"
 	kdir=$(realpath "$kdir")
-	[[ -e $kdir/.config ]] || die "KDIR=$kdir is not configured (no .config)" "point it at the tree, or at the O= directory, in which the kernel was built"
+	[[ -e $kdir/.config || -e $kdir/include/config/auto.conf ]] ||
+		die "KDIR=$kdir is not configured (no .config)" "point it at the tree, or at the O= directory, in which the kernel was built"
 	[[ -e $kdir/include/config/auto.conf ]] ||
 		die "KDIR=$kdir is configured but not built" "run make there first"
 	other=$(kdir_other_arch)
@@ -215,6 +248,8 @@ check_kdir() {
 			"switch on what selects it and rebuild: CONFIG_KPROBES, CONFIG_FUNCTION_TRACER or CONFIG_BPF_SYSCALL" \
 			"(or CONFIG_CONNECTOR=m: the connector is this project's own then, which does without)"
 	[[ -e $kdir/Module.symvers ]] || die "KDIR=$kdir is not built completely (no Module.symvers)" "run make there first"
+	! kdir_other_connector || die "the kernel in $kdir was built before CONFIG_CONNECTOR was changed: its Module.symvers has it elsewhere" \
+		"run make there first"
 	[[ -x $kdir/scripts/mod/modpost ]] ||
 		die "KDIR=$kdir has no scripts/mod/modpost, which makes modules of objects" "run make modules_prepare there first"
 	[[ -e $kdir/rust/libkernel.rmeta ]] || kdir_refuse_headers "$release"
@@ -229,6 +264,8 @@ check_kdir() {
 # A distribution's headers, as a rule.
 kdir_refuse_headers() {
 	local next="run make there first"
+	[[ -e $kdir/source || -e $kdir/init/main.c ]] ||
+		next="these are headers, as kernel packages have them, and cannot make it: KDIR= is the tree that they are from"
 	[[ ! -e $kdir/.kernelvariables ]] || next="Debian's headers lack it; this makes it: make KERNEL=$1"
 	die "KDIR=$kdir has no rust/libkernel.rmeta, which Rust modules are built against" "$next"
 }
@@ -260,6 +297,6 @@ use_kdir() {
 	cc_args+=("${arch_args[@]}")
 	kernel_id=$(cat "$kdir/include/config/kernel.release")-$({
 		echo "$kdir"
-		cat "$kdir/.config"
+		cat "$kdir/include/config/auto.conf"
 	} | short_hash)
 }

@@ -112,6 +112,7 @@ stage_kernels() {
 		[[ -e $kdir/$ko.ko ]] || continue
 		mkdir -p "$to/kernel/$(dirname "$ko")"
 		"${arch_prefix}objcopy" --strip-debug "$kdir/$ko.ko" "$to/kernel/$ko.ko"
+		sign_modules "$to/kernel/$ko.ko"
 	done
 	cp -p "$kdir"/modules.{order,builtin} "$to/" 2>/dev/null || true
 }

@@ -149,7 +149,7 @@ own_cargo() (
 
 # The last suite of all, where the kernel looks for leaks.
 own_leaks() {
-	[[ $goal = test ]] && grep -qx CONFIG_DEBUG_KMEMLEAK=y "$kdir/.config" || return 0
+	[[ $goal = test && $(config DEBUG_KMEMLEAK) ]] || return 0
 	run_logged "building what looks for leaks" "$log" "the compiler's messages are above and in the log" leaks_cargo
 	cp -p "$(cargo_static_dir)/$arch_rust/release/kmemleak" "$build/own/selftests/"
 }

@@ -161,18 +161,34 @@ need() {
 	done
 }
 
+# llvm_called PROGRAM LLVM: what kbuild calls it, whose LLVM= is a suffix, a folder or 1.
+llvm_called() {
+	case $2 in
+	*/) echo "$2$1" ;;
+	-*) echo "$1$2" ;;
+	*) echo "$1" ;;
+	esac
+}
+
+# has_llvm LLVM: all that a kernel takes of it.
+has_llvm() {
+	local program
+	for program in clang ld.lld llvm-nm llvm-objcopy; do
+		command -v "$(llvm_called "$program" "$1")" >/dev/null || return 1
+	done
+}
+
 # The newest LLVM with everything that a kernel needs, as kbuild's LLVM= takes it:
 # "-19" for clang-19, "1" for an unversioned one. Fails if there is none.
 find_llvm() {
 	local v best=
 	for v in {40..17}; do
-		if command -v "clang-$v" >/dev/null && command -v "ld.lld-$v" >/dev/null &&
-			command -v "llvm-nm-$v" >/dev/null && command -v "llvm-objcopy-$v" >/dev/null; then
+		if has_llvm "-$v"; then
 			printf -- '-%s' "$v"
 			return
 		fi
 	done
-	if command -v clang >/dev/null && command -v ld.lld >/dev/null && command -v llvm-nm >/dev/null; then
+	if has_llvm 1; then
 		best=$(clang --version | sed -n 's/.*clang version \([0-9]*\)\..*/\1/p')
 		((${best:-0} >= 17)) || return 1
 		printf 1

@@ -156,6 +156,8 @@ find_rustc_of_kernel() {
 		fi
 		here+=("  $text: $path")
 	done < <(rustcs_here)
+	[[ ! ${RUSTC:-} ]] || die "RUSTC=$RUSTC is another than KDIR=$KDIR was built with, which is $rustc_wanted" "it is:" \
+		"${here[@]:-  none that says its version}" "leave out RUSTC= to have that one looked for, in PATH and rustup's toolchains"
 	die "$rustc_wanted is not here, which KDIR=$KDIR was built with" "there is:" "${here[@]:-  none}" \
 		"Rust modules need the very same build of the compiler: RUSTC=/path/to/that/rustc make KDIR=$KDIR …" \
 		"or rebuild that kernel with one that is here"

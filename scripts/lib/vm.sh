@@ -27,7 +27,7 @@ vm_check() {
 	[[ ${APPEND:-} != *$'\n'* ]] || die "APPEND= has several lines: expected words as in APPEND=\"slub_debug=FZ loglevel=8\""
 	local word
 	for word in ${APPEND:-}; do
-		[[ ! $word =~ ^(quiet|loglevel=[0-6]|printk\.time=[0nN].*)$ ]] ||
+		[[ ! $word =~ ^(quiet|loglevel=[0-6]|printk\.time=([0nN]|[oO][fF]).*)$ ]] ||
 			die "APPEND=$word hides what the kernel says, and nobody could judge the run: leave it out"
 	done
 	[[ ! ${MEM:-} ]] || machine+=(--memory "$MEM")
@@ -106,7 +106,7 @@ test_of_kernel() {
 	flavor=${FLAVOR:-base}
 	[[ ! ${KDIR:-} ]] || flavor=own
 	[[ ! $(stock_wanted) ]] || flavor=stock
-	of_kernel=(--skips "$top/tests/skips.tsv" --config "$kdir/.config" --kernel-id "$kernel_id" --flavor "$flavor")
+	of_kernel=(--skips "$top/tests/skips.tsv" --config "$kdir/include/config/auto.conf" --kernel-id "$kernel_id" --flavor "$flavor")
 }
 
 # How much slower this kernel is than the usual one. Sets patience and slowness.

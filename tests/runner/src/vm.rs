@@ -166,12 +166,15 @@ pub fn qemu(image: &Image, accel: Accel, append: &str) -> Result<Command> {
     Ok(command)
 }
 
+/// What any kernel is told. noirqdebug: it is not the kernel's fault if an emulated serial port interrupts more
+/// often than its thread runs. printk.devkmsg: no mark may be dropped because there are many. The loglevel and the
+/// buffer: no word of the kernel's may be lost. printk.time: somebody's own kernel may have no CONFIG_PRINTK_TIME, and
+/// where a boot begins is seen by the time.
+const TOLD: &str = "noirqdebug printk.devkmsg=on printk.time=1 loglevel=7 log_buf_len=4M";
+
 fn command_line(image: &Image, accel: Accel, append: &str) -> Result<String> {
-    // noirqdebug: it is not the kernel's fault if an emulated serial port interrupts more often than its thread
-    // runs. printk.devkmsg: no mark may be dropped because there are many. The loglevel and the buffer: no word
-    // of the kernel's may be lost.
     let line = image.machine.command_line(&format!(
-        "console={} panic=-1 oops=panic {} noirqdebug printk.devkmsg=on loglevel=7 log_buf_len=4M {} {append}",
+        "console={} panic=-1 oops=panic {} {TOLD} {} {append}",
         image.arch.console(),
         image.arch.command_line(),
         accel.command_line(image.arch)
@@ -364,5 +367,20 @@ mod tests {
         let file = File::open("/proc/self/exe").expect("we are a file");
         let other = fs::canonicalize(path_of(&file)).expect("it has a path");
         assert_eq!(other, std::env::current_exe().expect("we are a file"));
+    }
+
+    #[test]
+    fn a_kernel_without_printk_time_is_told_to_say_it() {
+        let null = || File::open("/dev/null").expect("it is there");
+        let image = Image {
+            arch: Arch::X86,
+            qemu: String::new(),
+            kernel: PathBuf::new(),
+            held_kernel: null(),
+            held_initrd: null(),
+            machine: Machine::default(),
+        };
+        let line = command_line(&image, Accel::Tcg, "").expect("it is short");
+        assert!(line.contains(" printk.time=1 "), "{line}");
     }
 }

@@ -2,10 +2,13 @@
 
 //! Other people's shells: what they export, and what their folders are called.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::machine::{
-    assert_says, command, failure, folder, functions, harness, program, success, top,
+    assert_says, command, failure, folder, functions, harness, only, program, success, top, write,
 };
 
 #[test]
@@ -280,6 +283,60 @@ fn a_compiler_that_does_not_fit_the_kernel_is_named() {
     );
     assert_says(&said, "CC=gcc is not taken: it is not clang 19");
     assert!(said.ends_with("\nLLVM=-19\n"), "{said}");
+}
+
+/// LLVM 19 under these names: the clang's, and the others'.
+fn llvm(name: &str, clang: &[&str], others: &[&str]) -> PathBuf {
+    let bin = folder(name).join("bin");
+    let macros = "echo '#define __clang_major__ 19'; echo '#define __clang_minor__ 1'";
+    for name in clang {
+        program(bin.join(name), macros);
+    }
+    for name in others {
+        program(bin.join(name), "");
+    }
+    bin
+}
+
+#[test]
+fn a_kernel_of_llvm_is_built_for_by_the_names_that_llvm_has_here() {
+    let kdir = folder("llvm-kernel");
+    let config = kdir.join("include/config/auto.conf");
+    let clang = "CONFIG_CC_IS_CLANG=y\nCONFIG_CLANG_VERSION=190107\n";
+    write(&config, format!("{clang}CONFIG_LD_IS_LLD=y\n"));
+    let plain = &["ld.lld", "llvm-nm", "llvm-objcopy"];
+    let versioned = &["ld.lld-19", "llvm-nm-19", "llvm-objcopy-19"];
+    let debian = llvm("llvm-debian", &["clang-19"], versioned);
+    let fedora = llvm("llvm-fedora", &["clang", "clang-19"], plain);
+    let none = llvm("llvm-none", &["clang", "clang-19"], &["ld.lld"]);
+    let away = format!("{}/", llvm("llvm-away", &["clang"], plain).display());
+    let command = |bin: &Path, asked: &str| {
+        let tools = only("llvm-tools", &["bash", "sed", "tr"]);
+        let script = "PATH=$2:$3; kdir=$1; kdir_compiler; echo \"${cc_args[*]}\"";
+        let mut command = functions(script, &[&kdir, bin, &tools]);
+        command.env("LLVM", asked);
+        command
+    };
+    let chosen = |bin: &Path, asked: &str| success(&mut command(bin, asked));
+    assert_eq!(chosen(&debian, ""), "LLVM=-19\n");
+    assert_eq!(chosen(&fedora, "-18"), "LLVM=1\n");
+    assert_eq!(chosen(&none, &away), format!("LLVM={away}\n"));
+    let said = chosen(&debian, "/no/such/llvm/");
+    assert_says(&said, "LLVM=/no/such/llvm/ is not taken: ");
+    assert!(said.ends_with("LLVM=-19\n"), "{said}");
+    let said = failure(&mut command(&none, ""));
+    assert_says(&said, "clang 19, which is not here with its ld.lld and");
+    // Linked by GNU's ld, it needs no other.
+    write(&config, clang);
+    assert_eq!(chosen(&none, ""), "CC=clang-19\n");
+}
+
+#[test]
+fn no_word_for_the_kernel_may_hide_what_it_says() {
+    for word in ["quiet", "loglevel=4", "printk.time=0", "printk.time=off"] {
+        let said = failure(harness("run").env("APPEND", format!("a=b {word}")));
+        assert_says(&said, &format!("APPEND={word} hides what the kernel says"));
+    }
 }
 
 #[test]

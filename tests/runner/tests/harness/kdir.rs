@@ -8,7 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::machine::{assert_says, failure, folder, functions, harness, program, success, write};
+use crate::machine::{
+    assert_says, command, failure, folder, functions, harness, program, success, top, write,
+};
 
 const RUSTC: &str = "rustc 1.95.0 (59807616e 2026-04-14)";
 
@@ -96,6 +98,7 @@ impl Kernel {
                 "DEVTMPFS",
                 "PROC_FS",
                 "SYSFS",
+                "SYSCTL",
                 "TTY",
                 "PRINTK",
                 "FUTEX",
@@ -167,11 +170,20 @@ impl Kernel {
         write(kdir.join("Makefile"), "");
         write(kdir.join(self.image), "");
         program(kdir.join("scripts/mod/modpost"), "");
-        let symbols: Vec<String> = self
-            .symbols
+        let connector = self
+            .options
             .iter()
-            .map(|name| format!("0x00000000\t{name}\tvmlinux\tEXPORT_SYMBOL_GPL\t\n"))
-            .collect();
+            .rev()
+            .find(|(name, _)| *name == "CONNECTOR");
+        let symbol = |name: &&str| {
+            let place = match connector.map(|(_, value)| *value) {
+                None if name.starts_with("cn_") => return String::new(),
+                Some("m") if name.starts_with("cn_") => "drivers/connector/cn",
+                _ => "vmlinux",
+            };
+            format!("0x00000000\t{name}\t{place}\tEXPORT_SYMBOL_GPL\t\n")
+        };
+        let symbols: Vec<String> = self.symbols.iter().map(symbol).collect();
         let symbols = symbols.concat();
         write(kdir.join("Module.symvers"), symbols);
         let mut metadata = b"rust\0\0\0\x0a\x46\xe5\x6e\0\0\0\0\0".to_vec();
@@ -304,6 +316,8 @@ fn what_a_kernel_lacks_is_named() {
     }
     let kdir = Kernel::new("no-initrd").without("BLK_DEV_INITRD").make();
     assert_says(&refused(&kdir, "run"), "lacks CONFIG_BLK_DEV_INITRD");
+    let kdir = Kernel::new("no-sysctl").without("SYSCTL").make();
+    assert_says(&refused(&kdir, "run"), "lacks CONFIG_SYSCTL");
     let kdir = Kernel::new("no-uarts")
         .without("SERIAL_8250_RUNTIME_UARTS")
         .make();
@@ -339,6 +353,44 @@ fn what_was_configured_since_it_was_built_does_not_count() {
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("{text}CONFIG_NET=y\n")).unwrap();
     assert_says(&refused(&kdir, "modules"), "lacks CONFIG_NET");
+}
+
+#[test]
+fn what_tests_may_skip_is_asked_of_the_kernel_that_was_built() {
+    let kdir = Kernel::new("skips").make();
+    let config = kdir.join(".config");
+    let script = "
+        . scripts/lib/vm.sh
+        kdir=$1 kernel_id=
+        test_of_kernel
+        grep -c CONFIG_FUTEX=y \"${of_kernel[3]}\"";
+    fs::write(&config, "# CONFIG_FUTEX is not set\n").unwrap();
+    assert_eq!(success(&mut functions(script, &[&kdir])), "1\n");
+}
+
+#[test]
+fn a_connector_that_went_elsewhere_since_the_kernel_was_built_is_told_of() {
+    let kernel = |value| {
+        let kernel = Kernel::new("went").without("CONNECTOR");
+        kernel.with("CONNECTOR", value)
+    };
+    let kdir = kernel("m").make();
+    let symbols = |kdir: &Path| fs::read(kdir.join("Module.symvers")).unwrap();
+    let as_module = symbols(&kdir);
+    let kdir = kernel("y").make();
+    let built_in = symbols(&kdir);
+    for (kernel, symbols) in [
+        (kernel("y"), &as_module),
+        (kernel("m"), &built_in),
+        (Kernel::new("went").without("CONNECTOR"), &as_module),
+    ] {
+        let kdir = kernel.make();
+        write(kdir.join("Module.symvers"), symbols);
+        assert_says(
+            &refused(&kdir, "modules"),
+            "was built before CONFIG_CONNECTOR was changed",
+        );
+    }
 }
 
 #[test]
@@ -425,6 +477,34 @@ fn a_module_of_somebodys_own_is_signed_as_ours_are() {
 }
 
 #[test]
+fn the_kernels_own_modules_are_signed_where_tests_load_them() {
+    let kdir = Kernel::new("signs-its-own")
+        .without("CONNECTOR")
+        .with("CONNECTOR", "m")
+        .with("MODULE_SIG", "y")
+        .with("MODULE_SIG_HASH", "\"sha512\"")
+        .with("MODULE_SIG_KEY", "\"certs/signing_key.pem\"")
+        .make();
+    program(
+        kdir.join("scripts/sign-file"),
+        "echo \"signed $1\" >>\"$4\"",
+    );
+    write(kdir.join("certs/signing_key.x509"), "");
+    write(kdir.join("certs/signing_key.pem"), "");
+    write(kdir.join("drivers/connector/cn.ko"), "cn\n");
+    let place = folder("signed-stage");
+    write(place.join("modules/.release"), "7.3.4\n");
+    write(place.join("log/modules.log"), "");
+    let script = "
+        kdir=$1 build=$2 arch_prefix=
+        objcopy() { cp \"$2\" \"$3\"; }
+        stage_kernels
+        cat $build/stage/lib/modules/7.3.4/kernel/drivers/connector/cn.ko";
+    let said = success(&mut functions(script, &[&kdir, &place]));
+    assert_eq!(said, "cn\nsigned sha512\n");
+}
+
+#[test]
 fn what_is_gone_from_a_folder_of_somebodys_own_is_not_built_any_more() {
     let kdir = Kernel::new("gone").make();
     let place = folder("own-gone");
@@ -460,10 +540,11 @@ fn a_tree_that_is_not_whole_says_what_to_make() {
         "has lost its source, /no/such/linux",
     );
 
-    assert_says(
-        &refused(Path::new("/no/such/kdir"), "modules"),
-        "no such directory",
-    );
+    let said = refused(Path::new("/no/such/kdir"), "modules");
+    assert_says(&said, "no such directory");
+    assert!(!said.contains("begins with a slash"), "{said}");
+    let said = refused(Path::new("../no-such-kdir"), "modules");
+    assert_says(&said, "the path is one from ");
     assert_says(
         &refused(&folder("kdir-empty"), "modules"),
         "is not configured (no .config)",
@@ -475,8 +556,18 @@ fn headers_without_metadata_name_what_makes_it() {
     let kdir = Kernel::new("headers").make();
     fs::remove_file(kdir.join("rust/libkernel.rmeta")).unwrap();
     assert_says(&refused(&kdir, "modules"), "has no rust/libkernel.rmeta");
+    assert_says(&refused(&kdir, "modules"), "these are headers");
     write(kdir.join(".kernelvariables"), "");
     assert_says(&refused(&kdir, "modules"), "make KERNEL=7.3.4");
+    // Those of the kernel's own packages have no .config.
+    fs::remove_file(kdir.join(".kernelvariables")).unwrap();
+    fs::remove_file(kdir.join(".config")).unwrap();
+    assert_says(&refused(&kdir, "modules"), "these are headers");
+    // A tree whose crates are not made yet.
+    write(kdir.join("init/main.c"), "");
+    let said = refused(&kdir, "modules");
+    assert_says(&said, "run make there first");
+    assert!(!said.contains("these are headers"), "{said}");
 }
 
 #[test]
@@ -527,6 +618,14 @@ fn the_rustc_that_built_the_kernel_is_found_by_all_that_it_says() {
     let said = failure(&mut functions(script, &[&kdir, &other, &same, &none]));
     assert_says(&said, "(built by somebody else) is not here, which KDIR=");
     assert_says(&said, "(Arch Linux rust 1:1.95.0-1): ");
+
+    // Who names another one is not told that the right one is not here.
+    let said = failure(
+        functions(script, &[&kdir, &other, &same, &none]).env("RUSTC", other.join("rustc")),
+    );
+    assert_says(&said, "is another than KDIR=");
+    assert_says(&said, "leave out RUSTC= to have that one looked for");
+    assert!(!said.contains("is not here"), "{said}");
 
     // In a toolchain that is not the default one.
     let toolchain = folder("rustup").join("toolchains/old/bin");
@@ -655,4 +754,38 @@ fn a_link_to_a_kernel_that_is_gone_is_told_from_a_typing_error() {
     );
     let said = refused(&folder.join("typo"), "modules");
     assert_says(&said, "typo: no such directory");
+}
+
+#[test]
+fn a_link_is_taken_for_what_it_leads_to() {
+    let place = folder("links to kernels");
+    let kdir = Kernel::new("linked").make();
+    let link = place.join("linux");
+    symlink(&kdir, &link).unwrap();
+    let said = failure(harness("modules").env("KDIR", &link));
+    assert!(!said.contains("take no folder"), "{said}");
+    let far = place.join("far");
+    fs::create_dir(&far).unwrap();
+    let link = folder("link-to-far").join("linux");
+    symlink(&far, &link).unwrap();
+    assert_says(&refused(&link, "modules"), "in its name; KDIR is in '");
+}
+
+#[test]
+fn a_module_of_somebodys_own_says_what_it_does_not_find() {
+    let kdir = Kernel::new("standalone").make();
+    let said = |kdir: &Path| {
+        let mut make = command("make");
+        make.arg("-C").arg(top().join("samples/standalone"));
+        make.arg(format!("KDIR={}", kdir.display()));
+        failure(make.arg("INSTALL_MOD_PATH=/no/such/root"))
+    };
+    assert_says(
+        &said(&kdir),
+        "\"/no/such/root/lib/modules/7.3.4/rust_connector\", for the kernel \"7.3.4\" in /",
+    );
+    assert_says(
+        &said(Path::new("/no/such/kdir")),
+        "and no kernel was built in /no/such/kdir: ",
+    );
 }
