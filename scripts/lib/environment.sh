@@ -86,7 +86,7 @@ check_environment() {
 	check_folder "the cache (XDG_CACHE_HOME)" "$cache"
 	# What a link leads to is what the makefiles get.
 	[[ ! ${KDIR:-} ]] || check_folder "KDIR" "$(realpath -m -- "$KDIR")"
-	check_folder "KSRC" "${KSRC:-}"
+	[[ ! ${KSRC:-} ]] || check_folder "KSRC" "$(realpath -m -- "$KSRC")"
 	[[ $goal = modules_*install ]] || check_own "$build"
 	arch_row "$arch_host" >/dev/null || die "this is $arch_host, and nobody has told this what is called how there" \
 		"there are: $(arch_names); scripts/lib/arch.sh has what it takes"

@@ -769,6 +769,8 @@ fn a_link_is_taken_for_what_it_leads_to() {
     let link = folder("link-to-far").join("linux");
     symlink(&far, &link).unwrap();
     assert_says(&refused(&link, "modules"), "in its name; KDIR is in '");
+    let said = failure(harness("modules").env("KSRC", &link));
+    assert_says(&said, "in its name; KSRC is in '");
 }
 
 #[test]
