@@ -142,18 +142,22 @@ impl<T: Observer> Watch<T> {
         };
         let source = Source::new(feed, teller)?;
         hub::start(source.clone())?;
+        // What was noted before, and told nobody.
+        hub::settle();
         Ok(Self {
             source,
             observer: PhantomData,
         })
     }
 
-    /// Tells the observer all changes that are complete, and returns when it was told.
+    /// Tells the observer all changes that are complete, and returns when it was told, and when all that it
+    /// was told has come to be: what is registered after that is newer than what was told before.
     ///
     /// May sleep. In the observer itself it does nothing: what there is to tell is told when that
     /// has returned.
     pub fn flush(&self) {
         self.source.flush();
+        hub::settle();
     }
 
     /// Whether ids of C modules are seen, as far as the observer knows; see
@@ -215,10 +219,15 @@ pub(crate) unsafe fn init() {
     unsafe { hub::init() };
 }
 
-/// Notes a change of an id of the crate's own. Does not sleep.
+/// Notes that an id of the crate's own was registered, which the core was told. Does not sleep.
 ///
-/// Changes are told in the order in which this is called: that an id is unregistered is noted
-/// before the core is told, that it is registered after it.
-pub(crate) fn note(id: CbId, change: Change) {
-    hub::note(id, change);
+/// Changes are told in the order in which this and [`note_unregistered`] are called.
+pub(crate) fn note_registered(id: CbId) {
+    hub::note(id, Change::Registered);
+}
+
+/// Notes that an id of the crate's own is unregistered, and then has the core told, by `happen`: while
+/// nobody else can register it. May sleep as that does.
+pub(crate) fn note_unregistered(id: CbId, happen: impl FnOnce()) {
+    hub::note_before(id, Change::Unregistered, happen);
 }

@@ -34,7 +34,6 @@ use crate::{
     },
     stats::Snapshot,
     text,
-    wire::notify::Change,
     CbId, //
 };
 
@@ -123,7 +122,7 @@ pub(crate) fn register(id: CbId, name: &CStr, handler: RawHandler) -> Result<Arc
     registry.registered += 1;
     match cores::add(id, name) {
         Ok(()) => {
-            changes::note(id, Change::Registered);
+            changes::note_registered(id);
             Ok(service)
         }
         Err(error) => {
@@ -150,9 +149,8 @@ pub(crate) fn unregister(service: &Arc<Service>) {
 fn give_back(service: &Arc<Service>, registry: &mut Registry) -> bool {
     let withdrawn = withdraw(service, registry);
     if withdrawn {
-        // Now, while nobody else can register the id.
-        changes::note(service.id(), Change::Unregistered);
-        cores::del(service.id());
+        // First, while nobody else can register the id.
+        changes::note_unregistered(service.id(), || cores::del(service.id()));
     }
     withdrawn
 }

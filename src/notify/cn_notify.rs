@@ -29,7 +29,8 @@
 //!
 //! Changes that were complete before a request came are announced before its answer. So a client
 //! that sends the same request again, which changes nothing, gets to know that it has seen all that
-//! happened before.
+//! happened before. What was announced before an answer has happened: `/proc/net/connector`, read after it,
+//! is newer. An announcement alone may come a moment before the change.
 //!
 //! # What cannot be announced
 //!

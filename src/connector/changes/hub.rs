@@ -6,6 +6,10 @@
 //! own. So they go through a list that RCU protects: it lets a source go when that was taken off it and
 //! a grace period is over.
 //!
+//! That an id is unregistered is noted before it is so. Whoever was told of it would still find the id
+//! registered, if nobody waited: the lock `COMING` is held from the one to the other, and [`settle`] waits
+//! for it.
+//!
 //! The hub's lock is held while a source is put on the list or taken off it, together with the
 //! probes, which are there as long as the list is not empty; and while somebody looks how well
 //! changes are seen. No observer is called, made or dropped meanwhile.
@@ -53,6 +57,10 @@ global_lock! {
     unsafe(uninit) static HUB: Mutex<Hub> = Hub { probes: None, said_blind: false, check: None };
 }
 
+global_lock! {
+    unsafe(uninit) static COMING: Mutex<()> = ();
+}
+
 struct Hub {
     /// `None` without sources, and where there can be no probes.
     probes: Option<Probes<Everyone>>,
@@ -77,7 +85,10 @@ static FIRST: Atomic<*const Source> = Atomic::new(ptr::null());
 /// Must be called once, before anything else in this file.
 pub(super) unsafe fn init() {
     // SAFETY: By this function's contract.
-    unsafe { HUB.init() };
+    unsafe {
+        HUB.init();
+        COMING.init();
+    }
 }
 
 /// Calls `f` with every source on the list.
@@ -99,6 +110,18 @@ pub(super) fn note(id: CbId, change: Change) {
         source.note(id, change);
         source.wake();
     });
+}
+
+/// Notes a change, and then has it happen. May sleep as `happen` does, which must note nothing.
+pub(super) fn note_before(id: CbId, change: Change, happen: impl FnOnce()) {
+    let _coming = COMING.lock();
+    note(id, change);
+    happen();
+}
+
+/// Waits until all that was noted before it happened has happened. May sleep.
+pub(super) fn settle() {
+    drop(COMING.lock());
 }
 
 /// What the probes report to: every source on the list.

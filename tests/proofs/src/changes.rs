@@ -25,6 +25,11 @@ pub(crate) unsafe fn init() {
 }
 
 /// As in the crate.
-pub(crate) fn note(id: CbId, change: Change) {
-    hub::note(id, change);
+pub(crate) fn note_registered(id: CbId) {
+    hub::note(id, Change::Registered);
+}
+
+/// As in the crate.
+pub(crate) fn note_unregistered(id: CbId, happen: impl FnOnce()) {
+    hub::note_before(id, Change::Unregistered, happen);
 }

@@ -170,8 +170,10 @@ impl Watcher {
     /// been received.
     fn state(&mut self, connector: &Connector, group: Group) -> Result<State, Failure> {
         loop {
-            // The list is newer than these, also where some are missing that would undo others.
+            // The list is newer than these, also where some are missing that would undo others: they have
+            // happened when one more request is answered.
             self.announced(connector, group, |_, _, _| Ok(()))?;
+            self.ask_again(connector, group)?;
             let mut state = self.list()?;
             let complete = self.announced(connector, group, |watcher, id, change| {
                 match change {
@@ -199,9 +201,7 @@ impl Watcher {
         group: Group,
         mut f: impl FnMut(&Self, CbId, Change) -> Result<(), Failure>,
     ) -> Result<bool, Failure> {
-        if let Some(ids) = self.ids.first() {
-            watch_ids(connector, ids, group)?;
-        }
+        self.ask_again(connector, group)?;
         let mut complete = true;
         loop {
             match connector.recv(Deadline::NOW) {
@@ -219,6 +219,14 @@ impl Watcher {
                 Err(error) if error.is_timeout() => return Ok(complete),
                 Err(error) => refused(error)?,
             }
+        }
+    }
+
+    /// Changes nothing, and has what was announced before have happened.
+    fn ask_again(&self, connector: &Connector, group: Group) -> Result<(), Failure> {
+        match self.ids.first() {
+            Some(ids) => watch_ids(connector, ids, group),
+            None => Ok(()),
         }
     }
 

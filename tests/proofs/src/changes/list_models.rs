@@ -2,7 +2,13 @@
 
 //! Noting changes while sources come and go.
 
-use kernel::sync::Arc;
+use kernel::{
+    prelude::GFP_KERNEL,
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc,
+    },
+};
 use loom::thread;
 
 use super::{
@@ -25,6 +31,14 @@ pub(crate) const MODELS: &[Model] = &[
         cpus: 4,
         preemptions: None,
         run: ended,
+    },
+    Model {
+        name: "list-settled",
+        property:
+            "who begins to watch an id that goes is told, or does not find it when that has settled",
+        cpus: 4,
+        preemptions: None,
+        run: settled,
     },
 ];
 
@@ -54,6 +68,29 @@ fn sources() {
     hub::stop(&stays);
     stays.is_over();
     assert_eq!(stays.changes().last(), Some(&(ID, Change::Unregistered)));
+}
+
+fn settled() {
+    // SAFETY: This comes first in an interleaving.
+    unsafe { hub::init() };
+    let is_registered = Arc::new(Atomic::new(true), GFP_KERNEL).expect("there is memory");
+    let going = {
+        let is_registered = is_registered.clone();
+        thread::spawn(move || {
+            hub::note_before(ID, Change::Unregistered, || {
+                is_registered.store(false, Relaxed);
+            });
+        })
+    };
+    let feed = Feed::new().expect("there is memory");
+    start(&feed);
+    hub::settle();
+    let is_found = is_registered.load(Relaxed);
+    going.join().expect("it ends");
+    hub::stop(&feed);
+    feed.is_over();
+    let is_told = !feed.changes().is_empty();
+    assert!(is_told || !is_found, "it went, and nobody was told");
 }
 
 fn ended() {
