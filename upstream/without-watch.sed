@@ -5,7 +5,9 @@
 /^pub mod changes;$/d
 /^    changes,$/d
 /^    wire::notify::Change,$/d
-/^ *changes::(init|note)\(.*\);$/d
+/^ *changes::(init|note_registered)\(.*\);$/d
+/^ *\/\/ First, while nobody else can register the id\.$/d
+s/^( *)changes::note_unregistered\(.*, \|\| (.*)\);$/\1\2;/
 /^ *if id == changes::RESERVED \{$/,/\}$/d
 /^mod (sink|probe);$/d
 /^pub\(in crate::connector\) use self::(sink|probe)::\{$/,/^\};$/d

@@ -49,7 +49,10 @@ patches_tree() {
 		git -C "$tree" reset -q --hard pristine
 	fi
 	kernels_files | while read -r file; do
-		[[ ! -e $ksrc/$file ]] || git -C "$tree" add -f "$file"
+		[[ -e $ksrc/$file ]] || continue
+		# It may have gone with a commit that was taken back.
+		[[ -e $tree/$file ]] || cp -p "$ksrc/$file" "$tree/$file"
+		git -C "$tree" add -f "$file"
 	done
 	git -C "$tree" commit -q --allow-empty -m "Linux $kver"
 	git -C "$tree" tag -f pristine >/dev/null
