@@ -456,20 +456,26 @@ const OWN_MODULES: &str = "
     cat $build/own/modules/cn_mine.ko
 ";
 
-#[test]
-fn a_module_of_somebodys_own_is_signed_as_ours_are() {
-    let kdir = Kernel::new("signs")
+/// A kernel that signs modules, by a line at their end, and lacks its key.
+fn that_signs(kernel: Kernel) -> PathBuf {
+    let kdir = kernel
         .with("MODULE_SIG", "y")
         .with("MODULE_SIG_HASH", "\"sha512\"")
         .with("MODULE_SIG_KEY", "\"certs/signing_key.pem\"")
         .make();
-    let place = folder("own-signed");
-    write(place.join("mine/cn_mine.rs"), "");
     program(
         kdir.join("scripts/sign-file"),
         "echo \"signed $1\" >>\"$4\"",
     );
     write(kdir.join("certs/signing_key.x509"), "");
+    kdir
+}
+
+#[test]
+fn a_module_of_somebodys_own_is_signed_as_ours_are() {
+    let kdir = that_signs(Kernel::new("signs"));
+    let place = folder("own-signed");
+    write(place.join("mine/cn_mine.rs"), "");
     let own_modules = || success(&mut functions(OWN_MODULES, &[&place, &kdir]));
     assert_eq!(own_modules(), "cn_mine.rs\n");
     write(kdir.join("certs/signing_key.pem"), "");
@@ -478,18 +484,8 @@ fn a_module_of_somebodys_own_is_signed_as_ours_are() {
 
 #[test]
 fn the_kernels_own_modules_are_signed_where_tests_load_them() {
-    let kdir = Kernel::new("signs-its-own")
-        .without("CONNECTOR")
-        .with("CONNECTOR", "m")
-        .with("MODULE_SIG", "y")
-        .with("MODULE_SIG_HASH", "\"sha512\"")
-        .with("MODULE_SIG_KEY", "\"certs/signing_key.pem\"")
-        .make();
-    program(
-        kdir.join("scripts/sign-file"),
-        "echo \"signed $1\" >>\"$4\"",
-    );
-    write(kdir.join("certs/signing_key.x509"), "");
+    let kernel = Kernel::new("signs-its-own").without("CONNECTOR");
+    let kdir = that_signs(kernel.with("CONNECTOR", "m"));
     write(kdir.join("certs/signing_key.pem"), "");
     write(kdir.join("drivers/connector/cn.ko"), "cn\n");
     let place = folder("signed-stage");
@@ -780,11 +776,11 @@ fn a_module_of_somebodys_own_says_what_it_does_not_find() {
         let mut make = command("make");
         make.arg("-C").arg(top().join("samples/standalone"));
         make.arg(format!("KDIR={}", kdir.display()));
-        failure(make.arg("INSTALL_MOD_PATH=/no/such/root"))
+        failure(make.arg("INSTALL_MOD_PATH=/no/such/stage"))
     };
     assert_says(
         &said(&kdir),
-        "\"/no/such/root/lib/modules/7.3.4/rust_connector\", for the kernel \"7.3.4\" in /",
+        "\"/no/such/stage/lib/modules/7.3.4/rust_connector\", for the kernel \"7.3.4\" in /",
     );
     assert_says(
         &said(Path::new("/no/such/kdir")),
