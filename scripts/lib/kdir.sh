@@ -69,6 +69,15 @@ compiler_is() {
 	esac
 }
 
+# first_compiler KIND MAJOR COMMAND...: the first of these that is that.
+first_compiler() {
+	local cc
+	for cc in "${@:3}"; do
+		! compiler_is "$1" "$2" "$cc" || { echo "$cc" && return; }
+	done
+	return 1
+}
+
 # What the user's shell has for other kernels is not taken in silence.
 say_not_taken() {
 	say "$1 is not taken: $kdir was built with $kdir_how"
@@ -91,7 +100,7 @@ kdir_llvm() {
 }
 
 kdir_compiler() {
-	local want cc=
+	local want cc
 	if [[ ${stock:-} ]]; then
 		cc_args=("CC=$stock_cc")
 		kdir_how=$stock_cc
@@ -105,11 +114,8 @@ kdir_compiler() {
 			kdir_llvm "$want"
 		else
 			# With CC=clang alone.
-			for cc in "clang-$want" clang; do
-				compiler_is clang "$want" "$cc" && break
-				cc=
-			done
-			[[ $cc ]] || die "$kdir was built with clang $want, which is not here" "install clang-$want"
+			cc=$(first_compiler clang "$want" "clang-$want" clang) ||
+				die "$kdir was built with clang $want, which is not here" "install clang-$want"
 			cc_args=("CC=$cc")
 		fi
 		[[ ! ${CC:-} ]] || { compiler_is clang "$want" "$CC" && cc_args+=("CC=$CC"); } || say_not_taken "CC=$CC"
@@ -119,12 +125,8 @@ kdir_compiler() {
 		want=$(($(config GCC_VERSION) / 10000)) # 120200
 		kdir_how="GCC $want"
 		[[ ! $asked_llvm ]] || say_not_taken "LLVM=$asked_llvm"
-		for cc in ${CC:+"$CC"} gcc "gcc-$want"; do
-			compiler_is GCC "$want" "$cc" && break
-			[[ ! ${CC:-} || $cc != "$CC" ]] || say_not_taken "CC=$CC"
-			cc=
-		done
-		[[ $cc ]] || die "$kdir was built with GCC $want, which is not here" \
+		[[ ! ${CC:-} ]] || compiler_is GCC "$want" "$CC" || say_not_taken "CC=$CC"
+		cc=$(first_compiler GCC "$want" ${CC:+"$CC"} gcc "gcc-$want") || die "$kdir was built with GCC $want, which is not here" \
 			"install gcc-$want, or rebuild that kernel with the gcc you have"
 		cc_args=("CC=$cc")
 	fi
