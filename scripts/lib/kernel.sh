@@ -53,7 +53,9 @@ kernel_needs() {
 	[[ $(kernel_toolchain) != *-* ]] || return 0
 	kernel_fragments
 	for entry in "${option_needs[@]}"; do
-		[[ $(sed -n "s/^CONFIG_${entry%% *}=//p" "${fragments[@]}" | tail -n1) != y ]] || needs+=("${entry#* }")
+		# As merge_fragments has it, without programs that are not there yet.
+		[[ $(sed -n "/\<CONFIG_${entry%% *}\>/p" "${fragments[@]}" | tail -n1) != "CONFIG_${entry%% *}=y" ]] ||
+			needs+=("${entry#* }")
 	done
 }
 
