@@ -12,9 +12,10 @@
 //! it, both of which repeat what it knows of its own id, [`CbId::NOTIFY`]: usually that it is
 //! registered. So a gap can be seen by who has received nothing yet, and a notification about
 //! [`CbId::NOTIFY`] can come to a group in which nobody asked for it. Whoever sees a gap looks again
-//! at what is registered. The receiver's own losses show in the same way, and as `ENOBUFS`.
+//! at what is registered, after one more answer to the request: what was announced before that has
+//! happened. The receiver's own losses show in the same way, and as `ENOBUFS`.
 //!
-//! What is announced of an id is true, though it may be known already.
+//! What is announced of an id is true, or is about to be, though it may be known already.
 //!
 //! The C core defined these structures until Linux 2.6.32; no header of today has them.
 

@@ -58,6 +58,7 @@ global_lock! {
 }
 
 global_lock! {
+    /// Held while a change is noted that is about to happen, until it has.
     unsafe(uninit) static COMING: Mutex<()> = ();
 }
 

@@ -44,7 +44,7 @@ int cn_netlink_send_mult(struct cn_msg *msg, u16 len, u32 portid, u32 __group,
 			 void *filter_data)
 {
 	return cn_rust_send_mult(msg, len, portid, __group, gfp_mask, filter,
-				   filter_data);
+				 filter_data);
 }
 EXPORT_SYMBOL_GPL(cn_netlink_send_mult);
 
