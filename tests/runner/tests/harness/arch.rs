@@ -114,6 +114,16 @@ fn what_no_other_architecture_has_is_refused() {
             "make tools is for this machine",
         ),
         (
+            "test-goals",
+            [("ARCH", OTHER), ("KERNEL", "")],
+            "make test-goals is for this machine",
+        ),
+        (
+            "test",
+            [("ARCH", OTHER), ("T", "list")],
+            "make test T=list runs programs of this machine",
+        ),
+        (
             "run",
             [("ARCH", OTHER), ("KERNEL", "debian")],
             "KERNEL=debian is for this machine",
