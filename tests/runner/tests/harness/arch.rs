@@ -144,3 +144,11 @@ fn what_no_other_architecture_has_is_refused() {
         "this is mips64, and nobody has told this what is called how there",
     );
 }
+
+#[test]
+fn no_kernel_for_risc_v_is_built_with_gcc_by_default() {
+    for (machine, said) in [("x86_64", "gcc"), ("aarch64", "gcc"), ("riscv64", "llvm")] {
+        let toolchain = there(machine, "", "KERNEL=7.2; kernel_toolchain");
+        assert_eq!(toolchain, format!("{said}\n"), "{machine}");
+    }
+}
