@@ -152,3 +152,36 @@ fn no_kernel_for_risc_v_is_built_with_gcc_by_default() {
         assert_eq!(toolchain, format!("{said}\n"), "{machine}");
     }
 }
+
+#[test]
+fn a_qemu_for_another_architecture_is_refused_before_a_kernel_is_built() {
+    let bin = folder("qemus");
+    for machine in ["x86_64", "aarch64"] {
+        // As it answers, among other lines.
+        program(
+            bin.join(machine),
+            &format!("echo '{{\"return\": {{\"arch\": \"{machine}\"}}}}'"),
+        );
+    }
+    program(bin.join("says-nothing"), "exit 1");
+    let script = ". scripts/lib/vm.sh; vm_check; echo fits";
+    let check = |qemu: &str, arch: &str| {
+        let mut command = functions(script, &[]);
+        command
+            .env("PATH", path_on("x86_64"))
+            .env("ARCH", arch)
+            .env("QEMU", bin.join(qemu));
+        command
+    };
+    for (qemu, arch) in [
+        ("x86_64", ""),
+        ("aarch64", "arm64"),
+        ("says-nothing", "arm64"),
+    ] {
+        assert_eq!(success(&mut check(qemu, arch)), "fits\n", "{qemu} {arch}");
+    }
+    let said = failure(&mut check("x86_64", "arm64"));
+    assert_says(&said, "is a machine of x86_64, and this is for aarch64");
+    let said = failure(&mut check("aarch64", ""));
+    assert_says(&said, "is a machine of aarch64, and this is for x86_64");
+}
