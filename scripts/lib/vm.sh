@@ -199,8 +199,8 @@ verdict_check() {
 }
 
 step_vm_verdict() {
-	local patience=1
-	[[ ${FLAVOR:-base} = base ]] || patience=4
+	local patience slowness
+	test_patience
 	step "verdict"
 	say "booting in QEMU"
 	runner verdict "$build/verdict" "${machine[@]}" --patience "$patience" --rounds "${ROUNDS:-50}" || exit

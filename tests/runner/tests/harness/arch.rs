@@ -185,3 +185,12 @@ fn a_qemu_for_another_architecture_is_refused_before_a_kernel_is_built() {
     let said = failure(&mut check("aarch64", ""));
     assert_says(&said, "is a machine of aarch64, and this is for x86_64");
 }
+
+#[test]
+fn what_an_emulated_machine_takes_longer_for_is_waited_for() {
+    let script = ". scripts/lib/vm.sh; step() { :; }; runner() { echo \"$@\"; }; machine=(); step_vm_verdict";
+    let patience = |arch, flavor| there("x86_64", arch, &format!("FLAVOR={flavor}; {script}"));
+    assert_says(&patience("", ""), "--patience 1 ");
+    assert_says(&patience("", "rt"), "--patience 4 ");
+    assert_says(&patience("arm64", ""), "--patience 4 ");
+}
