@@ -48,7 +48,8 @@ vm_check() {
 
 # What to type on another terminal.
 say_gdb() {
-	[[ ! ${GDB:-} ]] || say "the VM waits: gdb $kdir/vmlinux -ex 'target remote localhost:1234', then continue"
+	# Debian's gdb knows its own architecture only.
+	[[ ! ${GDB:-} ]] || say "the VM waits: gdb${cross:+-multiarch} $kdir/vmlinux -ex 'target remote localhost:1234', then continue"
 }
 
 step_vm_run() {

@@ -194,3 +194,13 @@ fn what_an_emulated_machine_takes_longer_for_is_waited_for() {
     assert_says(&patience("", "rt"), "--patience 4 ");
     assert_says(&patience("arm64", ""), "--patience 4 ");
 }
+
+#[test]
+fn the_debugger_is_one_that_knows_the_architecture() {
+    let script = ". scripts/lib/vm.sh; kdir=/k; GDB=1; say_gdb";
+    assert_says(&there("x86_64", "", script), "gdb /k/vmlinux");
+    assert_says(
+        &there("x86_64", "arm64", script),
+        "gdb-multiarch /k/vmlinux",
+    );
+}
