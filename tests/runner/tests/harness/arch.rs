@@ -3,10 +3,11 @@
 //! Machines of each architecture, and what is built for another one.
 
 use std::env;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::kdir::OTHER;
-use crate::machine::{assert_says, failure, folder, functions, harness, program, success};
+use crate::machine::{assert_says, failure, folder, functions, harness, program, success, write};
 
 /// A `PATH` with which this machine is another one. Each has a folder of its own: tests run at the same time.
 fn path_on(machine: &str) -> String {
@@ -203,4 +204,86 @@ fn the_debugger_is_one_that_knows_the_architecture() {
         &there("x86_64", "arm64", script),
         "gdb-multiarch /k/vmlinux",
     );
+}
+
+/// A machine that has all programs, so that the first step succeeds, and an apt that has nothing.
+fn path_with_everything(sysroot: &Path) -> String {
+    let bin = folder("everything");
+    for name in [
+        "ld",
+        "flex",
+        "bison",
+        "bc",
+        "perl",
+        "xz",
+        "modinfo",
+        "cpio",
+        "patch",
+        "gpgv",
+        "openssl",
+        "zstd",
+        "cargo",
+        "apt-get",
+        "apt-cache",
+        "clang-40",
+        "ld.lld-40",
+        "llvm-nm-40",
+        "llvm-objcopy-40",
+        "qemu-system-x86_64",
+        "qemu-system-aarch64",
+    ] {
+        program(bin.join(name), "");
+    }
+    // Nothing is got, wherever this should go on to.
+    for name in ["curl", "wget"] {
+        program(bin.join(name), "exit 1");
+    }
+    // Whichever file they are asked for.
+    for name in ["cc", "x86_64-linux-gnu-gcc", "aarch64-linux-gnu-gcc"] {
+        program(bin.join(name), "echo /usr/lib/that-file");
+    }
+    program(
+        bin.join("rustc"),
+        &format!(
+            "case $2 in sysroot) echo '{}' ;; *) echo rustc 1.95.0 ;; esac",
+            sysroot.display()
+        ),
+    );
+    program(
+        bin.join("bindgen"),
+        "echo bindgen 0.72.1; echo Clang: clang version 19.1.7",
+    );
+    format!("{}:{}", bin.display(), env::var("PATH").unwrap())
+}
+
+#[test]
+fn what_a_vm_of_another_architecture_takes_is_missed_before_a_kernel_is_built() {
+    let sysroot = folder("sysroot");
+    let core = folder("library-of-another-place");
+    write(core.join("core/src/lib.rs"), "");
+    let path = path_with_everything(&sysroot);
+    let run = || {
+        let mut command = harness("run");
+        command
+            .env("PATH", &path)
+            .env("ARCH", OTHER)
+            .env("RUSTC", "rustc")
+            .env("RUST_LIB_SRC", &core)
+            .env("SSL_CERT_FILE", "Cargo.toml")
+            .env("XDG_CACHE_HOME", folder("cache-without-kernel"));
+        failure(&mut command)
+    };
+    let said = run();
+    assert_says(&said, "has neither a standard library for ");
+    assert!(!said.contains("[2/"), "{said}");
+    write(
+        sysroot.join("lib/rustlib/src/rust/library/std/src/lib.rs"),
+        "",
+    );
+    let said = run();
+    assert_says(
+        &said,
+        &format!("programs for a VM of {OTHER} are not to be had: no Debian "),
+    );
+    assert!(!said.contains("[2/"), "{said}");
 }
