@@ -86,6 +86,15 @@ fn a_kernel_is_made_of_what_its_architecture_adds() {
 }
 
 #[test]
+fn no_flavour_asks_another_architecture_for_what_only_x86_has() {
+    let script = "for FLAVOR in '' debug hardened lto minimal rt; do kernel_fragments; merge_fragments; done |
+        sed -n '/^CONFIG_X86_.*=y/p'";
+    for arch in ["arm64", "riscv"] {
+        assert_eq!(there("x86_64", arch, script), "", "{arch}");
+    }
+}
+
+#[test]
 fn what_it_takes_is_named_as_there() {
     let script = "printf '%s\\n' \"${vm_needs[@]}\" \"${cross_needs[@]}\"";
     let arm64 = there("x86_64", "arm64", script);
