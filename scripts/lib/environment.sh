@@ -73,8 +73,10 @@ check_places() {
 # What another architecture's has no use for.
 check_cross() {
 	case $goal in
-	tools | install | deb | proofs | test-readme) die "make $goal is for this machine, which is $arch_host: leave out ARCH=$asked_arch" ;;
+	tools | install | deb | proofs | test-readme | test-goals) die "make $goal is for this machine, which is $arch_host: leave out ARCH=$asked_arch" ;;
 	esac
+	# They are asked for their tests, and are the same for each.
+	[[ $goal != test || ${T:-} != list ]] || die "make test T=list runs programs of this machine, which is $arch_host: leave out ARCH=$asked_arch"
 	[[ ! $(stock_wanted) ]] ||
 		die "KERNEL=$KERNEL is for this machine, which is $arch_host: leave out ARCH=$asked_arch"
 	[[ ${TOOLCHAIN:-llvm} = llvm ]] || die "TOOLCHAIN=$TOOLCHAIN: a kernel for another architecture is built with llvm"

@@ -63,10 +63,10 @@ kernel_needs() {
 toolchain_suites="trixie sid"
 
 # LLVM for the current kernel, GCC for the older one: between them, `make test`
-# on both covers what people build with. TOOLCHAIN= overrides.
+# on both covers what people build with. TOOLCHAIN= overrides. On RISC-V the kernel takes Rust with LLVM only.
 kernel_toolchain() {
 	local toolchain=${TOOLCHAIN:-llvm}
-	[[ ${TOOLCHAIN:-} || $cross || ${KERNEL:-} != 7.2 ]] || toolchain=gcc
+	[[ ${TOOLCHAIN:-} || $cross || $arch = riscv || ${KERNEL:-} != 7.2 ]] || toolchain=gcc
 	[[ $toolchain =~ ^((${toolchain_suites// /|})-)?(llvm|gcc)$ ]] ||
 		die "TOOLCHAIN=$toolchain: expected llvm or gcc, those of this system; or those of another Debian," \
 			"with its rustc and bindgen: TOOLCHAIN=trixie-llvm, trixie-gcc, sid-llvm, sid-gcc"

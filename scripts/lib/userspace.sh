@@ -164,7 +164,6 @@ build_userspace() {
 	[[ ! $lean ]] || dirs=(bin host)
 	mkdir -p "$build/log"
 	: >"$build/log/userspace.log"
-	check_std_of_guest
 	progress_fn=crates_compiled \
 		run_logged "building" "$build/log/userspace.log" "the compiler's messages are above and in the log" cargo_build
 	for d in "${dirs[@]}"; do

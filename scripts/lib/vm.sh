@@ -17,15 +17,26 @@ runner() {
 		--keep "$keep" --verdicts "$cache/accel" "$@"
 }
 
+# qemu_machine QEMU: which machine it is, as uname there says; nothing if it does not tell.
+qemu_machine() {
+	printf '%s\n' '{"execute":"qmp_capabilities"}' '{"execute":"query-target"}' '{"execute":"quit"}' |
+		"$1" -nodefaults -no-user-config -display none -machine none -qmp stdio 2>/dev/null |
+		sed -n 's/.*"arch": *"\([^"]*\)".*/\1/p'
+}
+
 # A bad value is told of before minutes of building. Sets machine.
 vm_check() {
 	machine=()
 	[[ ${MEM:-1G} =~ ^[1-9][0-9]*[MG]$ ]] || die "MEM=$MEM: expected a size as in MEM=2G or MEM=512M"
 	[[ ${CPUS:-2} =~ ^[1-9][0-9]?$ ]] || die "CPUS=$CPUS: expected a number as in CPUS=4"
-	[[ ! ${QEMU:-} ]] || command -v "$QEMU" >/dev/null || die "QEMU=$QEMU is not a program"
+	local word
+	if [[ ${QEMU:-} ]]; then
+		command -v "$QEMU" >/dev/null || die "QEMU=$QEMU is not a program"
+		word=$(qemu_machine "$QEMU") || true
+		[[ ${word:-$arch_machine} = "$arch_machine" ]] || die "QEMU=$QEMU is a machine of $word, and this is for $arch_machine"
+	fi
 	[[ ${GDB:-1} = 1 ]] || die "GDB=$GDB: expected GDB=1"
 	[[ ${APPEND:-} != *$'\n'* ]] || die "APPEND= has several lines: expected words as in APPEND=\"slub_debug=FZ loglevel=8\""
-	local word
 	for word in ${APPEND:-}; do
 		[[ ! $word =~ ^(quiet|loglevel=[0-6]|printk\.time=([0nN]|[oO][fF]).*)$ ]] ||
 			die "APPEND=$word hides what the kernel says, and nobody could judge the run: leave it out"
@@ -37,7 +48,8 @@ vm_check() {
 
 # What to type on another terminal.
 say_gdb() {
-	[[ ! ${GDB:-} ]] || say "the VM waits: gdb $kdir/vmlinux -ex 'target remote localhost:1234', then continue"
+	# Debian's gdb knows its own architecture only.
+	[[ ! ${GDB:-} ]] || say "the VM waits: gdb${cross:+-multiarch} $kdir/vmlinux -ex 'target remote localhost:1234', then continue"
 }
 
 step_vm_run() {
@@ -188,8 +200,8 @@ verdict_check() {
 }
 
 step_vm_verdict() {
-	local patience=1
-	[[ ${FLAVOR:-base} = base ]] || patience=4
+	local patience slowness
+	test_patience
 	step "verdict"
 	say "booting in QEMU"
 	runner verdict "$build/verdict" "${machine[@]}" --patience "$patience" --rounds "${ROUNDS:-50}" || exit

@@ -3,10 +3,11 @@
 //! Machines of each architecture, and what is built for another one.
 
 use std::env;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::kdir::OTHER;
-use crate::machine::{assert_says, failure, folder, functions, harness, program, success};
+use crate::machine::{assert_says, failure, folder, functions, harness, program, success, write};
 
 /// A `PATH` with which this machine is another one. Each has a folder of its own: tests run at the same time.
 fn path_on(machine: &str) -> String {
@@ -85,6 +86,15 @@ fn a_kernel_is_made_of_what_its_architecture_adds() {
 }
 
 #[test]
+fn no_flavour_asks_another_architecture_for_what_only_x86_has() {
+    let script = "for FLAVOR in '' debug hardened lto minimal rt; do kernel_fragments; merge_fragments; done |
+        sed -n '/^CONFIG_X86_.*=y/p'";
+    for arch in ["arm64", "riscv"] {
+        assert_eq!(there("x86_64", arch, script), "", "{arch}");
+    }
+}
+
+#[test]
 fn what_it_takes_is_named_as_there() {
     let script = "printf '%s\\n' \"${vm_needs[@]}\" \"${cross_needs[@]}\"";
     let arm64 = there("x86_64", "arm64", script);
@@ -114,6 +124,16 @@ fn what_no_other_architecture_has_is_refused() {
             "make tools is for this machine",
         ),
         (
+            "test-goals",
+            [("ARCH", OTHER), ("KERNEL", "")],
+            "make test-goals is for this machine",
+        ),
+        (
+            "test",
+            [("ARCH", OTHER), ("T", "list")],
+            "make test T=list runs programs of this machine",
+        ),
+        (
             "run",
             [("ARCH", OTHER), ("KERNEL", "debian")],
             "KERNEL=debian is for this machine",
@@ -133,4 +153,146 @@ fn what_no_other_architecture_has_is_refused() {
         &said,
         "this is mips64, and nobody has told this what is called how there",
     );
+}
+
+#[test]
+fn no_kernel_for_risc_v_is_built_with_gcc_by_default() {
+    for (machine, said) in [("x86_64", "gcc"), ("aarch64", "gcc"), ("riscv64", "llvm")] {
+        let toolchain = there(machine, "", "KERNEL=7.2; kernel_toolchain");
+        assert_eq!(toolchain, format!("{said}\n"), "{machine}");
+    }
+}
+
+#[test]
+fn a_qemu_for_another_architecture_is_refused_before_a_kernel_is_built() {
+    let bin = folder("qemus");
+    for machine in ["x86_64", "aarch64"] {
+        // As it answers, among other lines.
+        program(
+            bin.join(machine),
+            &format!("echo '{{\"return\": {{\"arch\": \"{machine}\"}}}}'"),
+        );
+    }
+    program(bin.join("says-nothing"), "exit 1");
+    let script = ". scripts/lib/vm.sh; vm_check; echo fits";
+    let check = |qemu: &str, arch: &str| {
+        let mut command = functions(script, &[]);
+        command
+            .env("PATH", path_on("x86_64"))
+            .env("ARCH", arch)
+            .env("QEMU", bin.join(qemu));
+        command
+    };
+    for (qemu, arch) in [
+        ("x86_64", ""),
+        ("aarch64", "arm64"),
+        ("says-nothing", "arm64"),
+    ] {
+        assert_eq!(success(&mut check(qemu, arch)), "fits\n", "{qemu} {arch}");
+    }
+    let said = failure(&mut check("x86_64", "arm64"));
+    assert_says(&said, "is a machine of x86_64, and this is for aarch64");
+    let said = failure(&mut check("aarch64", ""));
+    assert_says(&said, "is a machine of aarch64, and this is for x86_64");
+}
+
+#[test]
+fn what_an_emulated_machine_takes_longer_for_is_waited_for() {
+    let script = ". scripts/lib/vm.sh; step() { :; }; runner() { echo \"$@\"; }; machine=(); step_vm_verdict";
+    let patience = |arch, flavor| there("x86_64", arch, &format!("FLAVOR={flavor}; {script}"));
+    assert_says(&patience("", ""), "--patience 1 ");
+    assert_says(&patience("", "rt"), "--patience 4 ");
+    assert_says(&patience("arm64", ""), "--patience 4 ");
+}
+
+#[test]
+fn the_debugger_is_one_that_knows_the_architecture() {
+    let script = ". scripts/lib/vm.sh; kdir=/k; GDB=1; say_gdb";
+    assert_says(&there("x86_64", "", script), "gdb /k/vmlinux");
+    assert_says(
+        &there("x86_64", "arm64", script),
+        "gdb-multiarch /k/vmlinux",
+    );
+}
+
+/// A machine that has all programs, so that the first step succeeds, and an apt that has nothing.
+fn path_with_everything(sysroot: &Path) -> String {
+    let bin = folder("everything");
+    for name in [
+        "ld",
+        "flex",
+        "bison",
+        "bc",
+        "perl",
+        "xz",
+        "modinfo",
+        "cpio",
+        "patch",
+        "gpgv",
+        "openssl",
+        "zstd",
+        "cargo",
+        "apt-get",
+        "apt-cache",
+        "clang-40",
+        "ld.lld-40",
+        "llvm-nm-40",
+        "llvm-objcopy-40",
+        "qemu-system-x86_64",
+        "qemu-system-aarch64",
+    ] {
+        program(bin.join(name), "");
+    }
+    // Nothing is got, wherever this should go on to.
+    for name in ["curl", "wget"] {
+        program(bin.join(name), "exit 1");
+    }
+    // Whichever file they are asked for.
+    for name in ["cc", "x86_64-linux-gnu-gcc", "aarch64-linux-gnu-gcc"] {
+        program(bin.join(name), "echo /usr/lib/that-file");
+    }
+    program(
+        bin.join("rustc"),
+        &format!(
+            "case $2 in sysroot) echo '{}' ;; *) echo rustc 1.95.0 ;; esac",
+            sysroot.display()
+        ),
+    );
+    program(
+        bin.join("bindgen"),
+        "echo bindgen 0.72.1; echo Clang: clang version 19.1.7",
+    );
+    format!("{}:{}", bin.display(), env::var("PATH").unwrap())
+}
+
+#[test]
+fn what_a_vm_of_another_architecture_takes_is_missed_before_a_kernel_is_built() {
+    let sysroot = folder("sysroot");
+    let core = folder("library-of-another-place");
+    write(core.join("core/src/lib.rs"), "");
+    let path = path_with_everything(&sysroot);
+    let run = || {
+        let mut command = harness("run");
+        command
+            .env("PATH", &path)
+            .env("ARCH", OTHER)
+            .env("RUSTC", "rustc")
+            .env("RUST_LIB_SRC", &core)
+            .env("SSL_CERT_FILE", "Cargo.toml")
+            .env("XDG_CACHE_HOME", folder("cache-without-kernel"));
+        failure(&mut command)
+    };
+    let said = run();
+    assert_says(&said, "has neither a standard library for ");
+    assert!(!said.contains("[2/"), "{said}");
+    write(
+        sysroot.join("lib/rustlib/src/rust/library/std/src/lib.rs"),
+        "",
+    );
+    let said = run();
+    assert_says(
+        &said,
+        &format!("programs for a VM of {OTHER} are not to be had: no Debian "),
+    );
+    assert!(!said.contains("[2/"), "{said}");
 }
