@@ -16,3 +16,6 @@ s/^    as_caller\(\|\| unsafe (.*)\);$/    unsafe \1;/
 	s/`dispatch` may be called until this module\n.*/`dispatch` may be called for good: it is\
     \/\/ a part of the kernel./
 }
+
+# It waits for the handlers itself, and not under the registry's lock.
+s/\bbindings::cn_del_callback\(/bindings::cn_del_callback_nosync(/

@@ -5,4 +5,5 @@
 /^\/\/! # Who can be in here when the module goes$/,/^$/c\
 //! The core is there from its initcall on, and stays.\n
 s/^\/\/! The core of our own: /\/\/! The core in Rust: /
-s/^\/\/! - `c_api\.rs`, `c_api\.c`: /\/\/! - `c_api.rs`, `drivers\/connector\/cn_rust_api.c`: /
+s/^\/\/! - `c_api\.rs`, `c_api\.c`: /\/\/! - `c_api.rs`: /
+s/\bcn_rust_(add|del)_callback as cn_/cn_/

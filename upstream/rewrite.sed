@@ -67,7 +67,6 @@ s/kernel's own core, which is written in C\b/core in C/
 s/kernel's own core\b/core in C/g
 s/As the kernel's own prints it/As the core in C prints it/
 s/\bThe crate (calls a module's|keeps the handler)/The connector \1/
-s/^(\/\/! What modules in C call, by way of )`c_api\.c`/\1`drivers\/connector\/cn_rust_api.c`/
 s/; our own has as many as its parameter `groups`/; that in Rust has as many as the parameter `cn_rust.groups=`/
 s/^\/\/! C header: `(include\/[^`]+)`$/\/\/! C header: [`\1`](srctree\/\1)/
 

@@ -34,7 +34,7 @@ s/^use crate::bindings;/#![expect(clippy::upper_case_acronyms, reason = "global_
 /// # Safety\
 ///\
 /// Must be called once, by `drivers/connector/cn_rust.c`, before there are drivers and modules.\
-#[no_mangle]\
+#[export]\
 unsafe extern "C" fn rust_connector_init() -> kernel::ffi::c_int {\
     // SAFETY: By this function's contract. It is in no module.\
     let parts = unsafe { Parts::new() };\

@@ -98,10 +98,10 @@ pub(crate) unsafe extern "C" fn cn_rust_del_callback(id: *const bindings::cb_id)
 ///
 /// # Safety
 ///
-/// That function's.
+/// That function's; `message` must not be null.
 #[no_mangle]
 unsafe extern "C" fn cn_rust_send_mult(
-    message: NonNull<bindings::cn_msg>,
+    message: *mut bindings::cn_msg,
     len: u16,
     portid: u32,
     group: u32,
@@ -110,6 +110,8 @@ unsafe extern "C" fn cn_rust_send_mult(
     filter_data: *mut c_void,
 ) -> c_int {
     // SAFETY: By this function's contract.
+    let message = unsafe { NonNull::new_unchecked(message) };
+    // SAFETY: As above.
     unsafe { send::send_mult(message, len, portid, group, gfp, filter, filter_data) }
 }
 
@@ -117,15 +119,17 @@ unsafe extern "C" fn cn_rust_send_mult(
 ///
 /// # Safety
 ///
-/// That function's.
+/// That function's; `message` must not be null.
 #[no_mangle]
 unsafe extern "C" fn cn_rust_send(
-    message: NonNull<bindings::cn_msg>,
+    message: *mut bindings::cn_msg,
     portid: u32,
     group: u32,
     gfp: bindings::gfp_t,
 ) -> c_int {
     // SAFETY: By this function's contract.
+    let message = unsafe { NonNull::new_unchecked(message) };
+    // SAFETY: As above.
     unsafe { send::send_one(message, portid, group, gfp) }
 }
 

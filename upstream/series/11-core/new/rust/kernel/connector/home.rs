@@ -17,19 +17,12 @@ pub(in crate::connector) use self::core_only::*;
 mod core_only {
     use core::ptr::NonNull;
 
-    use kernel::ffi::c_uint;
-
     use crate::bindings;
 
-    extern "C" {
-        // The parameter `groups`, in `drivers/connector/cn_rust.c`.
-        static cn_rust_groups: c_uint;
-    }
-
-    /// How many groups there shall be.
+    /// How many groups there shall be: the parameter `groups`, in `drivers/connector/cn_rust.c`.
     pub(in crate::connector) fn groups() -> u32 {
         // SAFETY: It is written when the command line is read, before anything else runs.
-        unsafe { cn_rust_groups }
+        unsafe { bindings::cn_rust_groups }
     }
 
     /// Has process events forget a socket that is closed.
