@@ -28,6 +28,14 @@ check_debian() {
 	compgen -G "$2" >/dev/null || debian_here || die "$1 takes packages of Debian's, and there is $debian_why" "$3"
 }
 
+# The mirror that this system uses: the one that surely is reachable. Also where no lists were read yet, or where
+# they were removed, as in images for containers.
+debian_mirror() {
+	# shellcheck disable=SC2016 # apt expands it
+	apt-get indextargets --no-release-info --format '$(SITE)' 'Created-By: Packages' 2>/dev/null |
+		awk '/\/debian\/*$/ && !site { site = $0 } END { print site }'
+}
+
 # debian_lists [ARCHITECTURE]: from here on, packages are those of Debian's for this machine, or for that
 # architecture. Fails (without dying) where there is no Debian to ask; $debian_why says why.
 debian_lists() {
@@ -42,10 +50,7 @@ debian_lists() {
 		debian_why="no Debian keys here (package debian-archive-keyring)"
 		return 1
 	fi
-	# The mirror that this system uses: the one that surely is reachable.
-	# shellcheck disable=SC2016 # apt expands it
-	site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null |
-		awk '/\/debian\/*$/ && !site { site = $0 } END { print site }')
+	site=$(debian_mirror)
 	if [[ ! $site ]]; then
 		debian_why="no Debian mirror in this system's apt sources"
 		return 1

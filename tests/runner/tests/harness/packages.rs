@@ -128,6 +128,18 @@ fn a_compiler_for_programs_is_not_installed_if_it_is_too_old() {
 }
 
 #[test]
+fn the_mirror_is_known_before_any_list_was_read() {
+    let bin = folder("no-lists");
+    // Without that it names what it has lists of, which is nothing.
+    program(
+        bin.join("apt-get"),
+        "[[ \" $* \" != *\" --no-release-info \"* ]] || echo http://mirror.example/debian/",
+    );
+    let said = success(&mut functions("PATH=$1:$PATH; debian_mirror", &[&bin]));
+    assert_eq!(said.trim(), "http://mirror.example/debian/");
+}
+
+#[test]
 fn an_old_compiler_does_not_hide_a_new_one() {
     let folder = folder("two-rustcs");
     for (name, version) in [("old", "1.63.0"), ("new", "1.95.0")] {
