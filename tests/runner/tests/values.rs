@@ -97,6 +97,10 @@ fn other_goals_look_at_what_is_for_them() {
     assert!(says("run", &[("MEM", "2")]).contains("expected a size"));
     assert!(says("shell", &[("CPUS", "many")]).contains("expected a number"));
     assert!(says("bench", &[("MEM", "2G")]).contains("leave out MEM="));
+    for (name, value) in [("FLAVOR", "debug"), ("CORE", "rust"), ("CLOCK", "wall")] {
+        let said = says("bench", &[("UPDATE", "1"), (name, value)]);
+        assert!(said.contains("error: UPDATE=1: "), "{said}");
+    }
 }
 
 #[test]
