@@ -104,10 +104,15 @@ build_debs() {
 	rm -rf "$source"
 }
 
-step_build_debs() {
-	step "Debian packages"
+step_deb_tools() {
+	step "packaging tools"
 	need "dpkg-buildpackage dpkg-dev makes packages" "dh debhelper makes packages" \
 		"dh_dkms dh-dkms makes that of the modules"
+	step_done "$(dpkg-buildpackage --version | sed -n '1s/.*version \([0-9.]*\)\.$/dpkg \1/p')"
+}
+
+step_build_debs() {
+	step "Debian packages"
 	run_logged "building" "$build/log/deb.log" "see the log" build_debs
 	step_done "$(cd "$build" && echo deb/*.deb)"
 }

@@ -128,6 +128,13 @@ fn a_compiler_for_programs_is_not_installed_if_it_is_too_old() {
 }
 
 #[test]
+fn what_makes_packages_is_missed_before_programs_are_built() {
+    let said = failure(harness("deb").env("INSTALL_PACKAGES", "n"));
+    assert_says(&said, "dpkg-buildpackage");
+    assert!(!said.contains("cargo"), "{said}");
+}
+
+#[test]
 fn the_mirror_is_known_before_any_list_was_read() {
     let bin = folder("no-lists");
     // Without that it names what it has lists of, which is nothing.
