@@ -9,12 +9,17 @@
 
 #[cfg(CONFIG_DEBUG_FS)]
 mod file;
+#[cfg(not(CONFIG_DEBUG_FS))]
+#[path = "debugfs/none.rs"]
+mod file;
 
 use kernel::{
     fmt,
     prelude::*, //
 };
 
+pub(crate) use self::file::Files;
+use self::file::Show;
 use crate::{
     dispatch,
     registry,
@@ -22,36 +27,14 @@ use crate::{
     stats::Snapshot, //
 };
 
-/// The files. They exist as long as this does.
-#[cfg(CONFIG_DEBUG_FS)]
-pub(crate) struct Files {
-    _dir: file::Dir,
-}
-
-#[cfg(CONFIG_DEBUG_FS)]
-impl Files {
-    pub(crate) fn new() -> Self {
-        static STATS: file::Show = show_stats;
-        static SERVICES: file::Show = show_services;
-        Self {
-            _dir: file::Dir::new(
-                c"rust_connector",
-                [(c"stats", &STATS), (c"services", &SERVICES)],
-            ),
-        }
-    }
-}
-
-/// Nothing, on a kernel without debugfs.
-#[cfg(not(CONFIG_DEBUG_FS))]
-pub(crate) struct Files;
-
-#[cfg(not(CONFIG_DEBUG_FS))]
-impl Files {
-    pub(crate) fn new() -> Self {
-        let _ = (show_stats, show_services, crate::home::OWNER);
-        Self
-    }
+/// Makes the files.
+pub(crate) fn files() -> impl PinInit<Files> {
+    static STATS: Show = show_stats;
+    static SERVICES: Show = show_services;
+    Files::new(
+        c"rust_connector",
+        [(c"stats", &STATS), (c"services", &SERVICES)],
+    )
 }
 
 const HEADING: &str =

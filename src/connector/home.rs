@@ -12,6 +12,7 @@ extern "C" {
 }
 
 /// The module, for whoever keeps it loaded.
+#[cfg_attr(all(CONFIG_CONNECTOR = "y", not(CONFIG_DEBUG_FS)), expect(dead_code))]
 pub(crate) const OWNER: *mut bindings::module = (&raw const __this_module).cast_mut().cast();
 
 /// How many groups there shall be on our own core.

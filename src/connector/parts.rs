@@ -24,6 +24,7 @@ pub(crate) struct Parts {
     unload: Notifier,
     #[pin]
     closed: Notifier,
+    #[pin]
     debugfs: debugfs::Files,
     core: cores::Core,
     jobs: job::Queue,
@@ -57,7 +58,7 @@ impl Parts {
             // SAFETY: It is called once by this function's contract, debugfs cannot fail, and the module
             // is initialised when its parts are. They are dropped when it goes.
             core: unsafe { cores::Core::new() }?,
-            debugfs: debugfs::Files::new(),
+            debugfs <- debugfs::files(),
         })
     }
 }

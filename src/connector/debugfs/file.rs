@@ -23,15 +23,15 @@ use crate::{
 /// Writes what a file contains. May sleep.
 pub(super) type Show = fn(&mut fmt::Formatter<'_>) -> fmt::Result;
 
-/// A directory and what is in it. They exist as long as this does.
-pub(crate) struct Dir(*mut bindings::dentry);
+/// A directory and the files in it. They exist as long as this does.
+pub(crate) struct Files(*mut bindings::dentry);
 
 // SAFETY: The pointer is only handed to debugfs, which has locks of its own.
-unsafe impl Send for Dir {}
+unsafe impl Send for Files {}
 // SAFETY: As above.
-unsafe impl Sync for Dir {}
+unsafe impl Sync for Files {}
 
-impl Dir {
+impl Files {
     /// Makes a directory with these files.
     ///
     /// Nothing is done about errors, as debugfs wants it.
@@ -57,7 +57,7 @@ impl Dir {
     }
 }
 
-impl Drop for Dir {
+impl Drop for Files {
     fn drop(&mut self) {
         // SAFETY: This is what debugfs returned for the directory, or an error.
         unsafe { bindings::debugfs_remove(self.0) };
@@ -80,7 +80,7 @@ static OPERATIONS: Operations = Operations(bindings::file_operations {
 
 /// # Safety
 ///
-/// Must only be called to open a file of a [`Dir`].
+/// Must only be called to open one of [`Files`].
 unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
     // SAFETY: `file` is being opened, and `inode` is its. Its data is what `show` takes.
     unsafe { bindings::single_open(file, Some(show), (*inode).i_private) }
