@@ -2,15 +2,10 @@
 #
 # sed -E: takes out what the patch that brings Watch adds to files of patches before it.
 
-/^pub mod changes;$/d
-/^    changes,$/d
-/^    wire::notify::Change,$/d
 /^ *changes::(init|note_registered)\(.*\);$/d
 /^ *\/\/ First, while nobody else can register the id\.$/d
 s/^( *)changes::note_unregistered\(.*, \|\| (.*)\);$/\1\2;/
 /^ *if id == changes::RESERVED \{$/,/\}$/d
-/^mod (sink|probe);$/d
-/^pub\(in crate::connector\) use self::(sink|probe)::\{$/,/^\};$/d
 /^\/\/! - `Probes`, by which ids of C modules are seen/d
 s/^(\/\/! - `may_be_overwritten\(\)`, .* returned);$/\1./
 s/, a \[`Watch`\]\([^)]*\) or a$/ or a/
