@@ -92,3 +92,16 @@ s/ reads it; and so does `Connector::call\(\)` of the userspace crate\./ reads i
 		s/ \(The\n.*$//
 	}
 }
+
+# The kernel crate's files are none without debugfs.
+/^#\[cfg\(CONFIG_DEBUG_FS\)\]$/{
+	N
+	s/^.*\n(mod file;)$/\1/
+}
+/^#\[cfg\(not\(CONFIG_DEBUG_FS\)\)\]$/{
+	N
+	/none\.rs/{
+		N
+		d
+	}
+}

@@ -47,3 +47,6 @@ unsafe extern "C" fn rust_connector_init() -> kernel::ffi::c_int {\
         Err(error) => error.to_errno(),\
     }\
 }
+
+# Only the core in Rust asks where it is.
+s/^mod home;$/#[cfg(CONFIG_CONNECTOR_RUST)]\n&/

@@ -4,7 +4,6 @@
 
 /^#\[cfg\(CONFIG_RUST_CONNECTOR_KUNIT_TEST\)\]$/{
 	N
-	/\nmod [a-z]+;$/d
 	/\npub.* use /{
 		:use
 		/;$/!{

@@ -2,15 +2,11 @@
 #
 # sed -E: takes out what the patch that brings Watch adds to files of patches before it.
 
-/^pub mod changes;$/d
-/^    changes,$/d
-/^    wire::notify::Change,$/d
 /^ *changes::(init|note_registered)\(.*\);$/d
 /^ *\/\/ First, while nobody else can register the id\.$/d
+s/^(    \/\/\/ change as one), and changes are noted in their order\./\1./
 s/^( *)changes::note_unregistered\(.*, \|\| (.*)\);$/\1\2;/
 /^ *if id == changes::RESERVED \{$/,/\}$/d
-/^mod (sink|probe);$/d
-/^pub\(in crate::connector\) use self::(sink|probe)::\{$/,/^\};$/d
 /^\/\/! - `Probes`, by which ids of C modules are seen/d
 s/^(\/\/! - `may_be_overwritten\(\)`, .* returned);$/\1./
 s/, a \[`Watch`\]\([^)]*\) or a$/ or a/
@@ -20,6 +16,22 @@ s/ of these and of \[`Watch`\]\([^)]*\)es in this kernel/ of these in this kerne
 / or a C module; or it is `\{0, 0xffffffff\}`, which$/{
 	N
 	s/; or it is .*$/./
+}
+
+# Of the core in Rust.
+/^\/\/\/ Whether \[`Probes`\] can be had: there is nothing/,$d
+
+# Of the tests.
+/^    #\[test\]$/{
+	N
+	/\n    fn the_id_that_watching_unregisters/{
+		:test
+		/\n    \}$/!{
+			N
+			btest
+		}
+		d
+	}
 }
 
 # Of a job.

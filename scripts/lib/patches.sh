@@ -103,18 +103,26 @@ cover_patches() {
 
 # make_patch FOLDER: a commit.
 make_patch() {
-	local step=$1 name
+	local step=$1 name how from to left_out=()
 	if [[ -e $step/same ]]; then
 		am_patches "$top/upstream/fixes/"*"$(<"$step/same")"*.patch
 		return
 	fi
 	[[ ! -d $step/new ]] || cp -r "$step/new/." "$work/"
-	# What later patches bring is left out of the files of this one. So one that was left out from others has
-	# those written anew.
+	# What later patches bring is left out of the files of this one. So those of earlier ones are written anew; and
+	# first they are all there, by which is known what a file can have.
 	for name in "$series"/*/; do
-		[[ ! ${name%/} > $step ]] || break
-		[[ ${name%/} != "$step" && ! -e $(without "$step") ]] || write_files "${name%/}" "$step"
+		[[ ${name%/} > $step ]] || continue
+		name=$(basename "$name")
+		left_out+=("$top/upstream/without-${name#*-}.sed")
 	done
+	while read -r how from to; do
+		mkdir -p "$work/${to%/*}"
+		touch "$work/$to"
+	done < <(files_until "$step")
+	while read -r how from to; do
+		write_file "$how" "$from" "$to"
+	done < <(files_until "$step")
 	for name in "$step"/*.diff; do
 		[[ ! -e $name ]] || git -C "$work" apply --recount --whitespace=nowarn "$name" 2>>"$build/log/patches.log" ||
 			die "$name does not apply to Linux $kver" "why: $build/log/patches.log"
@@ -122,33 +130,34 @@ make_patch() {
 	commit_patches -F "$step/message"
 }
 
-# write_files FOLDER NOW: the files that it lists, as they are when patch NOW is made. A list has lines
-# HOW FROM TO, where HOW is -, wire, the name of one more sed script, or helpers:HEADER. A pattern does not stand for a file that
-# a list has by its name.
-write_files() {
-	local now=$2 how from to file target
-	[[ -e $1/files ]] || return 0
-	while read -r how from to; do
-		for file in $top/$from; do
-			target=$work/$to
-			[[ $to != */ ]] || target+=$(basename "$file")
-			if [[ $from = *'*'* ]]; then
-				! grep -qF " ${file#"$top"/} " "$series"/*/files || continue
-				# What is bound comes from the kernel's bindings, what waits for RCU is the kernel crate's,
-				# and the home is another one there.
-				case $file in */bindings.rs | */grace.rs | */home.rs) continue ;; esac
-			fi
-			mkdir -p "$(dirname "$target")"
-			write_file "$how" "$file" "$now" >"$target"
-		done
-	done <"$1/files"
+# files_until FOLDER: the files that this patch and those before it list, as lines HOW FROM TO. In a list HOW is -,
+# wire, the name of one more sed script, or helpers:HEADER; FROM may be a pattern, and TO a folder. A pattern does not
+# stand for a file that a list has by its name.
+files_until() {
+	local name how from to file
+	for name in "$series"/*/; do
+		[[ ! ${name%/} > $1 ]] || break
+		[[ ! -e $name/files ]] || while read -r how from to; do
+			for file in "$top"/$from; do
+				file=${file#"$top"/}
+				if [[ $from = *'*'* ]]; then
+					! grep -qF " $file " "$series"/*/files || continue
+					# What is bound comes from the kernel's bindings, what waits for RCU is the kernel
+					# crate's, and the home is another one there.
+					case $file in */bindings.rs | */grace.rs | */home.rs) continue ;; esac
+				fi
+				[[ $to != */ ]] || echo "$how $file $to${file##*/}"
+				[[ $to = */ ]] || echo "$how $file $to"
+			done
+		done <"$name/files"
+	done
 }
 
-# write_file HOW FROM NOW
+# write_file HOW FROM TO: a file, without what the scripts left_out take out.
 write_file() {
-	local how=$1 from=$2 now=$3 module=crate::connector rewrite=() step script text
+	local how=$1 from=$top/$2 to=$3 module=crate::connector rewrite=() script text
 	if [[ $how = helpers:* ]]; then
-		awk -v header="${how#*:}" -f "$top/upstream/helpers.awk" "$from"
+		awk -v header="${how#*:}" -f "$top/upstream/helpers.awk" "$from" >"$work/$to"
 		return
 	fi
 	[[ $how != wire* ]] || module=crate::connector::wire
@@ -158,22 +167,17 @@ write_file() {
 	fi
 	[[ $how != *.sed ]] || rewrite+=(-e "$(<"$top/upstream/$how")")
 	text=$work.file
-	sed -E "${rewrite[@]}" "$from" >"$text"
-	for step in "$series"/*/; do
-		script=$(without "${step%/}")
-		[[ ! ${step%/} > $now || ! -e $script ]] || sed -E -i -f "$script" "$text"
+	sed -E "${rewrite[@]}" "$from" >"$text.whole"
+	cp "$text.whole" "$text"
+	for script in "${left_out[@]}"; do
+		[[ ! -e $script ]] || sed -E -i -f "$script" "$text"
 	done
 	if [[ $from = *.rs ]]; then
 		# rustfmt takes what it gets by name as the root of a crate, and this is none.
-		awk -f "$top/upstream/fold.awk" "$text" | "$rustfmt" --config-path "$work/.rustfmt.toml"
+		awk -v at="$work/${to%.rs}" -f "$top/upstream/later.awk" "$text.whole" "$text" |
+			awk -f "$top/upstream/fold.awk" | "$rustfmt" --config-path "$work/.rustfmt.toml" >"$work/$to"
 	else
-		cat "$text"
+		cp "$text" "$work/$to"
 	fi
-	rm "$text"
-}
-
-# without FOLDER: what takes out what that patch brings to files of others, if it brings such.
-without() {
-	local name=${1##*/}
-	echo "$top/upstream/without-${name#*-}.sed"
+	rm "$text" "$text.whole"
 }
