@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the core in Rust has to know of where it lives: it is a part of the kernel, which does not go.
+//! What the core in Rust has to know of where it lives: in the kernel, which does not go.
 
 use core::ptr::{
     self,
