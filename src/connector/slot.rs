@@ -122,7 +122,8 @@ impl Lane {
     #[inline(always)]
     #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
     pub(crate) fn note<T, W>(&self, who: *const T, with: *const W) -> bool {
-        let has_room = self.noted.cmpxchg(ptr::null(), who.cast(), Relaxed).is_ok();
+        // Acquires what the last one struck out: an interrupt of this task may ask before the next store.
+        let has_room = self.noted.cmpxchg(ptr::null(), who.cast(), Acquire).is_ok();
         if has_room {
             self.noted_with.store(with.cast(), Relaxed);
         }
@@ -133,9 +134,10 @@ impl Lane {
     #[inline(always)]
     #[cfg_attr(CONFIG_CONNECTOR = "y", expect(dead_code))]
     pub(crate) fn strike_out(&self) {
-        // In this order: an interrupt of who has noted it finds what was noted, or nothing.
+        // In this order: an interrupt of who has noted it finds what was noted, or nothing; and so does one of
+        // who notes it next, on whichever CPU.
         self.noted_with.store(ptr::null(), Relaxed);
-        self.noted.store(ptr::null(), Relaxed);
+        self.noted.store(ptr::null(), Release);
     }
 
     /// What `who` noted that it is inside with, or null. Only `who`, or an interrupt of it, may ask.

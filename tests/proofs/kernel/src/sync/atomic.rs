@@ -209,11 +209,11 @@ impl<T: Value> Atomic<T> {
     }
 
     #[track_caller]
-    // Without an ordering: nobody needs one, and the kernel's has none where it fails.
-    pub fn cmpxchg(&self, old: T, new: T, _: Relaxed) -> Result<T, T> {
+    // With the orderings that somebody needs: the kernel's has none where it fails.
+    pub fn cmpxchg<O: AcquireOrRelaxed>(&self, old: T, new: T, _: O) -> Result<T, T> {
         let (old, new) = (self.encode(old), self.encode(new));
         let found = self.with(|word| {
-            word.modify(|word| word.compare_exchange(old, new, Of::Relaxed, Of::Relaxed))
+            word.modify(|word| word.compare_exchange(old, new, O::OF, Of::Relaxed))
         });
         match found {
             Ok(bits) => Ok(self.trace("compare, and exchange", self.decode(bits))),
