@@ -23,7 +23,7 @@ make_patches() {
 	local step name
 	work=$build/patches.tree
 	rm -rf "$work" "$build/patches"
-	mkdir -p "$work" "$build/patches/fixes/w1" "$build/log"
+	mkdir -p "$work" "$build"/patches/{fixes/w1,later} "$build/log"
 	init_repository "$work"
 	kernels_files | while read -r name; do
 		[[ -e $ksrc/$name ]] || continue
@@ -32,22 +32,28 @@ make_patches() {
 	done
 	commit_patches -m "Linux $kver"
 	git -C "$work" tag base
-	am_patches "$top"/upstream/fixes/*.patch
-	export_patches base "$build/patches/fixes" --cover-letter --subject-prefix="PATCH net"
-	cover_patches "$build/patches/fixes" "$top/upstream/fixes/cover"
-	git -C "$work" reset -q --hard base
 	am_patches "$top"/upstream/fixes/w1/*.patch
 	export_patches base "$build/patches/fixes/w1" --no-numbered
 	git -C "$work" reset -q --hard base
-	for step in "$series"/*/; do
+	am_patches "$top"/upstream/fixes/*.patch
+	export_patches base "$build/patches/fixes" --cover-letter --subject-prefix="PATCH net"
+	cover_patches "$build/patches/fixes" "$top/upstream/fixes/cover"
+	git -C "$work" tag fixed
+	for step in "$series"/[0-9]*/; do
 		make_patch "${step%/}"
 	done
-	git -C "$work" rev-parse "HEAD^{tree}" >"$build/patches/.tree"
-	export_patches base "$build/patches" --cover-letter --subject-prefix="PATCH RFC"
+	export_patches fixed "$build/patches" --cover-letter --subject-prefix="PATCH RFC"
 	cover_patches "$build/patches" "$top/upstream/cover"
+	git -C "$work" tag series
+	for step in "$series"/later-*/; do
+		make_patch "${step%/}"
+	done
+	export_patches series "$build/patches/later" --subject-prefix="PATCH RFC"
+	git -C "$work" rev-parse "HEAD^{tree}" >"$build/patches/.tree"
 	cp "$top/upstream/pin-init.txt" "$build/patches/"
-	step_done "$(find "$build/patches" -maxdepth 1 -name '*.patch' | wc -l) in build/patches, $(
-		find "$build/patches/fixes" -name '*.patch' | wc -l) in build/patches/fixes; apply: git am build/patches/*.patch"
+	step_done "$(find "$build/patches" -maxdepth 1 -name '*.patch' | wc -l) in build/patches, for a source with the $(
+		find "$build/patches/fixes" -maxdepth 1 -name '*.patch' | wc -l
+	) fixes: git am build/patches/fixes/0*.patch build/patches/0*.patch"
 }
 
 # init_repository FOLDER: what git is configured to do here is no part of what comes out.
@@ -104,10 +110,6 @@ cover_patches() {
 # make_patch FOLDER: a commit.
 make_patch() {
 	local step=$1 name how from to left_out=()
-	if [[ -e $step/same ]]; then
-		am_patches "$top/upstream/fixes/"*"$(<"$step/same")"*.patch
-		return
-	fi
 	[[ ! -d $step/new ]] || cp -r "$step/new/." "$work/"
 	# What later patches bring is left out of the files of this one. So those of earlier ones are written anew; and
 	# first they are all there, by which is known what a file can have.

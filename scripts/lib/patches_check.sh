@@ -24,8 +24,10 @@ check_patches() {
 		progress "building the pristine source"
 		patches_build pristine C >>"$log" 2>&1 || die "the pristine source does not build" "log: $log"
 	fi
-	for folder in "$build/patches/fixes" "$build/patches/fixes/w1" "$build/patches"; do
-		git -C "$tree" reset -q --hard pristine
+	check_series "$build/patches/fixes/w1"
+	git -C "$tree" reset -q --hard pristine
+	# Each is on top of those before it.
+	for folder in "$build/patches/fixes" "$build/patches" "$build/patches/later"; do
 		check_series "$folder"
 	done
 	[[ $CHECK != build ]] || check_whole

@@ -63,7 +63,7 @@ patched_tree() {
 	rm -rf "$tree"
 	cp -al "$ksrc/." "$tree" 2>/dev/null || { rm -rf "$tree" && cp -a "$ksrc/." "$tree"; }
 	rm -f "$tree/.complete"
-	for patch in "$build"/patches/0*.patch; do
+	for patch in "$build"/patches/{fixes,.,later}/0*.patch; do
 		patch -d "$tree" -p1 -s --no-backup-if-mismatch --force <"$patch" >>"$log" 2>&1 ||
 			die "$(basename "$patch") does not apply to Linux $kver" "log: $log"
 	done

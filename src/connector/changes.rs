@@ -54,6 +54,7 @@ use crate::{
         Kind,
         Run, //
     },
+    started,
     wire::notify::Change,
     CbId, //
 };
@@ -131,10 +132,12 @@ impl<T: Observer> Watch<T> {
     /// # Errors
     ///
     /// - `ENOMEM`: no memory.
+    /// - `EAGAIN`: the connector is not up yet.
     /// - `EBUSY`: there are 2048 watches and [`Periodic`](crate::Periodic)s in this kernel.
     /// - `ENODEV`: the observer's module is going, its exit function has returned, and what calls this is
     ///   something that it left behind. This reference to the observer is leaked as well.
     pub fn new(observer: Arc<T>) -> Result<Self> {
+        started::check()?;
         let feed = Feed::new(hub::look)?;
         let teller = Teller {
             feed: feed.clone(),

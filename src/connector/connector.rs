@@ -102,6 +102,7 @@ mod sender;
 mod service;
 mod slot;
 mod socket;
+mod started;
 mod stats;
 #[cfg(connector_kunit)]
 #[path = "../../tests/kunit/suites.rs"]

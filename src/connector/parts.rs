@@ -13,12 +13,14 @@ use crate::{
     job,
     notifier::Notifier,
     registry,
+    started::Started,
     unload, //
 };
 
 /// All of it.
 #[pin_data]
 pub(crate) struct Parts {
+    started: Started,
     // Dropped in this order: nobody looks for services any more when the last are freed.
     #[pin]
     unload: Notifier,
@@ -59,6 +61,7 @@ impl Parts {
             // is initialised when its parts are. They are dropped when it goes.
             core: unsafe { cores::Core::new() }?,
             debugfs <- debugfs::files(),
+            started: Started::new(),
         })
     }
 }

@@ -13,11 +13,14 @@ use kernel::{
     },
 };
 
-use crate::job::{
-    Item,
-    Job,
-    Kind,
-    Run, //
+use crate::{
+    job::{
+        Item,
+        Job,
+        Kind,
+        Run, //
+    },
+    started, //
 };
 
 /// Calls a closure again and again, until it is dropped.
@@ -63,10 +66,12 @@ impl Periodic {
     /// # Errors
     ///
     /// - `ENOMEM`: no memory.
+    /// - `EAGAIN`: the connector is not up yet.
     /// - `EBUSY`: there are 2048 of these and of [`Watch`](crate::changes::Watch)es in this kernel.
     /// - `ENODEV`: the closure's module is going, its exit function has returned, and what calls this is
     ///   something that it left behind. The closure is leaked as well: to drop it might be to try again.
     pub fn new<F: FnMut() + Send + 'static>(period: Delta, f: F) -> Result<Self> {
+        started::check()?;
         // CAST: Just made to fit. What is negative as an `int` is forever in C.
         let millis = period.as_millis().clamp(1, i32::MAX.into()) as Msecs;
         let period = msecs_to_jiffies(millis);

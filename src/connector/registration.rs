@@ -24,6 +24,7 @@ use crate::{
         RawHandler,
         Service, //
     },
+    started,
     usage::InUse,
     CbId,
     Group,
@@ -160,7 +161,7 @@ impl<T: Handler> Registration<T> {
     /// - `EINVAL`: the id is taken, by a Rust or a C module; or it is `{0, 0xffffffff}`, which
     ///   watching ids needs for itself.
     /// - `ENOMEM`: no memory.
-    /// - `EAGAIN`: the connector core is not up yet.
+    /// - `EAGAIN`: the connector is not up yet.
     /// - `ENODEV`: the handler's module is going, its exit function has returned, and what calls this is
     ///   something that it left behind. The handler is leaked as well: to drop it might be to try again.
     /// - What initialising `handler` returns.
@@ -168,6 +169,7 @@ impl<T: Handler> Registration<T> {
     where
         Error: From<E>,
     {
+        started::check()?;
         if id == changes::RESERVED {
             return Err(EINVAL);
         }

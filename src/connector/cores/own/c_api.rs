@@ -26,6 +26,7 @@ use crate::{
     layout,
     registry,
     service::RawHandler,
+    started,
     usage::InUse, //
 };
 
@@ -47,12 +48,12 @@ pub(crate) unsafe extern "C" fn cn_rust_add_callback(
     name: *const c_char,
     callback: Option<Callback>,
 ) -> c_int {
+    if let Err(error) = started::check() {
+        return error.to_errno();
+    }
     let Some(callback) = callback else {
         return EINVAL.to_errno();
     };
-    if !send::is_up() {
-        return EAGAIN.to_errno();
-    }
     // As the kernel's own prints it.
     let name = if name.is_null() {
         c"(null)".as_char_ptr()

@@ -45,11 +45,6 @@ fn socket() -> *mut bindings::sock {
     unsafe { SOCKET.as_ptr().read_volatile() }
 }
 
-/// Whether the core exists.
-pub(super) fn is_up() -> bool {
-    !socket().is_null()
-}
-
 /// Sends a message, where [`send_mult`] sends, but waits for no receiver. It is written where it goes.
 ///
 /// # Safety

@@ -3,8 +3,10 @@
  * Starts what of the connector is in Rust: rust/kernel/connector.rs.
  */
 
+#define pr_fmt(fmt) "connector: " fmt
+
 #include <linux/init.h>
-#include <linux/panic.h>
+#include <linux/printk.h>
 
 #include "cn_rust.h"
 
@@ -12,10 +14,10 @@ static int __init cn_rust_init(void)
 {
 	int err = rust_connector_init();
 
-	/* As for netlink itself: no memory for some hundred bytes, at boot. */
+	/* Whoever registers an id then gets EAGAIN. */
 	if (err)
-		panic("connector: cannot start: %d\n", err);
-	return 0;
+		pr_err("cannot start: %d\n", err);
+	return err;
 }
 
 /* Before drivers and modules, which may register ids. */
