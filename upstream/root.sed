@@ -42,7 +42,7 @@ unsafe extern "C" fn rust_connector_init() -> kernel::ffi::c_int {\
     let parts = unsafe { Parts::new() };\
     match KBox::pin_init(parts, GFP_KERNEL) {\
         Ok(parts) => {\
-            // They stay for good.\
+            // They stay for good: the connector does not end, and no `Drop` of a part of it runs.\
             core::mem::forget(parts);\
             0\
         }\
