@@ -8,10 +8,10 @@
 //! nobody.
 //!
 //! A slot has several lanes, [`LANES`], each in 64 bytes of its own, and a task takes one by the
-//! number of its CPU: up to as many CPUs that handle messages to one id at a time do not write to
-//! the same cache line, where that has 64 bytes. On s390 it has 256. (In a model of the
-//! three additions that a message makes, two real CPUs do 2.0 times the work of one, and 0.7 times
-//! where both take one lane: `tests/bench/src/bin/lanes.rs`. It costs a message 7 instructions.)
+//! number of its CPU: up to that many CPUs handle messages to one id without writing to the same
+//! cache line, if that has 64 bytes; on s390 it has 256. (In a model of the three additions that a
+//! message makes, two real CPUs do 2.0 times the work of one, and 0.7 times where both take one
+//! lane: `tests/bench/src/bin/lanes.rs`. It costs a message 7 instructions.)
 //! Each lane counts how many have ever entered and how many have ever left. Closing makes the first
 //! number negative, and takes it away from the second, so that the last one to leave takes that to
 //! zero: that one task, and nobody else, touches the slot after it has left, and whoever waits for
