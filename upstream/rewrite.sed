@@ -57,6 +57,10 @@ s/cfg!\(all\(CONFIG_KRETPROBES, [^)]*\)\)/false/
 
 # --- words ---
 
+# That a module outside of the tree has no helpers is no reason there.
+s/^( *\/\/ Not inlined into users' modules), for which the helpers? (is|are) not there\./\1: they would become larger./
+s/^( *\/\/ Not inlined into users' modules: they would become larger), and the helpers are not there\./\1./
+
 s/cknowledgement/cknowledgment/g
 s/\b([Tt])he crate's own\b/\1he registry's own/g
 s/No lock of the crate is/No lock of the connector's is/

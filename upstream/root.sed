@@ -11,6 +11,8 @@ s/^\/\/! The Linux kernel connector for Rust modules\.$/\/\/! The kernel connect
 //! does not know which of the two.
 /^\/\/! With a `module!` macro on top this is/,/^\/\/! module in a tree of its own\.$/c\
 //! `samples/rust/rust_connector.rs` is a module like that.
+/^\/\/! In C, `cn_del_callback\(\)` returns while/,/^\/\/! takes the code away from under it/c\
+//! Three things keep a module's code there while it is called:
 /^\/\/! 3\. The only function that the C core calls/,/^\/\/!    it cannot go while a socket/c\
 //! 3. The only functions that a core calls are the kernel's own, which does not go.
 
@@ -40,7 +42,7 @@ unsafe extern "C" fn rust_connector_init() -> kernel::ffi::c_int {\
     let parts = unsafe { Parts::new() };\
     match KBox::pin_init(parts, GFP_KERNEL) {\
         Ok(parts) => {\
-            // They stay for good.\
+            // They stay for good: the connector does not end, and no `Drop` of a part of it runs.\
             core::mem::forget(parts);\
             0\
         }\

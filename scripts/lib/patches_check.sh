@@ -5,9 +5,9 @@
 # source, in its turn, and looked at with the kernel's own tools; CHECK=build has each built as well, and what
 # comes of all of them by GCC, and its documentation made. A line for each patch and check. Sourced.
 
-# checkpatch.pl looks up commits of the kernel, whose history is not here, and whether a patch that adds files
-# touches MAINTAINERS: the last one does for all.
-checkpatch_ignored=UNKNOWN_COMMIT_ID,FILE_PATH_CHANGES
+# checkpatch.pl looks up commits of the kernel, whose history is not here, so that a patch for stable can be without a
+# Fixes tag, too; and whether a patch that adds files touches MAINTAINERS: the last one does for all.
+checkpatch_ignored=UNKNOWN_COMMIT_ID,MISSING_FIXES_TAG,FILE_PATH_CHANGES
 
 # What is compiled: all in which something changes, or uses what does.
 patches_targets=(rust/ drivers/connector/ samples/rust/)

@@ -5,9 +5,9 @@
 //! There are two. Where the kernel has its own built in, the crate is a user of that one (`cores/c.rs`),
 //! and `rust_connector.ko` is what comes of it. Where it has not (`CONFIG_CONNECTOR=m`, or not set), the
 //! crate is the core itself (`cores/own.rs`), and the module is `cn.ko`, in the place of the kernel's.
-//! Which one it is, is decided here, and nobody else knows. Both have:
+//! This file chooses the core; no other file depends on the choice. Both have:
 //!
-//! - `Core`, which is there as long as the module is;
+//! - `Core`, which is there as long as the connector is;
 //! - `add()` and `del()`, which tell the core of an id that the registry adds or removes;
 //! - `send_mult()`, with the arguments and results of `cn_netlink_send_mult()`; and `send()`, for one message
 //!   that does not lie in one piece, and `reply()`, for one to who has sent a request;

@@ -19,13 +19,14 @@
 //! for.
 
 use core::{
-    ffi::c_uint,
     mem::offset_of,
     ptr::{
         self,
         NonNull, //
     }, //
 };
+
+use kernel::prelude::*;
 
 use crate::{
     bindings,

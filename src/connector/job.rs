@@ -18,8 +18,9 @@
 //! wait for: they have a workqueue of their own, and there are no more of them than it runs at a time.
 //!
 //! The exception to waiting is who does so from inside: the task that is in that code just now, be it called or
-//! dropped. Which task that is, is noted, see [`Item::is_current`]. `current_work()` would not tell: there is
-//! memory that was freed and has another work item in it, while the first one still runs.
+//! dropped. Which task that is, is noted, see [`Item::is_current`]. `current_work()` would not
+//! tell: it is the address of a work item, which may be freed while it runs, and another item may have that
+//! address by then.
 
 use core::{
     mem::forget,
@@ -150,8 +151,8 @@ pub(crate) enum Kind {
 
 /// A job, which ends when this is dropped.
 ///
-/// That waits until the job is not called any more, and drops what is called; may sleep. In the job
-/// itself there is no waiting: what is called is dropped when it has returned.
+/// To drop it waits until the job's code does not run any more, and drops the value that has the code; it
+/// may sleep. In the job's own code it does not wait: the value is dropped when the code has returned.
 pub(crate) struct Job(Arc<Item>);
 
 impl Job {

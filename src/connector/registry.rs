@@ -307,7 +307,7 @@ pub(crate) fn unregister_all_of(module: &bindings::module) {
         );
         unregister(&service);
     }
-    // What was withdrawn is all here: nothing can be that was not registered.
+    // What the module has left was withdrawn: nothing of it is registered, or can be any more.
     while let Some(service) = left_running() {
         wait_for(&service);
     }

@@ -13,7 +13,6 @@
 //! without room. Either way the listener is told: its next receive fails with `ENOBUFS`.
 
 use core::{
-    ffi::c_void,
     marker::PhantomData,
     num::NonZero,
     ptr::{

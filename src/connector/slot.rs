@@ -7,16 +7,16 @@
 //! and [`Slot::wait_until_drained`] waits for those who are inside. Entering and leaving wait for
 //! nobody.
 //!
-//! A slot has several lanes, each in a cache line of its own, and a task takes the one of its CPU:
-//! CPUs that handle messages to one id at a time do not write to the same memory. (In a model of the
-//! three additions that a message makes, two real CPUs do 2.0 times the work of one, and 0.7 times
-//! where both take one lane: `tests/bench/src/bin/lanes.rs`. It costs a message 7 instructions.)
+//! A slot has several lanes, [`LANES`], each in 64 bytes of its own, and a task takes one by the
+//! number of its CPU: up to that many CPUs handle messages to one id without writing to the same
+//! cache line, if that has 64 bytes; on s390 it has 256. (In a model of the three additions that a
+//! message makes, two real CPUs do 2.0 times the work of one, and 0.7 times where both take one
+//! lane: `tests/bench/src/bin/lanes.rs`. It costs a message 7 instructions.)
 //! Each lane counts how many have ever entered and how many have ever left. Closing makes the first
 //! number negative, and takes it away from the second, so that the last one to leave takes that to
 //! zero: that one task, and nobody else, touches the slot after it has left, and whoever waits for
 //! the slot goes on only after it did. So a slot may be freed as soon as it is drained, and entering
-//! needs no
-//! more than that the slot is not freed meanwhile.
+//! needs no more than that the slot is not freed meanwhile.
 //!
 //! # Why not what the kernel has
 //!
@@ -42,10 +42,10 @@ use kernel::{
     },
 };
 
-/// How many lanes messages have, a power of two. CPUs beyond that share them.
+/// How many lanes messages have, a power of two. If there are more CPUs, they share them.
 const LANES: usize = if cfg!(CONFIG_SMP) { 8 } else { 1 };
 
-/// What one CPU counts, in a cache line that no other writes to.
+/// What the CPUs that share a lane count.
 ///
 /// # Invariants
 ///

@@ -48,8 +48,9 @@ pub use self::{
 /// The largest payload of a netlink message, headers included, that the connector core accepts
 /// from userspace (`CONNECTOR_MAX_MSG_SIZE`).
 ///
-/// The core drops a larger one without a word. There is no such limit from the kernel to
-/// userspace.
+/// The core in C drops a larger one without a word. So does the one in Rust, but it answers
+/// `EMSGSIZE` if the message asks for an acknowledgement (`NLM_F_ACK`). There is no such limit from
+/// the kernel to userspace.
 pub const MAX_MESSAGE_SIZE: usize = 16384;
 
 /// The most data that one message to the kernel can carry: [`MAX_MESSAGE_SIZE`] less its

@@ -33,8 +33,9 @@ pub struct CbId {
 }
 
 impl CbId {
-    /// The id of event notification, `{-1,-1}`: who sends there asks to be told when ids come and
-    /// go.
+    /// The id of event notification, `{-1,-1}`. Neither core registers it. A module may, as
+    /// `cn_notify` does outside of the kernel's tree: a message to it asks to be told when ids come
+    /// and go.
     pub const NOTIFY: Self = Self {
         idx: u32::MAX,
         val: u32::MAX,

@@ -25,7 +25,8 @@ pub struct NlHeader {
     pub len: u32,
     /// The message's type, [`DONE`] as a rule.
     pub kind: u16,
-    /// Flags (`NLM_F_*`); the connector core looks at none of them.
+    /// Flags (`NLM_F_*`); the connector core in C looks at none of them, the one in Rust at
+    /// `NLM_F_ACK`.
     pub flags: u16,
     /// The sequence number; from the kernel it is the connector header's `seq`.
     pub seq: u32,

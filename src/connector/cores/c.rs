@@ -9,12 +9,9 @@
 mod caller;
 mod probe;
 
-use core::{
-    ffi::c_void,
-    ptr::{
-        self,
-        NonNull, //
-    }, //
+use core::ptr::{
+    self,
+    NonNull, //
 };
 
 use kernel::{
@@ -203,7 +200,8 @@ impl Core {
     ///
     /// # Safety
     ///
-    /// None: that there is one is what the core of our own has, and asks for.
+    /// Must be called once, before [`add`]. What it returns must not be dropped while an id that was
+    /// [added](add) has not been given back by [`del`], or a handler runs.
     pub(crate) unsafe fn new() -> Result<Self> {
         Ok(Self)
     }

@@ -111,12 +111,12 @@ impl Core {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the module's parameter makes no sense, `EIO` if the socket cannot be had.
+    /// `EINVAL` if the parameter `groups` makes no sense, `EIO` if the socket cannot be had.
     ///
     /// # Safety
     ///
-    /// Must be called once, when the module is initialised, and nothing that comes later there may fail.
-    /// The core must be dropped before the module goes.
+    /// Must be called once, when the connector is initialised, and nothing that comes later there may
+    /// fail. If the core's code goes, the core must be dropped before.
     pub(crate) unsafe fn new() -> Result<Self> {
         let groups = groups();
         if !GROUPS.contains(&groups) {

@@ -203,7 +203,7 @@ impl Datagram {
 
 /// The messages of a [`Datagram`].
 ///
-/// What comes behind a message and is none ends it. If the first one does not have the length that it
+/// The iterator ends at the first bytes that are no message. If the first one does not have the length that it
 /// announces, it is what there is of it: the header alone.
 ///
 /// Where each begins follows from the length of the one before, as it was when that was returned. So

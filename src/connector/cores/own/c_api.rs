@@ -6,10 +6,7 @@
 //! when the callback runs nowhere any more, whoever has unregistered it. The callback may call it itself,
 //! and then waits neither for itself nor for others that run it: see `calls.rs`.
 
-use core::{
-    ffi::c_void,
-    ptr::NonNull, //
-};
+use core::ptr::NonNull;
 
 use kernel::{
     fmt,
@@ -161,7 +158,8 @@ unsafe fn handle(
 ///
 /// # Safety
 ///
-/// None.
+/// Must be called as a [`RawHandler`] calls it: with the callback that this was made with, before the
+/// service was drained.
 unsafe fn show(_callback: NonNull<()>, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }

@@ -3,10 +3,6 @@
 //! Messages to userspace.
 
 use core::{
-    ffi::{
-        c_uint,
-        c_void, //
-    },
     marker::PhantomData,
     ptr::{
         self,
@@ -287,7 +283,7 @@ unsafe fn transmit(contents: &impl Contents, to: To) -> c_int {
             }
             group = contents.id().idx;
         }
-        // SAFETY: The socket is open as long as this module is there, which whoever calls this keeps.
+        // SAFETY: The socket is open as long as the core is there, which the caller sees to.
         if unsafe { bindings::netlink_has_listeners(socket(), group) } == 0 {
             return ESRCH.to_errno();
         }
