@@ -14,6 +14,8 @@ use kernel::{
 static IS_STARTED: Atomic<bool> = Atomic::new(false);
 
 /// Whether it is: `EAGAIN` if not.
+// Not inlined into users' modules: they would become larger.
+#[inline(never)]
 pub(crate) fn check() -> Result {
     match IS_STARTED.load(Relaxed) {
         true => Ok(()),
