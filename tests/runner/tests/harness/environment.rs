@@ -239,6 +239,21 @@ fn what_is_exported_for_other_programs_stays_outside() {
     assert_eq!(said, "ok\n0022\n");
 }
 
+#[test]
+fn who_names_a_kernel_as_kbuild_has_it_does_not_get_another_one() {
+    // That nothing is made in any case.
+    let make = || {
+        let mut make = command("make");
+        make.args(["setup", "JOBS=many"]);
+        make
+    };
+    let said = failure(make().arg("O=/k/linux"));
+    assert_says(&said, "O=/k/linux is not looked at");
+    assert_says(&said, "make KDIR=/k/linux …");
+    let said = failure(make().env("O", "/k/linux"));
+    assert_says(&said, "JOBS=many: expected a number");
+}
+
 /// What `kdir_compiler` says and chooses for a kernel that was built with this machine's gcc.
 fn compiler_for_gcc_kernel(variables: &[(&str, &str)]) -> String {
     let kdir = folder(&format!("gcc-kernel-{}", variables.len()));
