@@ -88,6 +88,7 @@ say_not_taken() {
 kdir_llvm() {
 	local llvm folder=
 	[[ $asked_llvm != /*/ ]] || folder=$asked_llvm
+	[[ $asked_llvm != -* || $asked_llvm = "-$1" ]] || say_not_taken "LLVM=$asked_llvm"
 	for llvm in ${folder:+"$folder"} "-$1" 1; do
 		if has_llvm "$llvm" && compiler_is clang "$1" "$(llvm_called clang "$llvm")"; then
 			[[ ! $folder || $llvm = "$folder" ]] || say_not_taken "LLVM=$folder"

@@ -334,7 +334,11 @@ fn a_kernel_of_llvm_is_built_for_by_the_names_that_llvm_has_here() {
     };
     let chosen = |bin: &Path, asked: &str| success(&mut command(bin, asked));
     assert_eq!(chosen(&debian, ""), "LLVM=-19\n");
-    assert_eq!(chosen(&fedora, "-18"), "LLVM=1\n");
+    assert_eq!(chosen(&fedora, "1"), "LLVM=1\n");
+    assert_eq!(chosen(&debian, "-19"), "LLVM=-19\n");
+    let said = chosen(&fedora, "-18");
+    assert_says(&said, "LLVM=-18 is not taken: ");
+    assert!(said.ends_with("LLVM=1\n"), "{said}");
     assert_eq!(chosen(&none, &away), format!("LLVM={away}\n"));
     let said = chosen(&debian, "/no/such/llvm/");
     assert_says(&said, "LLVM=/no/such/llvm/ is not taken: ");
