@@ -78,6 +78,13 @@ first_compiler() {
 	return 1
 }
 
+# Who has a kernel of his own and leaves out KDIR= waits for another one to be built.
+say_kdir_left_out() {
+	local last=
+	[[ ! -e $build/modules/.asked ]] || last=$(<"$build/modules/.asked")
+	[[ $last != KDIR=* || $(kernel_asked) ]] || say "for the project's own kernel; what was built last is for another one: make $last …"
+}
+
 # What the user's shell has for other kernels is not taken in silence.
 say_not_taken() {
 	say "$1 is not taken: $kdir was built with $kdir_how"

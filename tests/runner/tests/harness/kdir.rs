@@ -739,6 +739,25 @@ fn another_kernel_than_the_one_asked_for_is_refused() {
 }
 
 #[test]
+fn who_leaves_out_the_kernel_that_was_built_for_last_is_told() {
+    let build = folder("asked-last");
+    let said = |variable: &str| {
+        let mut command = functions("build=$1; say_kdir_left_out", &[&build]);
+        success(command.env(variable, "debug"))
+    };
+    assert_eq!(said("X"), "");
+    let asked = build.join("modules/.asked");
+    write(&asked, "\n");
+    assert_eq!(said("X"), "");
+    write(&asked, "KDIR=/k/linux ARCH=riscv\n");
+    assert_says(
+        &said("X"),
+        "for another one: make KDIR=/k/linux ARCH=riscv …",
+    );
+    assert_eq!(said("FLAVOR"), "");
+}
+
+#[test]
 fn a_link_to_a_kernel_that_is_gone_is_told_from_a_typing_error() {
     let folder = folder("gone");
     let link = folder.join("build");
