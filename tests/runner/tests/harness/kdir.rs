@@ -438,6 +438,27 @@ fn a_kernel_that_loads_signed_modules_only_needs_its_key() {
     assert_eq!(accepted(&kdir), format!("{RUSTC}\n"));
 }
 
+#[test]
+fn a_kernel_with_checkers_has_the_time_that_they_take() {
+    let time = |kdir: &Path, flavor: &str| {
+        let script = "
+            . scripts/lib/vm.sh
+            kdir=$1 KDIR=${2:+$1}
+            test_patience
+            echo $patience $slowness";
+        let own = if flavor.is_empty() { "1" } else { "" };
+        let mut command = functions(script, &[kdir, Path::new(own)]);
+        success(command.env("FLAVOR", flavor))
+    };
+    let plain = Kernel::new("plain").make();
+    assert_eq!(time(&plain, ""), time(&plain, "rt"));
+    assert_eq!(time(&plain, "base"), "1 1\n");
+    for checker in ["KASAN", "PROVE_LOCKING", "DEBUG_KMEMLEAK", "KCSAN"] {
+        let kdir = Kernel::new("checks").with(checker, "y").make();
+        assert_eq!(time(&kdir, ""), time(&kdir, "debug"));
+    }
+}
+
 /// What `own_modules` makes of the module in `$1/mine` for the kernel `$2`, by a kbuild that is made up.
 const OWN_MODULES: &str = "
     . scripts/lib/own.sh
