@@ -185,6 +185,20 @@ kdir_other_connector() {
 	esac
 }
 
+# kdir_refuse_half FILE...: each was made after the one before, if make came to its end there. Else modules are
+# built against one kernel and loaded into another. Headers have no vmlinux.o.
+kdir_refuse_half() {
+	local file before=
+	[[ -e $kdir/vmlinux.o ]] || return 0
+	for file in "$@"; do
+		[[ ! -e $kdir/$file ]] && continue
+		[[ ! $before || ! $kdir/$before -nt $kdir/$file ]] ||
+			die "KDIR=$kdir is not built to its end: its $file is older than its $before" \
+				"run make there first, with the same LLVM= or CC= as before"
+		before=$file
+	done
+}
+
 # What the modules take of the kernel. With CONFIG_TRIM_UNUSED_KSYMS, what no module of the kernel's
 # own takes is left out.
 kdir_lacks_symbols() {
@@ -258,6 +272,10 @@ check_kdir() {
 			"switch on what selects it and rebuild: CONFIG_KPROBES, CONFIG_FUNCTION_TRACER or CONFIG_BPF_SYSCALL" \
 			"(or CONFIG_CONNECTOR=m: the connector is this project's own then, which does without)"
 	[[ -e $kdir/Module.symvers ]] || die "KDIR=$kdir is not built completely (no Module.symvers)" "run make there first"
+	kdir_refuse_half rust/libkernel.rmeta vmlinux.o Module.symvers
+	# An option that nothing was compiled anew for is none that matters.
+	[[ ! -e $kdir/vmlinux.o || ! $kdir/include/config/auto.conf -nt $kdir/Module.symvers ]] ||
+		say "KDIR=$kdir was configured after it was built; if make was stopped there, run it again"
 	! kdir_other_connector || die "the kernel in $kdir was built before CONFIG_CONNECTOR was changed: its Module.symvers has it elsewhere" \
 		"run make there first"
 	[[ -x $kdir/scripts/mod/modpost ]] ||
@@ -293,6 +311,7 @@ check_kdir_boots() {
 	image=$kdir/$arch_image
 	[[ -e $image ]] || die "KDIR=$kdir has no $arch_image to boot" "run make there first" \
 		"(headers of an installed kernel are enough for: make KDIR=$kdir, but not for run, test and shell)"
+	kdir_refuse_half vmlinux.o vmlinux "$arch_image"
 }
 
 use_kdir() {

@@ -6,6 +6,7 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use crate::machine::{
@@ -566,6 +567,65 @@ fn a_tree_that_is_not_whole_says_what_to_make() {
         &refused(&folder("kdir-empty"), "modules"),
         "is not configured (no .config)",
     );
+}
+
+#[test]
+fn a_build_that_was_stopped_is_told_from_one_that_was_not() {
+    let kdir = Kernel::new("stopped").make();
+    let order = [
+        "include/config/auto.conf",
+        "rust/libkernel.rmeta",
+        "vmlinux.o",
+        "Module.symvers",
+        "vmlinux",
+        HERE.image,
+    ];
+    let touch = |file: &str, second: u64| {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + second);
+        let file = fs::File::options()
+            .append(true)
+            .create(true)
+            .open(kdir.join(file))
+            .unwrap();
+        file.set_modified(time).unwrap();
+    };
+    let built = || {
+        for (second, file) in order.iter().enumerate() {
+            touch(file, second as u64);
+        }
+    };
+    built();
+    assert_eq!(accepted(&kdir), format!("{RUSTC}\n"));
+    // What make had come to when it was stopped.
+    for (new, goal, part) in [
+        (
+            1,
+            "modules",
+            "its vmlinux.o is older than its rust/libkernel.rmeta",
+        ),
+        (
+            2,
+            "modules",
+            "its Module.symvers is older than its vmlinux.o",
+        ),
+        (3, "run", "its vmlinux is older than its vmlinux.o"),
+        (
+            4,
+            "run",
+            &format!("its {} is older than its vmlinux", HERE.image),
+        ),
+    ] {
+        built();
+        for file in &order[..=new] {
+            touch(file, 60);
+        }
+        assert_says(&refused(&kdir, goal), part);
+    }
+    // A kernel that is not booted need not be linked.
+    success(&mut functions("kdir=$1 KDIR=$1; check_kdir", &[&kdir]));
+    built();
+    touch(order[0], 60);
+    assert_says(&accepted(&kdir), "was configured after it was built");
 }
 
 #[test]
