@@ -300,10 +300,7 @@ fn what_a_kernel_lacks_is_named() {
     let kdir = Kernel::new("no-rust").without("RUST").without("NET").make();
     assert_says(&refused(&kdir, "modules"), "lacks CONFIG_RUST CONFIG_NET");
     let kdir = Kernel::new("no-rcu").without("TASKS_RCU").make();
-    assert_says(
-        &refused(&kdir, "modules"),
-        "is preemptible and lacks CONFIG_TASKS_RCU",
-    );
+    assert_says(&refused(&kdir, "modules"), "lacks CONFIG_TASKS_RCU\n");
     // It is needed beside the kernel's connector.
     for kernel in [
         Kernel::new("no-connector").without("CONNECTOR"),
@@ -323,6 +320,36 @@ fn what_a_kernel_lacks_is_named() {
         .without("SERIAL_8250_RUNTIME_UARTS")
         .make();
     assert_says(&refused(&kdir, "run"), "fewer than two serial ports");
+}
+
+#[test]
+fn all_that_a_kernel_lacks_is_named_at_once() {
+    let kernel = Kernel::new("lacks-much").without("RUST").without("SYSCTL");
+    let kernel = kernel
+        .without("TASKS_RCU")
+        .without("SERIAL_8250_RUNTIME_UARTS");
+    let kdir = kernel.make();
+    let said = refused(&kdir, "run");
+    let names = "CONFIG_RUST CONFIG_SYSCTL CONFIG_TASKS_RCU CONFIG_SERIAL_8250_RUNTIME_UARTS\n";
+    assert_says(&said, &format!("lacks {names}"));
+    let words = "-e RUST -e SYSCTL -e KPROBES --set-val SERIAL_8250_RUNTIME_UARTS 4 && make";
+    assert_says(&said, words);
+    assert_says(&said, "make rustavailable");
+    let said = refused(&kdir, "modules");
+    assert_says(&said, "lacks CONFIG_RUST CONFIG_TASKS_RCU\n");
+    assert_says(&said, "or CONFIG_CONNECTOR=m");
+}
+
+#[test]
+fn what_a_kernel_lacks_is_said_before_it_is_built_in_vain() {
+    let unbuilt = |kernel: Kernel| {
+        let kdir = kernel.make();
+        fs::remove_dir_all(kdir.join("include/config")).unwrap();
+        refused(&kdir, "run")
+    };
+    let said = unbuilt(Kernel::new("unbuilt").without("SYSCTL"));
+    assert_says(&said, "lacks CONFIG_SYSCTL\n");
+    assert_says(&unbuilt(Kernel::new("unbuilt")), "configured but not built");
 }
 
 #[test]
@@ -353,7 +380,13 @@ fn what_was_configured_since_it_was_built_does_not_count() {
     let config = kdir.join(".config");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("{text}CONFIG_NET=y\n")).unwrap();
-    assert_says(&refused(&kdir, "modules"), "lacks CONFIG_NET");
+    let said = refused(&kdir, "modules");
+    assert_says(
+        &said,
+        "lacks CONFIG_NET: its .config has that, but was not built since",
+    );
+    assert_says(&said, "run make there first");
+    assert!(!said.contains("switch on"), "{said}");
 }
 
 #[test]
