@@ -538,6 +538,23 @@ fn a_module_of_somebodys_own_is_signed_as_ours_are() {
 }
 
 #[test]
+fn a_script_of_somebodys_own_is_a_test_if_nobody_made_it_executable() {
+    let place = folder("own-script");
+    write(place.join("mine/tests/mine.sh"), "#!/bin/sh\necho ok\n");
+    write(place.join("build/own/selftests/other"), "");
+    let script = "
+        . scripts/lib/own.sh
+        build=$1/build own=$1/mine
+        own_scripts
+        $build/own/selftests/mine.sh
+        echo ${own_suites[*]}";
+    assert_eq!(
+        success(&mut functions(script, &[&place])),
+        "ok\nmine.sh other\n"
+    );
+}
+
+#[test]
 fn the_kernels_own_modules_are_signed_where_tests_load_them() {
     let kernel = Kernel::new("signs-its-own").without("CONNECTOR");
     let kdir = that_signs(kernel.with("CONNECTOR", "m"));
