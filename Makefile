@@ -14,6 +14,8 @@ goals := modules modules_install modules_uninstall tools install deb run test te
 export KDIR KERNEL FLAVOR CORE ARCH TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC BINDGEN INSTALL_MOD_PATH
 export DESTDIR PREFIX CLOCK BASE LIMIT UPDATE CONFIGS SEED ROUNDS INSTALL_PACKAGES RERUN REPEAT KEEP RESULTS APPEND MEM CPUS GDB VMS
 export M FILES SCRIPT WEAKEN QEMU CHECK
+# kbuild's word for the folder that is KDIR= here; not of a shell that exports it.
+export asked_o := $(if $(filter command,$(origin O)),$(O))
 
 # One at a time, whatever -j says: the steps themselves use all CPUs.
 .NOTPARALLEL:

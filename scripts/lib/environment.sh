@@ -83,6 +83,8 @@ check_cross() {
 }
 
 check_environment() {
+	[[ ! ${asked_o:-} ]] || die "O=$asked_o is not looked at: a kernel that was built there is KDIR=$asked_o" \
+		"make KDIR=$asked_o …; what is made here goes to $build"
 	# Programs for this machine have nothing to do with the kernel's makefiles.
 	[[ $goal = tools || $goal = install ]] || check_folder "this clone" "$top"
 	check_folder "the cache (XDG_CACHE_HOME)" "$cache"

@@ -6,7 +6,7 @@
 # Sourced.
 #
 # What is asked is how it was built, which .config may say no more: that is
-# include/config/auto.conf.
+# include/config/auto.conf. Of a tree that is only configured .config is asked, so that nobody builds in vain.
 
 # The connector's module: ours stands on the kernel's core where that is built in, and is the core elsewhere.
 # Nothing if it is a part of the kernel.
@@ -38,23 +38,53 @@ kdir_vm_needs=(
 	"FUTEX lets threads wait"
 )
 
-config() {
-	sed -n "s/^CONFIG_$1=//p" "$kdir/include/config/auto.conf" | tr -d '"'
+kdir_configured() {
+	local file=$kdir/include/config/auto.conf
+	[[ -e $file ]] || file=$kdir/.config
+	echo "$file"
 }
 
-# Names all that is missing at once, and how to switch it on.
+config() {
+	sed -n "s/^CONFIG_$1=//p" "$(kdir_configured)" | tr -d '"'
+}
+
+# Names all that is missing at once, and how to switch it on: each time takes a build of the kernel.
 kdir_refuse_missing() {
-	local entry name tool=scripts/config missing=()
-	for entry in "$@"; do
+	local entry name tool=scripts/config built=1 needs=("${kdir_module_needs[@]}") missing=() words=() options=() hints=() of_arch=()
+	if [[ $boots ]]; then
+		mapfile -t of_arch < <(arch_console_needs "$arch")
+		needs+=("${kdir_vm_needs[@]}" "${of_arch[@]}")
+	fi
+	for entry in "${needs[@]}"; do
 		name=${entry%% *}
-		[[ $(config "$name") == [ym]* ]] || missing+=("CONFIG_$name: ${entry#* }")
+		[[ $(config "$name") != [ym]* ]] || continue
+		missing+=("CONFIG_$name: ${entry#* }")
+		words+=("-e $name") options+=("$name=y")
 	done
+	if [[ $(connector_module) = rust_connector && $(config PREEMPTION) && ! $(config TASKS_RCU) ]]; then
+		missing+=("CONFIG_TASKS_RCU: lets modules go safely where the kernel is preemptible; CONFIG_KPROBES selects it,"
+			"  or CONFIG_FUNCTION_TRACER, or CONFIG_BPF_SYSCALL")
+		words+=("-e KPROBES") options+=("TASKS_RCU=y")
+		hints+=("(or CONFIG_CONNECTOR=m: the connector is this project's own then, which does without CONFIG_TASKS_RCU)")
+	fi
+	if [[ $boots ]] && (($(config SERIAL_8250_RUNTIME_UARTS) + 0 < 2)); then
+		missing+=("CONFIG_SERIAL_8250_RUNTIME_UARTS: has fewer than two serial ports; one carries the kernel log, one the programs' output")
+		words+=("--set-val SERIAL_8250_RUNTIME_UARTS 4") options+=("SERIAL_8250_RUNTIME_UARTS=[^01]")
+	fi
 	((${#missing[@]} == 0)) && return
-	local -a names=("${missing[@]%%:*}")
+	local -a names=("${options[@]/#/CONFIG_}")
+	names=("${names[@]%%=*}")
+	[[ " ${names[*]} " != *" CONFIG_RUST "* ]] ||
+		hints+=("(if CONFIG_RUST does not stay on: make rustavailable there; and CONFIG_MODVERSIONS takes CONFIG_GENDWARFKSYMS with it)")
+	# Who has switched it on and not built since is not told to do that again.
+	for name in "${options[@]}"; do
+		grep -qs "^CONFIG_$name" "$kdir/.config" || built=
+	done
+	[[ ! $built ]] || die "the kernel in $kdir lacks ${names[*]}: its .config has that, but was not built since" "${missing[@]}" "run make there first"
 	[[ ! -e $kdir/source ]] || tool=source/scripts/config
 	die "the kernel in $kdir lacks ${names[*]}" "${missing[@]}" \
-		"switch on and rebuild: cd $kdir && $tool ${names[*]/#CONFIG_/-e } && make olddefconfig && make" \
-		"(with the same LLVM= or CC= as before)"
+		"switch on and rebuild: cd $kdir && $tool ${words[*]} && make olddefconfig && make" \
+		"(with the same LLVM= or CC= as before)" "${hints[@]}"
 }
 
 # compiler_is KIND MAJOR COMMAND: whether CC="COMMAND", which may be several words, is that.
@@ -78,6 +108,13 @@ first_compiler() {
 	return 1
 }
 
+# Who has a kernel of his own and leaves out KDIR= waits for another one to be built.
+say_kdir_left_out() {
+	local last=
+	[[ ! -e $build/modules/.asked ]] || last=$(<"$build/modules/.asked")
+	[[ $last != KDIR=* || $(kernel_asked) ]] || say "for the project's own kernel; what was built last is for another one: make $last …"
+}
+
 # What the user's shell has for other kernels is not taken in silence.
 say_not_taken() {
 	say "$1 is not taken: $kdir was built with $kdir_how"
@@ -88,6 +125,7 @@ say_not_taken() {
 kdir_llvm() {
 	local llvm folder=
 	[[ $asked_llvm != /*/ ]] || folder=$asked_llvm
+	[[ $asked_llvm != -* || $asked_llvm = "-$1" ]] || say_not_taken "LLVM=$asked_llvm"
 	for llvm in ${folder:+"$folder"} "-$1" 1; do
 		if has_llvm "$llvm" && compiler_is clang "$1" "$(llvm_called clang "$llvm")"; then
 			[[ ! $folder || $llvm = "$folder" ]] || say_not_taken "LLVM=$folder"
@@ -146,7 +184,7 @@ kdir_rustc() {
 kdir_other_arch() {
 	local name
 	[[ ! $(config "$arch_option") || $(config UML) ]] || return 0
-	name=$(sed -n 's:^# Linux/\([^ ]*\) .*:\1:p' "$kdir/include/config/auto.conf")
+	name=$(sed -n 's:^# Linux/\([^ ]*\) .*:\1:p' "$(kdir_configured)")
 	# Of 32 bits.
 	case $name in
 	x86) [[ $(config X86_64) ]] || name=i386 ;;
@@ -175,6 +213,20 @@ kdir_other_connector() {
 	,?* | m,vmlinux | y,*/*) ;;
 	*) return 1 ;;
 	esac
+}
+
+# kdir_refuse_half FILE...: each was made after the one before, if make came to its end there. Else modules are
+# built against one kernel and loaded into another. Headers have no vmlinux.o.
+kdir_refuse_half() {
+	local file before=
+	[[ -e $kdir/vmlinux.o ]] || return 0
+	for file in "$@"; do
+		[[ ! -e $kdir/$file ]] && continue
+		[[ ! $before || ! $kdir/$before -nt $kdir/$file ]] ||
+			die "KDIR=$kdir is not built to its end: its $file is older than its $before" \
+				"run make there first, with the same LLVM= or CC= as before"
+		before=$file
+	done
 }
 
 # What the modules take of the kernel. With CONFIG_TRIM_UNUSED_KSYMS, what no module of the kernel's
@@ -230,12 +282,13 @@ check_kdir() {
 	kdir=$(realpath "$kdir")
 	[[ -e $kdir/.config || -e $kdir/include/config/auto.conf ]] ||
 		die "KDIR=$kdir is not configured (no .config)" "point it at the tree, or at the O= directory, in which the kernel was built"
-	[[ -e $kdir/include/config/auto.conf ]] ||
-		die "KDIR=$kdir is configured but not built" "run make there first"
 	other=$(kdir_other_arch)
 	[[ ! $other ]] || kdir_refuse_arch "$other"
 	release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null || true)
-	[[ $release ]] || die "KDIR=$kdir is configured but not built (no include/config/kernel.release)" "run make there first"
+	if [[ ! $release || ! -e $kdir/include/config/auto.conf ]]; then
+		kdir_refuse_missing
+		die "KDIR=$kdir is configured but not built (no include/config/kernel.release)" "run make there first"
+	fi
 	check_kernel_version "$release" "KDIR=$kdir"
 	kdir_refuse_other "$release"
 	[[ -e $kdir/Makefile && (! -L $kdir/source || -e $kdir/source) ]] ||
@@ -244,12 +297,12 @@ check_kdir() {
 	[[ ! $built_in || $built_in -ef $kdir ]] ||
 		die "$kdir was built as $built_in and is a copy, or was moved: kbuild would go on there, and write here" \
 			"put it back, or build it where it is: make -C $(sed -n 's:^include \(.*\)/Makefile$:\1:p' "$kdir/Makefile") O=$kdir"
-	kdir_refuse_missing "${kdir_module_needs[@]}"
-	[[ $(connector_module) != rust_connector || ! $(config PREEMPTION) || $(config TASKS_RCU) ]] ||
-		die "the kernel in $kdir is preemptible and lacks CONFIG_TASKS_RCU, without which modules cannot go safely" \
-			"switch on what selects it and rebuild: CONFIG_KPROBES, CONFIG_FUNCTION_TRACER or CONFIG_BPF_SYSCALL" \
-			"(or CONFIG_CONNECTOR=m: the connector is this project's own then, which does without)"
+	kdir_refuse_missing
 	[[ -e $kdir/Module.symvers ]] || die "KDIR=$kdir is not built completely (no Module.symvers)" "run make there first"
+	kdir_refuse_half rust/libkernel.rmeta vmlinux.o Module.symvers
+	# An option that nothing was compiled anew for is none that matters.
+	[[ ! -e $kdir/vmlinux.o || ! $kdir/include/config/auto.conf -nt $kdir/Module.symvers ]] ||
+		say "KDIR=$kdir was configured after it was built; if make was stopped there, run it again"
 	! kdir_other_connector || die "the kernel in $kdir was built before CONFIG_CONNECTOR was changed: its Module.symvers has it elsewhere" \
 		"run make there first"
 	[[ -x $kdir/scripts/mod/modpost ]] ||
@@ -274,17 +327,13 @@ kdir_refuse_headers() {
 
 # What booting it takes on top. $image is what QEMU boots.
 check_kdir_boots() {
-	local -a of_arch
-	mapfile -t of_arch < <(arch_console_needs "$arch")
-	kdir_refuse_missing "${kdir_vm_needs[@]}" "${of_arch[@]}"
 	[[ ! $(config MODULE_SIG_FORCE) || $(kdir_key) ]] ||
 		die "the kernel in $kdir loads signed modules only, and its key ($(config MODULE_SIG_KEY)) is not here" \
 			"build it with a key of its own (CONFIG_MODULE_SIG_KEY), or without CONFIG_MODULE_SIG_FORCE"
-	(($(config SERIAL_8250_RUNTIME_UARTS) + 0 >= 2)) || die "the kernel in $kdir has fewer than two serial ports" \
-		"set CONFIG_SERIAL_8250_RUNTIME_UARTS=4: one carries the kernel log, one the programs' output"
 	image=$kdir/$arch_image
 	[[ -e $image ]] || die "KDIR=$kdir has no $arch_image to boot" "run make there first" \
 		"(headers of an installed kernel are enough for: make KDIR=$kdir, but not for run, test and shell)"
+	kdir_refuse_half vmlinux.o vmlinux "$arch_image"
 }
 
 use_kdir() {

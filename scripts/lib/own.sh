@@ -158,11 +158,11 @@ leaks_cargo() {
 	cargo_static --manifest-path "$top/Cargo.toml" -p selftests --bin kmemleak >/dev/null
 }
 
-# Shell scripts that print TAP are tests, too. Sets own_suites.
+# Shell scripts that print TAP are tests, too, whether they may be run by their names or not. Sets own_suites.
 own_scripts() {
 	local file
 	for file in "$own"/tests/*.sh; do
-		[[ ! -e $file ]] || cp -p "$file" "$build/own/selftests/"
+		[[ ! -e $file ]] || install -m 0755 "$file" "$build/own/selftests/"
 	done
 	for file in "$build"/own/selftests/*; do
 		[[ ! -e $file ]] || own_suites+=("${file##*/}")

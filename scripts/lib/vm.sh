@@ -124,9 +124,13 @@ test_of_kernel() {
 # How much slower this kernel is than the usual one. Sets patience and slowness.
 test_patience() {
 	patience=1 slowness=1
+	local how=${FLAVOR:-base}
+	# A kernel that somebody else configured has no such name.
+	[[ ! ${KDIR:-} ]] || how=own
+	[[ ! ${KDIR:-} || ! $(config KASAN)$(config KCSAN)$(config PROVE_LOCKING)$(config DEBUG_KMEMLEAK) ]] || how=debug
 	# Checkers cost much. What a test does very often it does less often then, and what hangs
 	# still ends.
-	case ${FLAVOR:-base} in
+	case $how in
 	# A distribution's kernel does more when it loads a module.
 	base) [[ ! $(stock_wanted) ]] || patience=2 ;;
 	debug) patience=4 slowness=20 ;;

@@ -239,6 +239,21 @@ fn what_is_exported_for_other_programs_stays_outside() {
     assert_eq!(said, "ok\n0022\n");
 }
 
+#[test]
+fn who_names_a_kernel_as_kbuild_has_it_does_not_get_another_one() {
+    // That nothing is made in any case.
+    let make = || {
+        let mut make = command("make");
+        make.args(["setup", "JOBS=many"]);
+        make
+    };
+    let said = failure(make().arg("O=/k/linux"));
+    assert_says(&said, "O=/k/linux is not looked at");
+    assert_says(&said, "make KDIR=/k/linux …");
+    let said = failure(make().env("O", "/k/linux"));
+    assert_says(&said, "JOBS=many: expected a number");
+}
+
 /// What `kdir_compiler` says and chooses for a kernel that was built with this machine's gcc.
 fn compiler_for_gcc_kernel(variables: &[(&str, &str)]) -> String {
     let kdir = folder(&format!("gcc-kernel-{}", variables.len()));
@@ -319,7 +334,11 @@ fn a_kernel_of_llvm_is_built_for_by_the_names_that_llvm_has_here() {
     };
     let chosen = |bin: &Path, asked: &str| success(&mut command(bin, asked));
     assert_eq!(chosen(&debian, ""), "LLVM=-19\n");
-    assert_eq!(chosen(&fedora, "-18"), "LLVM=1\n");
+    assert_eq!(chosen(&fedora, "1"), "LLVM=1\n");
+    assert_eq!(chosen(&debian, "-19"), "LLVM=-19\n");
+    let said = chosen(&fedora, "-18");
+    assert_says(&said, "LLVM=-18 is not taken: ");
+    assert!(said.ends_with("LLVM=1\n"), "{said}");
     assert_eq!(chosen(&none, &away), format!("LLVM={away}\n"));
     let said = chosen(&debian, "/no/such/llvm/");
     assert_says(&said, "LLVM=/no/such/llvm/ is not taken: ");

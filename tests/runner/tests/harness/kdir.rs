@@ -6,6 +6,7 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use crate::machine::{
@@ -299,10 +300,7 @@ fn what_a_kernel_lacks_is_named() {
     let kdir = Kernel::new("no-rust").without("RUST").without("NET").make();
     assert_says(&refused(&kdir, "modules"), "lacks CONFIG_RUST CONFIG_NET");
     let kdir = Kernel::new("no-rcu").without("TASKS_RCU").make();
-    assert_says(
-        &refused(&kdir, "modules"),
-        "is preemptible and lacks CONFIG_TASKS_RCU",
-    );
+    assert_says(&refused(&kdir, "modules"), "lacks CONFIG_TASKS_RCU\n");
     // It is needed beside the kernel's connector.
     for kernel in [
         Kernel::new("no-connector").without("CONNECTOR"),
@@ -322,6 +320,36 @@ fn what_a_kernel_lacks_is_named() {
         .without("SERIAL_8250_RUNTIME_UARTS")
         .make();
     assert_says(&refused(&kdir, "run"), "fewer than two serial ports");
+}
+
+#[test]
+fn all_that_a_kernel_lacks_is_named_at_once() {
+    let kernel = Kernel::new("lacks-much").without("RUST").without("SYSCTL");
+    let kernel = kernel
+        .without("TASKS_RCU")
+        .without("SERIAL_8250_RUNTIME_UARTS");
+    let kdir = kernel.make();
+    let said = refused(&kdir, "run");
+    let names = "CONFIG_RUST CONFIG_SYSCTL CONFIG_TASKS_RCU CONFIG_SERIAL_8250_RUNTIME_UARTS\n";
+    assert_says(&said, &format!("lacks {names}"));
+    let words = "-e RUST -e SYSCTL -e KPROBES --set-val SERIAL_8250_RUNTIME_UARTS 4 && make";
+    assert_says(&said, words);
+    assert_says(&said, "make rustavailable");
+    let said = refused(&kdir, "modules");
+    assert_says(&said, "lacks CONFIG_RUST CONFIG_TASKS_RCU\n");
+    assert_says(&said, "or CONFIG_CONNECTOR=m");
+}
+
+#[test]
+fn what_a_kernel_lacks_is_said_before_it_is_built_in_vain() {
+    let unbuilt = |kernel: Kernel| {
+        let kdir = kernel.make();
+        fs::remove_dir_all(kdir.join("include/config")).unwrap();
+        refused(&kdir, "run")
+    };
+    let said = unbuilt(Kernel::new("unbuilt").without("SYSCTL"));
+    assert_says(&said, "lacks CONFIG_SYSCTL\n");
+    assert_says(&unbuilt(Kernel::new("unbuilt")), "configured but not built");
 }
 
 #[test]
@@ -352,7 +380,13 @@ fn what_was_configured_since_it_was_built_does_not_count() {
     let config = kdir.join(".config");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("{text}CONFIG_NET=y\n")).unwrap();
-    assert_says(&refused(&kdir, "modules"), "lacks CONFIG_NET");
+    let said = refused(&kdir, "modules");
+    assert_says(
+        &said,
+        "lacks CONFIG_NET: its .config has that, but was not built since",
+    );
+    assert_says(&said, "run make there first");
+    assert!(!said.contains("switch on"), "{said}");
 }
 
 #[test]
@@ -438,6 +472,27 @@ fn a_kernel_that_loads_signed_modules_only_needs_its_key() {
     assert_eq!(accepted(&kdir), format!("{RUSTC}\n"));
 }
 
+#[test]
+fn a_kernel_with_checkers_has_the_time_that_they_take() {
+    let time = |kdir: &Path, flavor: &str| {
+        let script = "
+            . scripts/lib/vm.sh
+            kdir=$1 KDIR=${2:+$1}
+            test_patience
+            echo $patience $slowness";
+        let own = if flavor.is_empty() { "1" } else { "" };
+        let mut command = functions(script, &[kdir, Path::new(own)]);
+        success(command.env("FLAVOR", flavor))
+    };
+    let plain = Kernel::new("plain").make();
+    assert_eq!(time(&plain, ""), time(&plain, "rt"));
+    assert_eq!(time(&plain, "base"), "1 1\n");
+    for checker in ["KASAN", "PROVE_LOCKING", "DEBUG_KMEMLEAK", "KCSAN"] {
+        let kdir = Kernel::new("checks").with(checker, "y").make();
+        assert_eq!(time(&kdir, ""), time(&kdir, "debug"));
+    }
+}
+
 /// What `own_modules` makes of the module in `$1/mine` for the kernel `$2`, by a kbuild that is made up.
 const OWN_MODULES: &str = "
     . scripts/lib/own.sh
@@ -480,6 +535,23 @@ fn a_module_of_somebodys_own_is_signed_as_ours_are() {
     assert_eq!(own_modules(), "cn_mine.rs\n");
     write(kdir.join("certs/signing_key.pem"), "");
     assert_eq!(own_modules(), "cn_mine.rs\nsigned sha512\n");
+}
+
+#[test]
+fn a_script_of_somebodys_own_is_a_test_if_nobody_made_it_executable() {
+    let place = folder("own-script");
+    write(place.join("mine/tests/mine.sh"), "#!/bin/sh\necho ok\n");
+    write(place.join("build/own/selftests/other"), "");
+    let script = "
+        . scripts/lib/own.sh
+        build=$1/build own=$1/mine
+        own_scripts
+        $build/own/selftests/mine.sh
+        echo ${own_suites[*]}";
+    assert_eq!(
+        success(&mut functions(script, &[&place])),
+        "ok\nmine.sh other\n"
+    );
 }
 
 #[test]
@@ -545,6 +617,65 @@ fn a_tree_that_is_not_whole_says_what_to_make() {
         &refused(&folder("kdir-empty"), "modules"),
         "is not configured (no .config)",
     );
+}
+
+#[test]
+fn a_build_that_was_stopped_is_told_from_one_that_was_not() {
+    let kdir = Kernel::new("stopped").make();
+    let order = [
+        "include/config/auto.conf",
+        "rust/libkernel.rmeta",
+        "vmlinux.o",
+        "Module.symvers",
+        "vmlinux",
+        HERE.image,
+    ];
+    let touch = |file: &str, second: u64| {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + second);
+        let file = fs::File::options()
+            .append(true)
+            .create(true)
+            .open(kdir.join(file))
+            .unwrap();
+        file.set_modified(time).unwrap();
+    };
+    let built = || {
+        for (second, file) in order.iter().enumerate() {
+            touch(file, second as u64);
+        }
+    };
+    built();
+    assert_eq!(accepted(&kdir), format!("{RUSTC}\n"));
+    // What make had come to when it was stopped.
+    for (new, goal, part) in [
+        (
+            1,
+            "modules",
+            "its vmlinux.o is older than its rust/libkernel.rmeta",
+        ),
+        (
+            2,
+            "modules",
+            "its Module.symvers is older than its vmlinux.o",
+        ),
+        (3, "run", "its vmlinux is older than its vmlinux.o"),
+        (
+            4,
+            "run",
+            &format!("its {} is older than its vmlinux", HERE.image),
+        ),
+    ] {
+        built();
+        for file in &order[..=new] {
+            touch(file, 60);
+        }
+        assert_says(&refused(&kdir, goal), part);
+    }
+    // A kernel that is not booted need not be linked.
+    success(&mut functions("kdir=$1 KDIR=$1; check_kdir", &[&kdir]));
+    built();
+    touch(order[0], 60);
+    assert_says(&accepted(&kdir), "was configured after it was built");
 }
 
 #[test]
@@ -736,6 +867,25 @@ fn another_kernel_than_the_one_asked_for_is_refused() {
         let said = success(functions(script, &[kdir]).env(name, value));
         assert_eq!(said, "", "{name}={value}");
     }
+}
+
+#[test]
+fn who_leaves_out_the_kernel_that_was_built_for_last_is_told() {
+    let build = folder("asked-last");
+    let said = |variable: &str| {
+        let mut command = functions("build=$1; say_kdir_left_out", &[&build]);
+        success(command.env(variable, "debug"))
+    };
+    assert_eq!(said("X"), "");
+    let asked = build.join("modules/.asked");
+    write(&asked, "\n");
+    assert_eq!(said("X"), "");
+    write(&asked, "KDIR=/k/linux ARCH=riscv\n");
+    assert_says(
+        &said("X"),
+        "for another one: make KDIR=/k/linux ARCH=riscv …",
+    );
+    assert_eq!(said("FLAVOR"), "");
 }
 
 #[test]
