@@ -212,9 +212,8 @@ impl<T: Value> Atomic<T> {
     // With the orderings that somebody needs: the kernel's has none where it fails.
     pub fn cmpxchg<O: AcquireOrRelaxed>(&self, old: T, new: T, _: O) -> Result<T, T> {
         let (old, new) = (self.encode(old), self.encode(new));
-        let found = self.with(|word| {
-            word.modify(|word| word.compare_exchange(old, new, O::OF, Of::Relaxed))
-        });
+        let found = self
+            .with(|word| word.modify(|word| word.compare_exchange(old, new, O::OF, Of::Relaxed)));
         match found {
             Ok(bits) => Ok(self.trace("compare, and exchange", self.decode(bits))),
             Err(bits) => Err(self.trace("compare, and leave", self.decode(bits))),
