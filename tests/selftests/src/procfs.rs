@@ -2,7 +2,7 @@
 
 //! What `/proc` says of the connector and of modules.
 
-use std::{fs, io::ErrorKind};
+use std::{fs, io::ErrorKind, path::Path};
 
 use anyhow::{Context, Result};
 use connector_wire::{CbId, netlink};
@@ -43,6 +43,22 @@ pub fn is_registered(id: CbId) -> Result<bool> {
 /// Skips the test on a kernel that tells nobody of processes.
 pub fn require_process_events() -> Result<()> {
     no_process_events().map_or(Ok(()), skip)
+}
+
+/// What the kernel lacks if it has no other `net`, `user` or `pid` namespaces.
+pub fn no_namespaces(kind: &str) -> Option<&'static str> {
+    let lacking = match kind {
+        "net" => "the kernel lacks CONFIG_NET_NS",
+        "pid" => "the kernel lacks CONFIG_PID_NS",
+        _ => "the kernel lacks CONFIG_USER_NS",
+    };
+    let exists = Path::new("/proc/self/ns").join(kind).exists();
+    (!exists).then_some(lacking)
+}
+
+/// Skips the test on a kernel without such namespaces.
+pub fn require_namespaces(kind: &str) -> Result<()> {
+    no_namespaces(kind).map_or(Ok(()), skip)
 }
 
 /// Whether a module of this name is loaded, or being loaded or unloaded.

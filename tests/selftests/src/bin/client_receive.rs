@@ -22,6 +22,7 @@ use nix::{
 };
 use selftests::{
     CbId, ECHO, Header, Module, NlHeader, PATIENCE, Stats, Suite, core_is_ours, datagram, debugfs,
+    procfs,
     puppet::{PUPPET, Puppet, To},
 };
 
@@ -308,6 +309,7 @@ fn without_privilege() -> Result<()> {
 }
 
 fn other_namespace() -> Result<()> {
+    procfs::require_namespaces("net")?;
     let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
     let inside = thread::spawn(|| -> Result<()> {
         unshare(CloneFlags::CLONE_NEWNET)?;

@@ -640,6 +640,7 @@ fn statuses() -> Result<()> {
 }
 
 fn unprivileged() -> Result<()> {
+    procfs::require_namespaces("net")?;
     let (_connector, _echo) = Module::load_with_connector("cn_echo", "")?;
     let id = ECHO.to_string();
     let user = |words: &[&str], status| run(cnctl(words).uid(1000).gid(1000))?.expect(status);
@@ -676,6 +677,7 @@ fn unprivileged() -> Result<()> {
 
 fn in_a_pid_namespace() -> Result<()> {
     procfs::require_process_events()?;
+    procfs::require_namespaces("pid")?;
     let contained = ["unshare", "-p", "-f", "cnctl", "proc"];
     let contained = run(Command::new("/bin/busybox").args(contained))?.expect(2)?;
     ensure!(contained.stderr.contains("pid and user"), "{contained:?}");

@@ -24,7 +24,7 @@ use selftests::{
         Answer, Change, EVERY, Ids, Listener, NOTIFY, NotifyStats, PROCESS_EVENTS, Range, answer,
         ask, blink, expect_answer, expect_done, probed, probes_are_listed, require_probes,
     },
-    steps, times,
+    procfs, steps, times,
 };
 
 const MAX_REQUESTS: u32 = 128;
@@ -308,6 +308,7 @@ fn close_with_port(protocol: isize, portid: u32) -> Result<()> {
 }
 
 fn closing_elsewhere() -> Result<()> {
+    procfs::require_namespaces("net")?;
     let setup = Setup::new()?;
     let portid = setup.client.portid();
     expect_done(&setup.client, &Ids::one(ID), 2)?;
@@ -884,9 +885,11 @@ fn main() -> ExitCode {
             refused_to("become-user")
         })
         .test("so is root of a user namespace that a user made", || {
+            procfs::require_namespaces("user")?;
             refused_to("become-user be-root-in-user-namespace open")
         })
         .test("so is root of a user namespace that root made", || {
+            procfs::require_namespaces("user")?;
             refused_to("be-root-in-user-namespace open")
         })
         .test(

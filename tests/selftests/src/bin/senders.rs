@@ -13,7 +13,7 @@ use nix::{
     sched::{CloneFlags, unshare},
     unistd::{Gid, Uid, getpid, setegid, seteuid},
 };
-use selftests::{CbId, Client, Module, Suite, datagram, steps};
+use selftests::{CbId, Client, Module, Suite, datagram, procfs, steps};
 
 const SENDER: CbId = CbId { idx: 30, val: 5 };
 const USER: u32 = 1000;
@@ -124,6 +124,7 @@ fn seen_of(steps: &str) -> Result<Facts> {
 }
 
 fn other_network_namespace() -> Result<()> {
+    procfs::require_namespaces("net")?;
     let (_connector, _sender) = Module::load_with_connector("ct_sender", "")?;
     steps::process("enter-network-namespace open fail-to-send").map(drop)
 }
@@ -144,13 +145,17 @@ fn main() -> ExitCode {
         .test(
             "root of a user namespace that a user made has that user's ids and no capability",
             || {
+                procfs::require_namespaces("user")?;
                 seen_of("become-user be-root-in-user-namespace open send")?
                     .expect(USER, GROUP, false)
             },
         )
         .test(
             "root of a user namespace that root made has uid 0 and no capability",
-            || seen_of("be-root-in-user-namespace open send")?.expect(0, 0, false),
+            || {
+                procfs::require_namespaces("user")?;
+                seen_of("be-root-in-user-namespace open send")?.expect(0, 0, false)
+            },
         )
         .test(
             "a user who sends through a socket that root opened has no capability",
