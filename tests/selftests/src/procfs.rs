@@ -45,20 +45,20 @@ pub fn require_process_events() -> Result<()> {
     no_process_events().map_or(Ok(()), skip)
 }
 
-/// What the kernel lacks if it has no other `net`, `user` or `pid` namespaces.
-pub fn no_namespaces(kind: &str) -> Option<&'static str> {
-    let lacking = match kind {
-        "net" => "the kernel lacks CONFIG_NET_NS",
-        "pid" => "the kernel lacks CONFIG_PID_NS",
-        _ => "the kernel lacks CONFIG_USER_NS",
-    };
-    let exists = Path::new("/proc/self/ns").join(kind).exists();
-    (!exists).then_some(lacking)
+/// Whether there can be more than one namespace of this kind: `net`, `user` or `pid`.
+pub fn has_namespaces(kind: &str) -> bool {
+    Path::new("/proc/self/ns").join(kind).exists()
 }
 
-/// Skips the test on a kernel without such namespaces.
+/// Skips the test on a kernel without namespaces of this kind.
 pub fn require_namespaces(kind: &str) -> Result<()> {
-    no_namespaces(kind).map_or(Ok(()), skip)
+    match has_namespaces(kind) {
+        true => Ok(()),
+        false => skip(format!(
+            "the kernel lacks CONFIG_{}_NS",
+            kind.to_uppercase()
+        )),
+    }
 }
 
 /// Whether a module of this name is loaded, or being loaded or unloaded.

@@ -35,7 +35,7 @@ use selftests::{
     ack::{Ack, NLMSG_ERROR},
     core_is_ours, debugfs, hurry,
     notify::{NOTIFY, NotifyStats, ask},
-    procfs::{no_namespaces, registered_by_modules},
+    procfs::{has_namespaces, registered_by_modules},
     puppet::PUPPET,
     seed, steps, times,
 };
@@ -517,7 +517,7 @@ fn main() -> ExitCode {
         check(expected)
     };
     Suite::new()
-        .skip_if(no_namespaces("net"))
+        .skip_if((!has_namespaces("net")).then_some("the kernel lacks CONFIG_NET_NS"))
         .in_sequence()
         .test("a million hostile datagrams are taken", || {
             let seed = seed()?;
