@@ -109,7 +109,7 @@ cover_patches() {
 
 # make_patch FOLDER: a commit.
 make_patch() {
-	local step=$1 name how from to left_out=()
+	local step=$1 name how from to files left_out=()
 	[[ ! -d $step/new ]] || cp -r "$step/new/." "$work/"
 	# What later patches bring is left out of the files of this one. So those of earlier ones are written anew; and
 	# first they are all there, by which is known what a file can have.
@@ -118,13 +118,16 @@ make_patch() {
 		name=$(basename "$name")
 		left_out+=("$top/upstream/without-${name#*-}.sed")
 	done
-	while read -r how from to; do
-		mkdir -p "$work/${to%/*}"
-		touch "$work/$to"
-	done < <(files_until "$step")
-	while read -r how from to; do
+	mapfile -t files < <(files_until "$step")
+	for name in "${files[@]}"; do
+		to=$work/${name##* }
+		mkdir -p "${to%/*}"
+		touch "$to"
+	done
+	for name in "${files[@]}"; do
+		read -r how from to <<<"$name"
 		write_file "$how" "$from" "$to"
-	done < <(files_until "$step")
+	done
 	for name in "$step"/*.diff; do
 		[[ ! -e $name ]] || git -C "$work" apply --recount --whitespace=nowarn "$name" 2>>"$build/log/patches.log" ||
 			die "$name does not apply to Linux $kver" "why: $build/log/patches.log"
@@ -136,7 +139,7 @@ make_patch() {
 # wire, the name of one more sed script, or helpers:HEADER; FROM may be a pattern, and TO a folder. A pattern does not
 # stand for a file that a list has by its name.
 files_until() {
-	local name how from to file
+	local name how from to file target
 	for name in "$series"/*/; do
 		[[ ! ${name%/} > $1 ]] || break
 		[[ ! -e $name/files ]] || while read -r how from to; do
@@ -148,8 +151,9 @@ files_until() {
 					# crate's, and the home is another one there.
 					case $file in */bindings.rs | */grace.rs | */home.rs) continue ;; esac
 				fi
-				[[ $to != */ ]] || echo "$how $file $to${file##*/}"
-				[[ $to = */ ]] || echo "$how $file $to"
+				target=$to
+				[[ $to != */ ]] || target+=${file##*/}
+				echo "$how $file $target"
 			done
 		done <"$name/files"
 	done
