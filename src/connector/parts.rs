@@ -20,8 +20,9 @@ use crate::{
 /// All of it.
 #[pin_data]
 pub(crate) struct Parts {
+    // Dropped in this order: nothing is registered any more, and nobody looks for services any more when the last
+    // are freed.
     started: Started,
-    // Dropped in this order: nobody looks for services any more when the last are freed.
     #[pin]
     unload: Notifier,
     #[pin]
