@@ -66,10 +66,12 @@ step_vm_shell() {
 	runner shell "$build/shell" "${machine[@]}" ${script:+--script} || exit
 }
 
-# T= takes suites and globs of them, each with a glob of its tests or without. Sets only.
+# T= takes suites and globs of them, each with a glob of its tests or without. Sets only, and wants_builds,
+# for the suite that takes other builds of the connector.
 test_only() {
 	local word file name suite found known=()
-	only=()
+	only=() wants_builds=
+	[[ ${T:-} ]] || wants_builds=1
 	for file in "$top"/tests/selftests/src/bin/*.rs "$top"/tests/selftests/*.sh; do
 		name=$(basename "$file" .rs)
 		[[ $name = @(run|tap).sh ]] || known+=("$name")
@@ -84,6 +86,7 @@ test_only() {
 			# shellcheck disable=SC2053 # it is a glob
 			[[ $name = $suite ]] || continue
 			only+=(--only "$name${word#"$suite"}") found=1
+			[[ $name != builds ]] || wants_builds=1
 		done
 		[[ $found ]] || die "T=$word: there is no such test program" "there are: ${known[*]}" \
 			"what each is about, and its tests: make test T=list"
@@ -98,7 +101,9 @@ test_check() {
 	[[ ${VMS:-1} =~ ^[1-9]$ ]] || die "VMS=$VMS: expected a number as in VMS=1"
 	[[ ! ${VMS:-} || ! ${T:-}${RERUN:-} ]] || die "VMS= is for all tests, and T= and RERUN= take one VM: leave it out"
 	[[ ${KEEP:-1} = 1 ]] || die "KEEP=$KEEP: expected KEEP=1"
-	[[ ! ${SEED:-} || $SEED =~ ^[0-9]{1,19}$ ]] || die "SEED=$SEED: expected a number, as a failed test prints it"
+	# 64 bits; of 20 digits the larger number is the later word.
+	[[ ! ${SEED:-} || ($SEED =~ ^[0-9]{1,20}$ && (${#SEED} -lt 20 || ! $SEED > 18446744073709551615)) ]] ||
+		die "SEED=$SEED: expected a number, as a failed test prints it"
 	[[ ! ${RERUN:-} || ! ${T:-} ]] || die "RERUN=failed says what to run, and so does T=: leave out one"
 	[[ ! ${RERUN:-} || -e $build/test/summary.json ]] ||
 		die "RERUN=failed: there is no earlier run in this clone" "run all tests: make test"

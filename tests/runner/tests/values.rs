@@ -40,6 +40,7 @@ fn bad_values_are_refused() {
         ("RERUN", "all", "expected RERUN=failed"),
         ("KEEP", "yes", "expected KEEP=1"),
         ("SEED", "0x1", "expected a number"),
+        ("SEED", "18446744073709551616", "expected a number"),
         ("MEM", "2", "expected a size as in MEM=2G"),
         ("MEM", "lots", "expected a size as in MEM=2G"),
         ("CPUS", "0", "expected a number as in CPUS=4"),
@@ -58,6 +59,11 @@ fn bad_values_are_refused() {
 fn values_that_do_not_go_together_are_refused() {
     for (values, expected) in [
         (&[("REPEAT", "3")][..], "REPEAT=3 of what?"),
+        // The largest seed is one.
+        (
+            &[("SEED", "18446744073709551615"), ("REPEAT", "3")],
+            "REPEAT=3 of what?",
+        ),
         (
             &[("T", "echo"), ("REPEAT", "often")],
             "expected a number as in REPEAT=20",
