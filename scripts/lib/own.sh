@@ -122,8 +122,7 @@ own_programs() {
 	local line program name
 	# The versions that are compiled already.
 	[[ -e $own/Cargo.lock ]] || cp "$top/Cargo.lock" "$own/"
-	run_logged "building its programs" "$log" \
-		"paths in its Cargo.toml to this clone, if it is those: they have to lead to $top" own_cargo
+	run_logged "building its programs" "$log" "the compiler's messages are above and in the log" own_cargo
 	while read -r line; do
 		program=${line##*\"executable\":\"}
 		program=${program%%\"*}

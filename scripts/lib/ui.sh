@@ -110,7 +110,8 @@ die() {
 
 ui_stop_ticker() {
 	[[ $ui_ticker ]] || return 0
-	kill "$ui_ticker" 2>/dev/null || true
+	# Not by a signal that has a trap: where it has only just begun, it has those of this shell.
+	kill -KILL "$ui_ticker" 2>/dev/null || true
 	wait "$ui_ticker" 2>/dev/null || true
 	ui_ticker=
 }
@@ -177,6 +178,10 @@ ui_known_cause() {
 		;;
 	*"is not valid yet"* | *"is expired (invalid since"* | *"certificate is not yet valid"* | *"certificate has expired"*)
 		echo "a signature or certificate is not of this time|is it $(date '+%F %R') here? if not, set the clock"
+		;;
+	# Cargo, of paths, which only somebody's own programs have to this clone.
+	*"failed to read "*"/Cargo.toml"*)
+		echo "its Cargo.toml has a path that leads to no crate|paths to this clone have to lead to $top"
 		;;
 	*"Disk quota exceeded"*) echo "your disk quota is used up|make room, or put the cache elsewhere: XDG_CACHE_HOME=/path make …" ;;
 	esac

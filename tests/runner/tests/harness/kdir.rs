@@ -9,9 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::machine::{
-    assert_says, command, failure, folder, functions, harness, program, success, top, write,
-};
+use crate::machine::{assert_says, failure, folder, functions, harness, program, success, write};
 
 const RUSTC: &str = "rustc 1.95.0 (59807616e 2026-04-14)";
 
@@ -68,7 +66,7 @@ const THERE: Of = if cfg!(target_arch = "aarch64") {
 pub(super) const OTHER: &str = THERE.arch;
 
 /// All that is looked for in one.
-struct Kernel {
+pub(super) struct Kernel {
     name: &'static str,
     arch: &'static str,
     image: &'static str,
@@ -79,7 +77,7 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn new(name: &'static str) -> Self {
+    pub(super) fn new(name: &'static str) -> Self {
         Self {
             name,
             arch: HERE.arch,
@@ -139,7 +137,7 @@ impl Kernel {
         self
     }
 
-    fn with(mut self, option: &'static str, value: &'static str) -> Self {
+    pub(super) fn with(mut self, option: &'static str, value: &'static str) -> Self {
         self.options.push((option, value));
         self
     }
@@ -149,7 +147,7 @@ impl Kernel {
         self
     }
 
-    fn make(&self) -> PathBuf {
+    pub(super) fn make(&self) -> PathBuf {
         let kdir = folder(&format!("kdir-{}", self.name));
         let options: Vec<String> = self
             .options
@@ -493,26 +491,8 @@ fn a_kernel_with_checkers_has_the_time_that_they_take() {
     }
 }
 
-/// What `own_modules` makes of the module in `$1/mine` for the kernel `$2`, by a kbuild that is made up.
-const OWN_MODULES: &str = "
-    . scripts/lib/own.sh
-    kdir=$2 build=$1/build own=$1/mine kernel_id=7.3.4-abc log=/dev/null V=
-    inside=() cc_args=() rust_args=()
-    mkdir -p $build/own/modules $build/log
-    run_logged() {
-        local word
-        for word in \"$@\"; do
-            [[ $word = M=* ]] || continue
-            echo cn_mine.o >${word#M=}/modules.order
-            (cd ${word#M=} && echo *.rs >cn_mine.ko)
-        done
-    }
-    own_modules
-    cat $build/own/modules/cn_mine.ko
-";
-
 /// A kernel that signs modules, by a line at their end, and lacks its key.
-fn that_signs(kernel: Kernel) -> PathBuf {
+pub(super) fn that_signs(kernel: Kernel) -> PathBuf {
     let kdir = kernel
         .with("MODULE_SIG", "y")
         .with("MODULE_SIG_HASH", "\"sha512\"")
@@ -524,34 +504,6 @@ fn that_signs(kernel: Kernel) -> PathBuf {
     );
     write(kdir.join("certs/signing_key.x509"), "");
     kdir
-}
-
-#[test]
-fn a_module_of_somebodys_own_is_signed_as_ours_are() {
-    let kdir = that_signs(Kernel::new("signs"));
-    let place = folder("own-signed");
-    write(place.join("mine/cn_mine.rs"), "");
-    let own_modules = || success(&mut functions(OWN_MODULES, &[&place, &kdir]));
-    assert_eq!(own_modules(), "cn_mine.rs\n");
-    write(kdir.join("certs/signing_key.pem"), "");
-    assert_eq!(own_modules(), "cn_mine.rs\nsigned sha512\n");
-}
-
-#[test]
-fn a_script_of_somebodys_own_is_a_test_if_nobody_made_it_executable() {
-    let place = folder("own-script");
-    write(place.join("mine/tests/mine.sh"), "#!/bin/sh\necho ok\n");
-    write(place.join("build/own/selftests/other"), "");
-    let script = "
-        . scripts/lib/own.sh
-        build=$1/build own=$1/mine
-        own_scripts
-        $build/own/selftests/mine.sh
-        echo ${own_suites[*]}";
-    assert_eq!(
-        success(&mut functions(script, &[&place])),
-        "ok\nmine.sh other\n"
-    );
 }
 
 #[test]
@@ -570,18 +522,6 @@ fn the_kernels_own_modules_are_signed_where_tests_load_them() {
         cat $build/stage/lib/modules/7.3.4/kernel/drivers/connector/cn.ko";
     let said = success(&mut functions(script, &[&kdir, &place]));
     assert_eq!(said, "cn\nsigned sha512\n");
-}
-
-#[test]
-fn what_is_gone_from_a_folder_of_somebodys_own_is_not_built_any_more() {
-    let kdir = Kernel::new("gone").make();
-    let place = folder("own-gone");
-    write(place.join("mine/cn_mine.rs"), "");
-    write(place.join("mine/store.rs"), "");
-    let own_modules = || success(&mut functions(OWN_MODULES, &[&place, &kdir]));
-    assert_eq!(own_modules(), "cn_mine.rs store.rs\n");
-    fs::remove_file(place.join("mine/store.rs")).unwrap();
-    assert_eq!(own_modules(), "cn_mine.rs\n");
 }
 
 #[test]
@@ -917,23 +857,4 @@ fn a_link_is_taken_for_what_it_leads_to() {
     assert_says(&refused(&link, "modules"), "in its name; KDIR is in '");
     let said = failure(harness("modules").env("KSRC", &link));
     assert_says(&said, "in its name; KSRC is in '");
-}
-
-#[test]
-fn a_module_of_somebodys_own_says_what_it_does_not_find() {
-    let kdir = Kernel::new("standalone").make();
-    let said = |kdir: &Path| {
-        let mut make = command("make");
-        make.arg("-C").arg(top().join("samples/standalone"));
-        make.arg(format!("KDIR={}", kdir.display()));
-        failure(make.arg("INSTALL_MOD_PATH=/no/such/stage"))
-    };
-    assert_says(
-        &said(&kdir),
-        "\"/no/such/stage/lib/modules/7.3.4/rust_connector\", for the kernel \"7.3.4\" in /",
-    );
-    assert_says(
-        &said(Path::new("/no/such/kdir")),
-        "and no kernel was built in /no/such/kdir: ",
-    );
 }

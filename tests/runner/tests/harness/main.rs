@@ -8,5 +8,6 @@ mod environment;
 mod install;
 mod kdir;
 mod machine;
+mod own;
 mod packages;
 mod source;

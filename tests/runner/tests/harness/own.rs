@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A module of somebody's own: what `M=` makes of it, and what `samples/standalone` is built with.
+
+use std::{fs, path::Path};
+
+use crate::{
+    kdir::{Kernel, that_signs},
+    machine::{assert_says, command, failure, folder, functions, success, top, write},
+};
+
+/// What `own_modules` makes of the module in `$1/mine` for the kernel `$2`, by a kbuild that is made up.
+const OWN_MODULES: &str = "
+    . scripts/lib/own.sh
+    kdir=$2 build=$1/build own=$1/mine kernel_id=7.3.4-abc log=/dev/null V=
+    inside=() cc_args=() rust_args=()
+    mkdir -p $build/own/modules $build/log
+    run_logged() {
+        local word
+        for word in \"$@\"; do
+            [[ $word = M=* ]] || continue
+            echo cn_mine.o >${word#M=}/modules.order
+            (cd ${word#M=} && echo *.rs >cn_mine.ko)
+        done
+    }
+    own_modules
+    cat $build/own/modules/cn_mine.ko
+";
+
+#[test]
+fn a_module_of_somebodys_own_is_signed_as_ours_are() {
+    let kdir = that_signs(Kernel::new("signs"));
+    let place = folder("own-signed");
+    write(place.join("mine/cn_mine.rs"), "");
+    let own_modules = || success(&mut functions(OWN_MODULES, &[&place, &kdir]));
+    assert_eq!(own_modules(), "cn_mine.rs\n");
+    write(kdir.join("certs/signing_key.pem"), "");
+    assert_eq!(own_modules(), "cn_mine.rs\nsigned sha512\n");
+}
+
+#[test]
+fn what_is_gone_from_a_folder_of_somebodys_own_is_not_built_any_more() {
+    let kdir = Kernel::new("gone").make();
+    let place = folder("own-gone");
+    write(place.join("mine/cn_mine.rs"), "");
+    write(place.join("mine/store.rs"), "");
+    let own_modules = || success(&mut functions(OWN_MODULES, &[&place, &kdir]));
+    assert_eq!(own_modules(), "cn_mine.rs store.rs\n");
+    fs::remove_file(place.join("mine/store.rs")).unwrap();
+    assert_eq!(own_modules(), "cn_mine.rs\n");
+}
+
+#[test]
+fn a_script_of_somebodys_own_is_a_test_if_nobody_made_it_executable() {
+    let place = folder("own-script");
+    write(place.join("mine/tests/mine.sh"), "#!/bin/sh\necho ok\n");
+    write(place.join("build/own/selftests/other"), "");
+    let script = "
+        . scripts/lib/own.sh
+        build=$1/build own=$1/mine
+        own_scripts
+        $build/own/selftests/mine.sh
+        echo ${own_suites[*]}";
+    assert_eq!(
+        success(&mut functions(script, &[&place])),
+        "ok\nmine.sh other\n"
+    );
+}
+
+#[test]
+fn a_module_of_somebodys_own_says_what_it_does_not_find() {
+    let kdir = Kernel::new("standalone").make();
+    let said = |kdir: &Path| {
+        let mut make = command("make");
+        make.arg("-C").arg(top().join("samples/standalone"));
+        make.arg(format!("KDIR={}", kdir.display()));
+        failure(make.arg("INSTALL_MOD_PATH=/no/such/stage"))
+    };
+    assert_says(
+        &said(&kdir),
+        "\"/no/such/stage/lib/modules/7.3.4/rust_connector\", for the kernel \"7.3.4\" in /",
+    );
+    assert_says(
+        &said(Path::new("/no/such/kdir")),
+        "no kernel was built in \"/no/such/kdir\": ",
+    );
+}
+
+#[test]
+fn a_module_of_somebodys_own_is_built_with_what_the_kernel_was_built_with() {
+    let kdir = Kernel::new("tools").make();
+    write(
+        kdir.join("Makefile"),
+        "modules: ; @echo \"LLVM is '$(LLVM)', RUSTC is '$(RUSTC)'\"\n",
+    );
+    let connector = folder("connector-of-tools");
+    write(connector.join("connector.mk"), "");
+    let said = |arguments: &[&str]| {
+        let mut make = command("make");
+        make.arg("-C").arg(top().join("samples/standalone"));
+        make.arg(format!("CONNECTOR={}", connector.display()));
+        make.arg(format!("KDIR={}", kdir.display()));
+        success(make.args(arguments))
+    };
+    // Nothing is known of it.
+    assert_says(&said(&[]), "LLVM is '', RUSTC is ''");
+    write(
+        connector.join("kernel.mk"),
+        "# A kernel.\nKDIR := /no/such/kdir\nTOOLS := LLVM=-19 RUSTC=/bin/rustc\n",
+    );
+    assert_says(&said(&[]), "LLVM is '-19', RUSTC is '/bin/rustc'");
+    assert_says(&said(&["LLVM=1"]), "LLVM is '1', RUSTC is ''");
+}
+
+#[test]
+fn why_programs_of_somebodys_own_are_not_built_is_said() {
+    let place = folder("own-programs");
+    write(place.join("mine/Cargo.toml"), "");
+    let said = |cargo_says: &str| {
+        let script = "
+            . scripts/lib/own.sh
+            build=$1/build own=$1/mine log=$1/log step_name='your module' asked_m=mine
+            own_cargo() { echo \"$said\"; return 101; }
+            own_programs";
+        let _ = fs::remove_file(place.join("log"));
+        failure(functions(script, &[&place]).env("said", cargo_says))
+    };
+    let lost = said("failed to read `/clone/tests/selftests/Cargo.toml`");
+    assert_says(&lost, "paths to this clone have to lead to /");
+    let mistake = said("error[E0425]: cannot find value `x` in this scope");
+    assert_says(&mistake, "the compiler's messages are above");
+    assert!(!mistake.contains("have to lead to"), "{mistake}");
+}
