@@ -61,5 +61,5 @@ test_all() {
 		test_all_one "$settings" "$build/test-all/$name" || status=$?
 		steps+=("tests:$name:$status:$((SECONDS - since))")
 	done
-	total "$build/test-all" "${steps[@]}"
+	total "$build/test-all" "${steps[@]}" || exit
 }

@@ -101,7 +101,8 @@ test_check() {
 	[[ ${VMS:-1} =~ ^[1-9]$ ]] || die "VMS=$VMS: expected a number as in VMS=1"
 	[[ ! ${VMS:-} || ! ${T:-}${RERUN:-} ]] || die "VMS= is for all tests, and T= and RERUN= take one VM: leave it out"
 	[[ ${KEEP:-1} = 1 ]] || die "KEEP=$KEEP: expected KEEP=1"
-	# 64 bits; of 20 digits the larger number is the later word.
+	# 64 bits.
+	# shellcheck disable=SC2071 # more than the shell's own numbers have; of 20 digits the larger number is the later word
 	[[ ! ${SEED:-} || ($SEED =~ ^[0-9]{1,20}$ && (${#SEED} -lt 20 || ! $SEED > 18446744073709551615)) ]] ||
 		die "SEED=$SEED: expected a number, as a failed test prints it"
 	[[ ! ${RERUN:-} || ! ${T:-} ]] || die "RERUN=failed says what to run, and so does T=: leave out one"

@@ -101,6 +101,20 @@ fn no_run_ends_without_a_word() {
 }
 
 #[test]
+fn the_sum_of_several_kernels_is_the_last_word() {
+    let script = "
+        . scripts/lib/vm.sh
+        . scripts/lib/test-all.sh
+        build=$1 T= RERUN=
+        test_check() { :; }
+        test_all_one() { return 1; }
+        CONFIGS=default test_all";
+    let said = failure(&mut functions(script, &[&folder("sum-of-all")]));
+    assert_says(&said, "\n0 passed, 1 failed, 0 skipped\n");
+    assert!(!said.contains("error: "), "{said}");
+}
+
+#[test]
 fn what_took_no_time_worth_a_word_before_the_tests_is_not_told_behind_their_sum() {
     let script = |before: u32| {
         format!(
