@@ -52,6 +52,18 @@ impl SendError {
         }
     }
 
+    /// What the C functions return where the connector is not up: nobody has a socket of its protocol, neither
+    /// one with this port nor, if that is 0, one that listens.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn to_nobody(portid: u32) -> c_int {
+        let error = match portid {
+            0 => Self::NoListeners,
+            _ => Self::NoSuchPort,
+        };
+        Error::from(error).to_errno()
+    }
+
     #[cold]
     fn from_errno(errno: c_int) -> Self {
         match errno.unsigned_abs() {

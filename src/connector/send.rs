@@ -202,7 +202,8 @@ impl Listener<'_> {
 
 /// Sends a message.
 ///
-/// Process context, or softirq with `GFP_ATOMIC`. Never waits for a receiver.
+/// Process context, or softirq with `GFP_ATOMIC`. Never waits for a receiver. Before the connector is up, and
+/// where it could not be started, it comes to `NoListeners` or `NoSuchPort`: nobody has a socket of it.
 ///
 /// C counterpart: `cn_netlink_send()`.
 ///

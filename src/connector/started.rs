@@ -6,8 +6,9 @@
 use kernel::{
     prelude::*,
     sync::atomic::{
+        Acquire,
         Atomic,
-        Relaxed, //
+        Release, //
     },
 };
 
@@ -17,10 +18,18 @@ static IS_STARTED: Atomic<bool> = Atomic::new(false);
 // Not inlined into users' modules: they would become larger.
 #[inline(never)]
 pub(crate) fn check() -> Result {
-    match IS_STARTED.load(Relaxed) {
+    match IS_STARTED.load(Acquire) {
         true => Ok(()),
         false => Err(EAGAIN),
     }
+}
+
+/// Calls `f` as if it were not.
+#[cfg(all(connector_kunit, CONFIG_CONNECTOR = "y"))]
+pub(crate) fn while_absent(f: impl FnOnce()) {
+    IS_STARTED.store(false, Release);
+    f();
+    IS_STARTED.store(true, Release);
 }
 
 /// It is, as long as this exists.
@@ -29,13 +38,13 @@ pub(crate) struct Started(());
 impl Started {
     /// To be made last.
     pub(crate) fn new() -> Self {
-        IS_STARTED.store(true, Relaxed);
+        IS_STARTED.store(true, Release);
         Self(())
     }
 }
 
 impl Drop for Started {
     fn drop(&mut self) {
-        IS_STARTED.store(false, Relaxed);
+        IS_STARTED.store(false, Release);
     }
 }

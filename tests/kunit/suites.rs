@@ -6,9 +6,12 @@
 //! once more, with them; it is never shipped. Loading it runs them. The two cannot be loaded at the
 //! same time.
 
-use core::mem::{
-    offset_of,
-    size_of, //
+use core::{
+    mem::{
+        offset_of,
+        size_of, //
+    },
+    num::NonZero, //
 };
 
 use kernel::{
@@ -33,15 +36,21 @@ use crate::{
         TABLE, //
     },
     registry,
+    send::{
+        send,
+        send_filtered, //
+    },
     slot::{
         Lane,
         Slot, //
     },
     CbId,
+    Destination,
     Group,
     Handler,
     Header,
     Message,
+    OutMessage,
     Registration,
     SendError,
     Sender, //
@@ -243,6 +252,34 @@ fn leave(slot: &Slot, lane: Option<&Lane>) {
     if let Some(lane) = lane {
         // SAFETY: Whoever calls this has entered that lane and not left it yet.
         unsafe { Slot::leave(slot, lane) };
+    }
+}
+
+#[kunit_tests(connector_sending)]
+mod sending {
+    use super::*;
+
+    #[test]
+    fn where_the_connector_is_not_up_a_message_comes_to_nobody() {
+        let message = OutMessage::new(CbId { idx: 9, val: 9 }, b"data");
+        let group = Group::new(1).unwrap();
+        let port = Destination::Port(NonZero::<u32>::MIN);
+        let mut sent = [Ok(()); 4];
+        cores::while_absent(|| {
+            sent = [
+                send(&message, port, GFP_KERNEL),
+                send(&message, Destination::Registered, GFP_KERNEL),
+                send(&message, Destination::Group(group), GFP_KERNEL),
+                send_filtered(&message, group, GFP_KERNEL, |_| true),
+            ];
+        });
+        assert_eq!(sent[0], Err(SendError::NoSuchPort));
+        for broadcast in &sent[1..] {
+            assert_eq!(*broadcast, Err(SendError::NoListeners));
+        }
+        // Now it is there, and looks for the id.
+        let sent = send(&message, Destination::Registered, GFP_KERNEL);
+        assert_eq!(sent, Err(SendError::NotRegistered));
     }
 }
 
@@ -466,7 +503,8 @@ mod registering {
             unsafe { (core::mem::zeroed(), core::mem::zeroed()) };
         message.id.idx = id.idx;
         message.id.val = id.val;
-        // SAFETY: A message without data, and a sender, which live until this returns.
+        // SAFETY: A message without data, which lives until this returns. There is no skb, and no sender: the only
+        // handler, `Counted`, does not look at it.
         unsafe {
             deliver(
                 core::ptr::NonNull::from(&mut message),

@@ -22,6 +22,8 @@ use kernel::{
 };
 
 #[cfg(connector_kunit)]
+pub(crate) use crate::started::while_absent;
+#[cfg(connector_kunit)]
 pub(crate) use bindings::{
     cn_add_callback,
     cn_del_callback, //
@@ -39,6 +41,7 @@ use crate::{
     grace,
     layout,
     parms::Parms,
+    started,
     table::Table,
     CbId,
     Group,
@@ -130,7 +133,10 @@ pub(crate) unsafe fn send_mult(
     filter: bindings::netlink_filter_fn,
     filter_data: *mut c_void,
 ) -> c_int {
-    // SAFETY: By this function's contract; the core copies what it sends.
+    if started::check().is_err() {
+        return SendError::to_nobody(portid);
+    }
+    // SAFETY: By this function's contract; the core copies what it sends, and is there, as this connector is.
     unsafe {
         bindings::cn_netlink_send_mult(
             message.as_ptr(),

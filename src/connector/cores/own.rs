@@ -39,7 +39,10 @@ use core::{
 use kernel::{
     prelude::*,
     str::CStr,
-    sync::atomic::Relaxed, //
+    sync::atomic::{
+        Relaxed,
+        Release, //
+    },
 };
 
 #[cfg(connector_kunit)]
@@ -47,6 +50,8 @@ pub(crate) use self::c_api::{
     cn_rust_add_callback as cn_add_callback,
     cn_rust_del_callback as cn_del_callback, //
 };
+#[cfg(connector_kunit)]
+pub(crate) use self::send::while_absent;
 use self::send::SOCKET;
 pub(crate) use self::{
     receive::may_be_overwritten,
@@ -131,7 +136,7 @@ impl Core {
                 "cannot open the connector's netlink socket: somebody else has it, or no memory\n"
             );
         })?;
-        SOCKET.store(socket.as_raw(), Relaxed);
+        SOCKET.store(socket.as_raw(), Release);
         Ok(Self {
             _file: proc::File::new(),
             socket: Some(socket),

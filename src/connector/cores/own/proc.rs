@@ -56,6 +56,8 @@ impl Drop for File {
         unsafe {
             bindings::proc_remove(self.0)
         };
+        #[cfg(not(CONFIG_PROC_FS))]
+        let _ = self.0;
     }
 }
 

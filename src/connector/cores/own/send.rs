@@ -31,13 +31,23 @@ use crate::{
     SendError, //
 };
 
-/// The connector's socket, as long as the core exists.
+/// The connector's socket, as long as the core exists; else null.
 pub(super) static SOCKET: Atomic<*mut bindings::sock> = Atomic::new(ptr::null_mut());
 
-/// The socket.
+/// Calls `f` as if the core were not there.
+#[cfg(connector_kunit)]
+pub(crate) fn while_absent(f: impl FnOnce()) {
+    use kernel::sync::atomic::Full;
+    let socket = SOCKET.xchg(ptr::null_mut(), Full);
+    f();
+    SOCKET.xchg(socket, Full);
+}
+
+/// The socket, or null.
 #[inline(always)]
 fn socket() -> *mut bindings::sock {
-    // SAFETY: It is valid for reads. As a relaxed load, which would be a call into a C helper.
+    // SAFETY: It is valid for reads. As a relaxed load, which would be a call into a C helper; what C finds by
+    // way of it depends on it.
     unsafe { SOCKET.as_ptr().read_volatile() }
 }
 
@@ -275,6 +285,10 @@ impl To {
 /// The filter, if there is one, may be called with its data.
 #[inline(always)]
 unsafe fn transmit(contents: &impl Contents, to: To) -> c_int {
+    let socket = socket();
+    if socket.is_null() {
+        return SendError::to_nobody(to.portid);
+    }
     let mut group = to.group;
     if to.portid == 0 {
         if group == 0 {
@@ -283,8 +297,9 @@ unsafe fn transmit(contents: &impl Contents, to: To) -> c_int {
             }
             group = contents.id().idx;
         }
-        // SAFETY: The socket is open as long as the core is there, which the caller sees to.
-        if unsafe { bindings::netlink_has_listeners(socket(), group) } == 0 {
+        // SAFETY: The socket is open as long as the core is there, which goes only with its module, when none that
+        // builds on that is there any more.
+        if unsafe { bindings::netlink_has_listeners(socket, group) } == 0 {
             return ESRCH.to_errno();
         }
     }
@@ -306,7 +321,7 @@ unsafe fn transmit(contents: &impl Contents, to: To) -> c_int {
         (*parms).dst_group = group;
         if group != 0 {
             bindings::netlink_broadcast_filtered(
-                socket(),
+                socket,
                 skb,
                 to.portid,
                 group,
@@ -316,7 +331,7 @@ unsafe fn transmit(contents: &impl Contents, to: To) -> c_int {
             )
         } else {
             let may_wait = to.gfp & bindings::__GFP_DIRECT_RECLAIM != 0;
-            unicast(socket(), skb, to.socket, to.portid, may_wait)
+            unicast(socket, skb, to.socket, to.portid, may_wait)
         }
     }
 }
