@@ -16,9 +16,9 @@ use kernel::{
     sync::global_lock, //
 };
 
-use crate::{
-    bindings,
-    text, //
+use crate::text::{
+    self,
+    Module, //
 };
 
 global_lock! {
@@ -40,7 +40,7 @@ struct Modules {
 unsafe impl Send for Modules {}
 
 struct Going {
-    module: *const bindings::module,
+    module: *const Module,
     next: *mut Going,
 }
 
@@ -82,7 +82,7 @@ pub(crate) unsafe fn init() {
 }
 
 /// Calls `f`, during which `module` is going. May sleep.
-pub(crate) fn during(module: &bindings::module, f: impl FnOnce()) {
+pub(crate) fn during(module: &Module, f: impl FnOnce()) {
     let mut going = Going {
         module,
         next: ptr::null_mut(),

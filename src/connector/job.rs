@@ -60,9 +60,11 @@ use kernel::{
 };
 
 use crate::{
-    bindings,
-    going,
-    text, //
+    bindings, going,
+    text::{
+        self,
+        Module, //
+    },
 };
 
 #[cfg(connector_kunit)]
@@ -436,7 +438,7 @@ fn find(is_meant: impl Fn(&Item) -> bool) -> Option<Arc<Item>> {
 /// Ends the jobs whose code lies in `module`, which is [`going`]. After that it has none, for good.
 ///
 /// May sleep.
-pub(crate) fn end_all_of(module: &bindings::module) {
+pub(crate) fn end_all_of(module: &Module) {
     while let Some(item) = find(|item| text::is_in(module, item.code)) {
         if !item.has_ended() {
             let kind = item.kind;

@@ -23,7 +23,6 @@ use kernel::{
 };
 
 use crate::{
-    bindings,
     changes,
     cores,
     dispatch::TABLE,
@@ -33,7 +32,10 @@ use crate::{
         Service, //
     },
     stats::Snapshot,
-    text,
+    text::{
+        self,
+        Module, //
+    },
     CbId, //
 };
 
@@ -281,7 +283,7 @@ pub(crate) fn is_open(group: u32) -> bool {
 /// waits for. After that it has nothing here, for good.
 ///
 /// May sleep, see [`unregister`].
-pub(crate) fn unregister_all_of(module: &bindings::module) {
+pub(crate) fn unregister_all_of(module: &Module) {
     let is_its = |service: &Service| service.code().any(|at| text::is_in(module, at));
     let left_behind = || {
         let _registry = REGISTRY.lock();

@@ -11,12 +11,38 @@
 //! first has to be asked back before it goes: as everywhere in the kernel, where `'static` holds
 //! only as long as the module does.
 
+use core::ptr::NonNull;
+
+use kernel::types::Opaque;
+
 use crate::bindings;
 
+/// A module.
+///
+/// C counterpart: `struct module`. C goes on writing to it: its state, its count of references.
+///
+/// # Invariants
+///
+/// It is a module's, which has its memory, and nobody changes what says where that is.
+#[repr(transparent)]
+pub(crate) struct Module(Opaque<bindings::module>);
+
+impl Module {
+    /// # Safety
+    ///
+    /// `module` must point to one that stays loaded during `'a`, and of which the loader does not change meanwhile
+    /// where its memory is. It does until the module was initialised.
+    pub(crate) unsafe fn from_raw<'a>(module: NonNull<bindings::module>) -> &'a Self {
+        // SAFETY: By this function's contract. `Self` is transparent. INVARIANT: Nobody changes that.
+        unsafe { module.cast().as_ref() }
+    }
+}
+
 /// Whether an address lies in the memory of `module`.
-pub(crate) fn is_in(module: &bindings::module, address: usize) -> bool {
-    module
-        .mem
+pub(crate) fn is_in(module: &Module, address: usize) -> bool {
+    // SAFETY: By the type's invariants this is there, and nobody writes to it.
+    let memory = unsafe { &(*module.0.get()).mem };
+    memory
         .iter()
-        .any(|memory| address.wrapping_sub(memory.base.addr()) < memory.size as usize)
+        .any(|part| address.wrapping_sub(part.base.addr()) < part.size as usize)
 }

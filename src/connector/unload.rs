@@ -22,6 +22,8 @@
 //!
 //! It does not matter in which order the lists are looked through, nor how many modules go at once.
 
+use core::ptr::NonNull;
+
 use kernel::prelude::*;
 
 use crate::{
@@ -29,7 +31,8 @@ use crate::{
     going,
     job,
     notifier::Notifier,
-    registry, //
+    registry,
+    text::Module, //
 };
 
 /// Takes away what modules leave that go, as long as the notifier exists.
@@ -55,8 +58,9 @@ unsafe extern "C" fn notify(
     module: *mut c_void,
 ) -> c_int {
     if state == bindings::module_state_MODULE_STATE_GOING as c_ulong {
-        // SAFETY: The kernel passes the module, whose memory it frees only after this returned.
-        let module = unsafe { &*module.cast::<bindings::module>() };
+        // SAFETY: The kernel passes the module, whose memory it frees only after this returned. It was initialised,
+        // or has failed to be.
+        let module = unsafe { Module::from_raw(NonNull::new_unchecked(module.cast())) };
         // Handlers, observers and closures run until they are taken away, but leave nothing new.
         going::during(module, || {
             registry::unregister_all_of(module);

@@ -2,6 +2,8 @@
 
 //! KUnit suite of what a module leaves behind that goes. It takes this module for one.
 
+use core::ptr::NonNull;
+
 use kernel::{
     macros::kunit_tests,
     prelude::*,
@@ -12,7 +14,6 @@ use kernel::{
 };
 
 use crate::{
-    bindings,
     dispatch::TABLE,
     going,
     registry,
@@ -20,6 +21,7 @@ use crate::{
         register,
         registered, //
     },
+    text::Module,
     CbId,
     Handler,
     Message,
@@ -28,13 +30,13 @@ use crate::{
 };
 
 /// This module, which is loaded.
-pub(crate) fn loaded_module() -> &'static bindings::module {
+pub(crate) fn loaded_module() -> &'static Module {
     extern "C" {
         #[link_name = "__this_module"]
         static THIS: u8;
     }
-    // SAFETY: The module loader makes it.
-    unsafe { &*(&raw const THIS).cast::<bindings::module>() }
+    // SAFETY: The module loader makes it, and changes it no more before the suites are over. What calls this is in it.
+    unsafe { Module::from_raw(NonNull::new_unchecked((&raw const THIS).cast_mut().cast())) }
 }
 
 #[kunit_tests(connector_going)]

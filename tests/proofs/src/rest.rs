@@ -107,6 +107,8 @@ pub(crate) mod text {
 
     use super::Cell;
 
+    pub(crate) use super::bindings::module as Module;
+
     thread_local! {
         static LOOKS: Cell<u64> = const { Cell::new(0) };
     }
@@ -116,7 +118,7 @@ pub(crate) mod text {
         LOOKS.set(0);
     }
 
-    pub(crate) fn is_in(module: &super::bindings::module, address: usize) -> bool {
+    pub(crate) fn is_in(module: &Module, address: usize) -> bool {
         LOOKS.set(LOOKS.get() + 1);
         assert!(LOOKS.get() < 10_000, "a list goes round in circles");
         module.0.contains(&address)
