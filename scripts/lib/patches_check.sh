@@ -14,7 +14,7 @@ patches_targets=(rust/ drivers/connector/ samples/rust/)
 
 check_patches() {
 	local log=$build/log/patches-check.log folder
-	patches_failed=0
+	patches_failed=0 patches_config=usual
 	tree=$cache/patches/linux-$kver objects=$cache/patches/objects-$kver
 	: >"$log"
 	kernel_compiler
@@ -80,16 +80,23 @@ check_series() {
 
 # check_whole: what is looked at when all is applied.
 check_whole() {
-	local whole
+	local whole objects_of=$objects
 	name="all of them"
 	check "rustdoc" check_rustdoc || true
-	objects+=-gcc cc_args=(CC=gcc "${arch_args[@]}")
 	whole=$(git -C "$tree" rev-parse HEAD)
+	patches_config=bare objects=$objects_of-bare
+	check_both "without all that a kernel can do without" || return 0
+	patches_config=usual objects=$objects_of-gcc cc_args=(CC=gcc "${arch_args[@]}")
+	check_both "by GCC"
+}
+
+# check_both HOW: either core, beside the source without the patches.
+check_both() {
 	git -C "$tree" reset -q --hard pristine
-	check "GCC builds the source without them" patches_build pristine C || return 0
+	check "the source without them builds $1" patches_build pristine C || return
 	git -C "$tree" reset -q --hard "$whole"
-	check "GCC builds it, core in C" patches_build "" C || true
-	check "GCC builds it, core in Rust" patches_build "" RUST || true
+	check "builds $1, core in C" patches_build "" C || true
+	check "builds $1, core in Rust" patches_build "" RUST || true
 }
 
 # check WHAT COMMAND...: a line.
@@ -111,16 +118,29 @@ patches_make() {
 	make -C "$tree" "O=$objects" "${cc_args[@]}" PAHOLE=no-pahole LOCALVERSION= "${rust_args[@]}" "$@"
 }
 
+# patches_fragment CORE: the usual configuration, or what is left where all is off that can be: modules, users, /proc, a
+# second CPU, debugfs, process events.
+patches_fragment() {
+	local options=("CONNECTOR_$1" RUST_CONNECTOR_ABSTRACTIONS)
+	case $patches_config in
+	usual)
+		cat "$top/tests/config"
+		options+=(RUST_KUNIT_TESTS RUST_CONNECTOR_KUNIT_TEST SAMPLES SAMPLES_RUST SAMPLE_RUST_CONNECTOR)
+		;;
+	bare)
+		options+=(EXPERT 64BIT RUST NET CONNECTOR)
+		echo CONFIG_PROC_EVENTS=n
+		;;
+	esac
+	printf 'CONFIG_%s=y\n' "${options[@]}"
+}
+
 # patches_build PRISTINE CORE: with W=1 and clippy; fails if anything is said that is not said of the pristine source,
 # where PRISTINE is not empty and all of it is kept.
 patches_build() {
 	local said=$objects/said
 	mkdir -p "$objects"
-	{
-		cat "$top/tests/config"
-		printf 'CONFIG_%s=y\n' "CONNECTOR_$2" RUST_CONNECTOR_ABSTRACTIONS RUST_KUNIT_TESTS RUST_CONNECTOR_KUNIT_TEST \
-			SAMPLES SAMPLES_RUST SAMPLE_RUST_CONNECTOR
-	} >"$objects/fragment"
+	patches_fragment "$2" >"$objects/fragment"
 	if ! {
 		patches_make "KCONFIG_ALLCONFIG=$objects/fragment" allnoconfig >"$objects/output" 2>&1 &&
 			patches_make "-j$jobs" W=1 CLIPPY=1 "${patches_targets[@]}" >>"$objects/output" 2>&1

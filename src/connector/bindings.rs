@@ -25,3 +25,6 @@
 pub(crate) use kernel::bindings::*;
 
 include!(env!("CONNECTOR_BINDINGS"));
+
+#[cfg(not(CONFIG_MULTIUSER))]
+pub(crate) use self::connector_helper_ns_capable as ns_capable;

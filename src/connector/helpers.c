@@ -5,6 +5,7 @@
  */
 
 #include <linux/bottom_half.h>
+#include <linux/capability.h>
 #include <linux/irqflags.h>
 #include <linux/netlink.h>
 #include <linux/ptrace.h>
@@ -27,6 +28,15 @@ void connector_helper_local_bh_enable(void)
 {
 	local_bh_enable();
 }
+
+/* <linux/capability.h> */
+
+#ifndef CONFIG_MULTIUSER
+bool connector_helper_ns_capable(struct user_namespace *ns, int cap)
+{
+	return ns_capable(ns, cap);
+}
+#endif
 
 /* <linux/sched/signal.h> */
 

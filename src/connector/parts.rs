@@ -40,7 +40,7 @@ impl Parts {
     /// # Safety
     ///
     /// Must be called once, before anything else of the connector can be used, as the last step of the
-    /// module's initialisation that can fail. What it makes must be dropped when the module goes.
+    /// module's initialisation that can fail. What it makes must be dropped before its code goes.
     pub(crate) unsafe fn new() -> impl PinInit<Self, Error> {
         // SAFETY: By this function's contract.
         unsafe {

@@ -190,6 +190,7 @@ impl Slot {
     }
 
     /// The lane of this CPU.
+    #[allow(clippy::modulo_one, reason = "without SMP there is one lane")]
     #[inline(always)]
     fn lane(&self) -> &Lane {
         // Any lane would do, so that it does no harm if the task moves to another CPU meanwhile.

@@ -22,7 +22,9 @@ use crate::bindings;
 /// Two of them are equal if they are the same socket. A handler that wants to know one again keeps
 /// an [`ARef`](kernel::sync::aref::ARef): a port id can belong to another socket as soon as this
 /// one is closed, even before [`Handler::closed`](crate::Handler::closed) is called. That keeps the
-/// socket's memory and whatever it has not read, but does not keep it from being closed.
+/// socket's memory and whatever it has not read, but does not keep it from being closed. Dropping it may free
+/// all of that: do so in process context or in softirq, since the kernel warns where packets are freed in a
+/// hardware interrupt (`CONFIG_DEBUG_NET`).
 ///
 /// C counterpart: `struct sock`.
 ///
@@ -64,8 +66,9 @@ unsafe impl AlwaysRefCounted for Socket {
     }
 
     unsafe fn dec_ref(socket: NonNull<Self>) {
-        // SAFETY: By this function's contract. The last reference may be given up in any context
-        // but hardirq: netlink itself does so in softirq.
+        // SAFETY: By this function's contract. Netlink itself gives up the last reference in softirq. In a
+        // hardware interrupt it would be odd, and the kernel may warn, but nothing that is freed takes a lock
+        // that interrupts leave on.
         unsafe { bindings::connector_helper_sock_put(socket.as_ptr().cast()) }
     }
 }

@@ -21,6 +21,9 @@ const gfp_t RUST_CONST_HELPER___GFP_DIRECT_RECLAIM = __GFP_DIRECT_RECLAIM;
 /* Inline functions, as they are in helpers.c. */
 void connector_helper_local_bh_disable(void);
 void connector_helper_local_bh_enable(void);
+#ifndef CONFIG_MULTIUSER
+bool connector_helper_ns_capable(struct user_namespace *ns, int cap);
+#endif
 int connector_helper_fatal_signal_pending(struct task_struct *p);
 bool connector_helper_irqs_disabled(void);
 struct sk_buff *connector_helper_skb_get(struct sk_buff *skb);
