@@ -3,17 +3,26 @@
 # The targets that people type. scripts/harness does the work; kbuild reads
 # Kbuild, not this file.
 
-goals := modules modules_install modules_uninstall tools install deb run test test-all test-goals test-readme test-verdict mutants proofs selftests bench size shell kernel docs patches lint \
+goals := clean modules modules_install modules_uninstall tools install deb run test test-all test-goals test-readme test-verdict mutants proofs selftests bench size shell kernel docs patches lint \
 	fmt fmt-check rust-analyzer setup
 
-.PHONY: $(goals) clean clean-cache help
+.PHONY: $(goals) clean-cache help
 .DEFAULT_GOAL := modules
 
 # Only what the user gave: an empty variable means "the default". bash by its name: there are systems
 # without a /bin/bash.
-export KDIR KERNEL FLAVOR CORE ARCH TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC BINDGEN INSTALL_MOD_PATH
-export DESTDIR PREFIX CLOCK BASE LIMIT UPDATE CONFIGS SEED ROUNDS INSTALL_PACKAGES RERUN REPEAT KEEP RESULTS APPEND MEM CPUS GDB VMS
-export M FILES SCRIPT WEAKEN QEMU CHECK
+known := KDIR KERNEL FLAVOR CORE ARCH TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC BINDGEN INSTALL_MOD_PATH \
+	DESTDIR PREFIX CLOCK BASE LIMIT UPDATE CONFIGS SEED ROUNDS INSTALL_PACKAGES RERUN REPEAT KEEP RESULTS APPEND MEM CPUS GDB VMS \
+	M FILES SCRIPT WEAKEN QEMU CHECK
+export $(known)
+
+# What else was typed here, and would be passed over: for want of a letter another kernel is built. What kbuild looks
+# at, what DKMS tells it, and what other programs look at is theirs.
+others := O W C CC LD AR NM OBJCOPY OBJDUMP READELF STRIP HOST% LLVM% CLIPPY CROSS_COMPILE PAHOLE KBUILD_% K%FLAGS LOCALVERSION \
+	KERNELRELEASE CONNECTOR_TESTS MAKEFLAGS SHELL HOME PATH TMPDIR TERM NO_COLOR CI LANG LC_% CARGO% RUST% LIBCLANG_PATH XDG_% DEB% SOURCE_DATE_EPOCH %_proxy %_PROXY
+typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+export unknown := $(if $(filter 0,$(MAKELEVEL)),$(filter-out $(known) $(others),$(typed)))
+
 # kbuild's word for the folder that is KDIR= here; not of a shell that exports it.
 export asked_o := $(if $(filter command,$(origin O)),$(O))
 
@@ -23,8 +32,9 @@ export asked_o := $(if $(filter command,$(origin O)),$(O))
 $(goals):
 	@bash scripts/harness $@
 
-clean:
-	rm -rf build target
+# A target that is none.
+.DEFAULT:
+	@bash scripts/harness $@
 
 clean-cache:
 	rm -rf "$${XDG_CACHE_HOME:-$${HOME:?}/.cache}/rust-connector"

@@ -50,7 +50,7 @@ step() {
 }
 
 step_prefix() {
-	if ((step_total)); then
+	if ((step_total && step_no)); then
 		printf '%s[%d/%d]%s %s: ' "$c_bold" "$step_no" "$step_total" "$c_off" "$step_name"
 	elif [[ $step_name ]]; then
 		printf '%s: ' "$step_name"

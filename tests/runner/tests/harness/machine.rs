@@ -143,7 +143,7 @@ pub fn functions(script: &str, arguments: &[&Path]) -> Command {
         set -euo pipefail
         shopt -s inherit_errexit
         top=$PWD build=$PWD/build jobs=1 goal=modules boots=
-        for file in environment arch ui cache packages debian rust source kernel stock kdir modules install tools; do
+        for file in environment arch ui lock cache packages debian rust source kernel stock kdir modules install tools; do
             . scripts/lib/$file.sh
         done
         KDIR=${KDIR:-}
