@@ -207,7 +207,7 @@ fn read_input(most: u64, data: &mut Vec<u8>) -> io::Result<usize> {
 
 /// What it comes to that a message was not wanted or not answered, or that something else went wrong.
 fn missing(args: &Send, header: &Header, error: Error) -> Result<Outcome, Failure> {
-    let request = format_args!("{} seq={}", header.id, header.seq);
+    let request = format!("{} seq={}", header.id, header.seq);
     silence::tell("send", request, header.id, args.timeout, error)
 }
 
