@@ -289,6 +289,8 @@ check_kdir() {
 		kdir_refuse_missing
 		die "KDIR=$kdir is configured but not built (no include/config/kernel.release)" "run make there first"
 	fi
+	[[ $release =~ ^[^[:space:]/]+$ ]] ||
+		die "KDIR=$kdir calls its release '$release', which can be no folder's name" "is include/config/kernel.release as make has made it?"
 	check_kernel_version "$release" "KDIR=$kdir"
 	kdir_refuse_other "$release"
 	[[ -e $kdir/Makefile && (! -L $kdir/source || -e $kdir/source) ]] ||
@@ -308,6 +310,9 @@ check_kdir() {
 	[[ -x $kdir/scripts/mod/modpost ]] ||
 		die "KDIR=$kdir has no scripts/mod/modpost, which makes modules of objects" "run make modules_prepare there first"
 	[[ -e $kdir/rust/libkernel.rmeta ]] || kdir_refuse_headers "$release"
+	# What comes before the name of its compiler.
+	(($(stat -Lc %s "$kdir/rust/libkernel.rmeta") > 17)) ||
+		die "KDIR=$kdir has a rust/libkernel.rmeta that is none, as a full disk leaves it" "remove that, and run make there"
 	lacking=$(kdir_lacks_symbols)
 	[[ ! $lacking ]] || die "the kernel in $kdir does not export what modules take: $lacking" \
 		"$([[ $(config TRIM_UNUSED_KSYMS) ]] && echo "CONFIG_TRIM_UNUSED_KSYMS leaves out what its own modules do not take: switch it off and rebuild" ||

@@ -59,6 +59,7 @@ shell_check() {
 		[[ -f $SCRIPT && -r $SCRIPT ]] || die "SCRIPT=: cannot read $SCRIPT" "the path is one from $top, or begins with a slash"
 		script=$SCRIPT
 	elif [[ ! -t 0 ]]; then
+		check_places
 		# Now, while nobody else can read it.
 		progress "reading what to run from the standard input, to its end"
 		mkdir -p "$build"

@@ -5,6 +5,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
 use crate::machine::{
@@ -100,6 +101,88 @@ fn no_run_ends_without_a_word() {
     assert_eq!(said, "");
 }
 
+/// What `make` takes for a mistake among what was typed.
+fn unknown(typed: &[String]) -> String {
+    let mut make = command("make");
+    make.args(["-s", "--eval", "unknown: ; @echo $(unknown)", "unknown"]);
+    success(make.args(typed).env_remove("MAKELEVEL"))
+}
+
+#[test]
+fn a_variable_that_nothing_looks_at_is_refused() {
+    assert_eq!(unknown(&["FLAVOUR=debug".into()]), "FLAVOUR\n");
+    assert_eq!(unknown(&["kdir=/linux".into(), "V=1".into()]), "kdir\n");
+    let said = failure(harness("run").env("unknown", "FLAVOUR kdir"));
+    assert_says(&said, "error: FLAVOUR= is nothing that make knows here\n");
+    // A value may look like one.
+    assert_eq!(unknown(&["APPEND=a b=c".into()]), "\n");
+}
+
+#[test]
+fn every_variable_that_is_written_about_is_known() {
+    let mut found = Vec::new();
+    for file in [
+        "scripts/help.txt",
+        "README.md",
+        "tests/README.md",
+        "dkms.conf",
+    ] {
+        let text = fs::read_to_string(top().join(file)).unwrap();
+        for line in text.lines().filter(|line| !line.contains("make -C")) {
+            let after = |(_, after)| after;
+            let line = match file {
+                "scripts/help.txt" => line,
+                _ => line.split_once("make ").map_or("", after),
+            };
+            for word in line.split(|c: char| !(c.is_ascii_uppercase() || c == '_' || c == '=')) {
+                let name = word.split_once('=').map_or("", |(name, _)| name);
+                if name.len() > 1 && !name.starts_with("CONFIG_") {
+                    found.push(format!("{name}=x"));
+                }
+            }
+        }
+    }
+    // What dkms(8) adds to the command.
+    found.extend(["KERNELRELEASE=7.3.4".into(), "LLVM=1".into()]);
+    assert!(found.len() > 60, "{found:?}");
+    assert_eq!(unknown(&found), "\n");
+}
+
+#[test]
+fn a_target_that_is_none_is_named() {
+    let said = failure(command("make").arg("tst"));
+    assert_says(
+        &said,
+        "error: there is no target 'tst'\n       those that there are: make help",
+    );
+}
+
+#[test]
+fn two_runs_in_one_clone_write_one_after_the_other() {
+    let place = folder("locked");
+    let script = "
+        build=$1/build top=$1
+        rm -rf $build
+        (
+            lock_build
+            touch $build/begun
+            sleep 0.5
+            echo first
+        ) &
+        until [[ -e $build/begun ]]; do sleep 0.01; done
+        $2
+        echo second
+        wait";
+    for then in ["lock_build", "clean"] {
+        let mut command = functions(script.replace("$2", then).as_str(), &[&place]);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{then}: {output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "first\nsecond\n");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(said, "waiting for another run in this clone\n");
+    }
+}
+
 #[test]
 fn the_sum_of_several_kernels_is_the_last_word() {
     let script = "
@@ -154,6 +237,17 @@ fn a_folder_that_nothing_can_be_built_in_is_refused() {
     // Before the first step.
     let said = failure(harness("modules").env("XDG_CACHE_HOME", "/proc"));
     assert_says(&said, "the cache /proc/rust-connector cannot be written to");
+    // Before anything is read that would be kept there.
+    let script = "
+        . scripts/lib/own.sh
+        vm_check() { :; }
+        goal=shell build=/proc/build
+        shell_check";
+    let said = failure(functions(script, &[]).stdin(Stdio::null()));
+    assert_says(
+        &said,
+        "error: the build folder /proc/build cannot be written to",
+    );
     assert!(!said.contains("[1/"), "{said}");
 }
 
@@ -229,9 +323,9 @@ fn a_bare_environment_is_enough() {
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
     );
-    assert_says(&said, "unknown goal 'no-such-goal'");
+    assert_says(&said, "there is no target 'no-such-goal'");
     let said = failure(harness("no-such-goal").env("CDPATH", "/usr:/"));
-    assert_says(&said, "unknown goal 'no-such-goal'");
+    assert_says(&said, "there is no target 'no-such-goal'");
 }
 
 #[test]
@@ -412,7 +506,7 @@ fn every_target_is_made_by_something() {
             || list.split_whitespace().any(|word| word == goal)
             || all.contains(&format!("goals={goal}\n"))
             // By hand: hours, or the whole of it.
-            || ["test-all", "test-readme", "test-verdict", "mutants"].contains(&goal);
+            || ["clean", "test-all", "test-readme", "test-verdict", "mutants"].contains(&goal);
         assert!(made, "nothing makes {goal}");
     }
 }

@@ -548,6 +548,20 @@ fn a_tree_that_is_not_whole_says_what_to_make() {
         "has lost its source, /no/such/linux",
     );
 
+    let kdir = Kernel::new("no-metadata").make();
+    for left in ["", "hello"] {
+        write(kdir.join("rust/libkernel.rmeta"), left);
+        let said = refused(&kdir, "modules");
+        assert_says(&said, "has a rust/libkernel.rmeta that is none");
+    }
+
+    let mut odd = Kernel::new("odd-release");
+    for release in ["7.3.4 foo", "7.3.4-a/../../x", "7.3.4\n7.3.5"] {
+        odd.release = release;
+        let said = refused(&odd.make(), "modules");
+        assert_says(&said, "which can be no folder's name");
+    }
+
     let said = refused(Path::new("/no/such/kdir"), "modules");
     assert_says(&said, "no such directory");
     assert!(!said.contains("begins with a slash"), "{said}");
