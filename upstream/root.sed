@@ -10,7 +10,8 @@ s/^\/\/! The Linux kernel connector for Rust modules\.$/\/\/! The kernel connect
 //! core is the one in C, or the one in Rust (`CONFIG_CONNECTOR_RUST`): a module that builds on this\
 //! does not know which of the two.
 /^\/\/! With a `module!` macro on top this is/,/^\/\/! module in a tree of its own\.$/c\
-//! `samples/rust/rust_connector.rs` is a module like that.
+//! With a `module!` macro on top it can be built.\
+//! `samples/rust/rust_connector.rs` is a module that broadcasts.
 /^\/\/! In C, `cn_del_callback\(\)` returns while/,/^\/\/! takes the code away from under it/c\
 //! Three things keep a module's code there while it is called:
 /^\/\/! 3\. The only function that the C core calls/,/^\/\/!    it cannot go while a socket/c\

@@ -18,6 +18,10 @@ s/ of these and of \[`Watch`\]\([^)]*\)es in this kernel/ of these in this kerne
 	s/; or it is .*$/./
 }
 
+# Of what travels, and is told by what watches.
+/^impl CbId \{$/,/^\}$/d
+/\bCbId::NOTIFY\b/d
+
 # Of the core in Rust.
 /^\/\/\/ Whether \[`Probes`\] can be had: there is nothing/,$d
 

@@ -33,9 +33,7 @@ pub(crate) fn unclaimed() -> u64 {
 ///
 /// # Safety
 ///
-/// For the time of this call, `message` must be valid for reads of a header and the data that it
-/// announces, and `parms` must be the control block of the skb that the message lies in; nobody else
-/// may use them.
+/// That of [`Running::handle`](crate::service::Running::handle).
 #[inline(always)]
 pub(crate) unsafe fn deliver(
     message: NonNull<bindings::cn_msg>,

@@ -156,6 +156,7 @@ impl<'a> Sender<'a> {
     /// - [`SendError::NoSuchPort`]: the client closed its socket meanwhile.
     /// - [`SendError::NoMemory`]: no memory for the reply.
     /// - [`SendError::TooLarge`]: `data` has more than 65535 bytes.
+    /// - [`SendError::InterruptsOff`]: interrupts are off.
     // Not inlined into users' modules: they would become larger, and the helpers are not there.
     #[inline(never)]
     pub fn reply(&self, message: &Message<'_>, data: &[u8]) -> Result<(), SendError> {

@@ -32,8 +32,8 @@ use crate::{
     Group, //
 };
 
-/// What is called with `data`, a message as a core delivers it, see [`deliver`](crate::dispatch::deliver),
-/// and what keeps the service from going meanwhile.
+/// What is called with `data`, a message as a core delivers it, see [`Running::handle`], and what keeps
+/// the service from going meanwhile.
 type Handle =
     unsafe fn(NonNull<()>, NonNull<bindings::cn_msg>, NonNull<bindings::netlink_skb_parms>, &InUse);
 
@@ -226,7 +226,9 @@ impl Running {
     ///
     /// # Safety
     ///
-    /// That of [`deliver`](crate::dispatch::deliver).
+    /// For the time of this call, `message` must be valid for reads of a header and the data that it
+    /// announces, and `parms` must be the control block of the skb that the message lies in; nobody
+    /// else may use them.
     #[inline(always)]
     pub(crate) unsafe fn handle(
         self,

@@ -19,6 +19,9 @@ use crate::{
 /// them, answer with the request's `seq` *plus one* as `ack`. To a request whose `ack` is its `seq`
 /// both answer the same, so that a new request should be like that: see [`Self::request`]. Who asks
 /// takes either answer for one: see [`Self::answers`].
+///
+/// What the kernel's process events (`cn_proc`) say to a request is no reply by either reading: it is
+/// broadcast, with the request's `ack` plus one, but with a `seq` that each CPU counts by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
     /// The service that the message is for, or comes from.

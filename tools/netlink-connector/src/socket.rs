@@ -155,8 +155,8 @@ impl Socket {
         if !processes {
             net::connect(&fd, &SocketAddrNetlink::new(0, 0))
                 .map_err(|errno| Error::io("connecting to the kernel", errno))?;
-            // Elsewhere than in the initial network namespace there is nobody to hear from, which
-            // is better told now than by silence. The core drops what has no message in it.
+            // Elsewhere than in the initial network namespace there is nobody to send to, which is
+            // better told now than by silence. The core drops what has no message in it.
             let nothing = NlHeader {
                 len: NlHeader::SIZE as u32,
                 kind: DONE,
