@@ -43,6 +43,7 @@ s/\bCONFIG_CONNECTOR = "y"/not(CONFIG_CONNECTOR_RUST)/g
 /^\/\/ kbuild says (so|it) /d
 /^#!\[cfg_attr\((not\(CONFIG_RUST\)|doctest), no_std\)\]$/d
 /^#!\[warn\(missing_docs\)\]$/d
+/^#\[cfg\(CONFIG_RUST\)\]$/d
 
 # --- probes: no part of the kernel probes its own functions, so that ids of C are not seen on the C core ---
 
