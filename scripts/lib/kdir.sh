@@ -134,7 +134,7 @@ kdir_llvm() {
 		fi
 	done
 	die "$kdir was built with clang $1, which is not here with its ld.lld and llvm-nm" \
-		"install clang-$1 lld-$1 llvm-$1, or say where they are: LLVM=/folder/bin/"
+		"install LLVM $1 (Debian: clang-$1 lld-$1 llvm-$1), or say where it is: LLVM=/folder/bin/"
 }
 
 kdir_compiler() {
