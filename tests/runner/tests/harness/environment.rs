@@ -306,6 +306,10 @@ fn what_stops_any_program_is_named() {
             "E: Release file is not valid yet",
             ": a signature or certificate is not of",
         ),
+        (
+            "fatal: detected dubious ownership in repository at /c",
+            ": git reads no clone of another user",
+        ),
         // That there was no space was another time.
         ("anything else", " (status 1)"),
     ] {
