@@ -71,9 +71,20 @@ fn other_folders_are_taken() {
 fn programs_are_built_in_any_folder() {
     let clone = only_scripts("my own code");
     fs::create_dir(clone.join("tests")).unwrap();
-    let script = clone.join("scripts/harness");
-    let said = failure(command("bash").arg(script).arg("install"));
-    assert_says(&said, "nothing has been built yet");
+    let says = |goal: &str, cache: &str| {
+        let mut harness = harness_in(&clone, goal);
+        // What is looked at behind the folders.
+        harness.env("JOBS", "many");
+        failure(harness.env("XDG_CACHE_HOME", clone.join(cache)))
+    };
+    for goal in ["tools", "deb", "install"] {
+        assert_says(&says(goal, "my cache"), "JOBS=many: expected a number");
+    }
+    // Where programs look for libraries, it is between two folders.
+    assert_says(
+        &says("tools", "a:b"),
+        "error: cargo takes no folder with ':' ",
+    );
 }
 
 #[test]
