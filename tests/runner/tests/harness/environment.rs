@@ -475,7 +475,7 @@ fn a_kernel_of_llvm_is_built_for_by_the_names_that_llvm_has_here() {
     let none = llvm("llvm-none", &["clang", "clang-19"], &["ld.lld"]);
     let away = format!("{}/", llvm("llvm-away", &["clang"], plain).display());
     let command = |bin: &Path, asked: &str| {
-        let tools = only("llvm-tools", &["bash", "sed", "tr"]);
+        let tools = only("llvm-tools", &["bash", "grep", "sed", "tr"]);
         let script = "PATH=$2:$3; kdir=$1; kdir_compiler; echo \"${cc_args[*]}\"";
         let mut command = functions(script, &[&kdir, bin, &tools]);
         command.env("LLVM", asked);

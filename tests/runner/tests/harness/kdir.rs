@@ -351,6 +351,17 @@ fn what_a_kernel_lacks_is_said_before_it_is_built_in_vain() {
 }
 
 #[test]
+fn a_configuration_that_was_not_written_to_its_end_is_none() {
+    let kdir = Kernel::new("cut").make();
+    for cut in ["", "#\n# Linux/x86 7.3.4 Kernel Configuration\n#\n"] {
+        write(kdir.join("include/config/auto.conf"), cut);
+        assert_says(&refused(&kdir, "modules"), "is configured but not built");
+    }
+    write(kdir.join(".config"), "");
+    assert_says(&refused(&kdir, "modules"), "is not configured");
+}
+
+#[test]
 fn a_kernel_that_is_not_where_it_was_built_is_refused() {
     let kdir = Kernel::new("moved").make();
     let makefile = |output: &Path| {
