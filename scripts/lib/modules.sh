@@ -53,7 +53,8 @@ sign_modules() {
 	[[ $(config MODULE_SIG) && $key ]] || return 0
 	for ko in "$@"; do
 		"${inside[@]}" "$kdir/scripts/sign-file" "$(config MODULE_SIG_HASH)" "$key" "$kdir/certs/signing_key.x509" "$ko" \
-			&>>"$build/log/modules.log" || die "$(basename "$ko") cannot be signed with $key" "log: $build/log/modules.log"
+			&>>"$build/log/modules.log" || die "$(basename "$ko") cannot be signed with $key" "why: $build/log/modules.log" \
+			"if it has a passphrase: KBUILD_SIGN_PIN=… make …; if $kdir/certs/signing_key.x509 is not of it, build that kernel anew"
 	done
 }
 

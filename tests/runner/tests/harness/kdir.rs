@@ -518,6 +518,17 @@ pub(super) fn that_signs(kernel: Kernel) -> PathBuf {
 }
 
 #[test]
+fn what_to_do_about_a_key_that_does_not_sign_is_said() {
+    let kdir = that_signs(Kernel::new("signs-not"));
+    write(kdir.join("certs/signing_key.pem"), "");
+    program(kdir.join("scripts/sign-file"), "exit 1");
+    let script = "kdir=$1 build=$1/build; mkdir -p $build/log; sign_modules $1/cn.ko";
+    let said = failure(&mut functions(script, &[&kdir]));
+    assert_says(&said, "error: cn.ko cannot be signed with ");
+    assert_says(&said, "KBUILD_SIGN_PIN=");
+}
+
+#[test]
 fn the_kernels_own_modules_are_signed_where_tests_load_them() {
     let kernel = Kernel::new("signs-its-own").without("CONNECTOR");
     let kdir = that_signs(kernel.with("CONNECTOR", "m"));
