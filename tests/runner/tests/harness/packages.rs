@@ -132,6 +132,10 @@ fn what_only_debian_has_is_refused_where_it_is_not() {
         // Before the first step.
         assert!(!said.contains("[1/"), "{said}");
     }
+    // Nor does it have everything.
+    let said = failure(harness("modules").env("KERNEL", "99.1.2"));
+    assert_says(&said, "error: KERNEL=99.1.2: Debian has no kernel ");
+    assert_says(&said, "make KERNEL=99.1;");
     // What is in the cache already takes none.
     let said = success(&mut functions(
         "PATH=; check_debian it \"$1/*\" next",
