@@ -70,8 +70,13 @@ collect_connector() {
 
 # For which kernel that is, and what it was built with; see samples/standalone/Makefile.
 kernel_mk() {
-	printf '# The kernel that rust_connector was built for, for Makefiles to include.\nKDIR := %s\nTOOLS := %s\n' \
-		"$kdir" "${cc_args[*]} ${rust_args[*]}"
+	local word words=
+	for word in "${cc_args[@]}" "${rust_args[@]}"; do
+		# CC= may be several.
+		[[ $word != *' '* ]] || word="'$word'"
+		words+=" $word"
+	done
+	printf '# The kernel that rust_connector was built for, for Makefiles to include.\nKDIR := %s\nTOOLS :=%s\n' "$kdir" "$words"
 }
 
 # Without the symbols of modules that exist for the tests.

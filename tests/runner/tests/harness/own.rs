@@ -2,7 +2,11 @@
 
 //! A module of somebody's own: what `M=` makes of it, and what `samples/standalone` is built with.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::{
     kdir::{Kernel, that_signs},
@@ -67,6 +71,21 @@ fn a_script_of_somebodys_own_is_a_test_if_nobody_made_it_executable() {
     );
 }
 
+/// What `samples/standalone` takes for a rust_connector.
+fn connector(name: &str) -> PathBuf {
+    let connector = folder(name);
+    write(connector.join("connector.mk"), "");
+    connector
+}
+
+/// `make` there, against that.
+fn standalone(connector: &Path) -> Command {
+    let mut make = command("make");
+    make.arg("-C").arg(top().join("samples/standalone"));
+    make.arg(format!("CONNECTOR={}", connector.display()));
+    make
+}
+
 #[test]
 fn a_module_of_somebodys_own_says_what_it_does_not_find() {
     let kdir = Kernel::new("standalone").make();
@@ -93,12 +112,9 @@ fn a_module_of_somebodys_own_is_built_with_what_the_kernel_was_built_with() {
         kdir.join("Makefile"),
         "modules: ; @echo \"LLVM is '$(LLVM)', RUSTC is '$(RUSTC)'\"\n",
     );
-    let connector = folder("connector-of-tools");
-    write(connector.join("connector.mk"), "");
+    let connector = connector("connector-of-tools");
     let said = |arguments: &[&str]| {
-        let mut make = command("make");
-        make.arg("-C").arg(top().join("samples/standalone"));
-        make.arg(format!("CONNECTOR={}", connector.display()));
+        let mut make = standalone(&connector);
         make.arg(format!("KDIR={}", kdir.display()));
         success(make.args(arguments))
     };
@@ -110,6 +126,21 @@ fn a_module_of_somebodys_own_is_built_with_what_the_kernel_was_built_with() {
     );
     assert_says(&said(&[]), "LLVM is '-19', RUSTC is '/bin/sh'");
     assert_says(&said(&["LLVM=1"]), "LLVM is '1', RUSTC is ''");
+}
+
+#[test]
+fn a_compiler_of_several_words_is_one_to_modules_of_somebodys_own() {
+    let kdir = Kernel::new("ccache").make();
+    write(
+        kdir.join("Makefile"),
+        "modules: ; @echo \"CC is '$(CC)'\"\n",
+    );
+    let connector = connector("connector-ccache");
+    let script =
+        "kdir=$1 cc_args=('CC=env gcc') rust_args=(RUSTC=/bin/sh); kernel_mk >$2/kernel.mk";
+    success(&mut functions(script, &[&kdir, &connector]));
+    let said = success(&mut standalone(&connector));
+    assert_says(&said, "CC is 'env gcc'");
 }
 
 #[test]
@@ -136,8 +167,7 @@ fn why_programs_of_somebodys_own_are_not_built_is_said() {
 fn a_module_of_somebodys_own_is_not_built_in_another_folder() {
     let kdir = Kernel::new("blank").make();
     write(kdir.join("Makefile"), "modules: ; @echo kbuild in '$(M)'\n");
-    let connector = folder("connector-blank");
-    write(connector.join("connector.mk"), "");
+    let connector = connector("connector-blank");
     let says = |mine: &str, variable: &str, value: &str| {
         let mine = folder(mine).join("standalone");
         success(
@@ -175,14 +205,11 @@ fn a_module_of_somebodys_own_is_not_built_in_another_folder() {
 
 #[test]
 fn a_module_of_somebodys_own_says_that_its_kernel_or_compiler_is_gone() {
-    let connector = folder("connector-of-gone");
-    write(connector.join("connector.mk"), "");
+    let connector = connector("connector-of-gone");
     let make = |tools: &str, kdir: &Path, goal: &str| {
         let text = format!("KDIR := {}\nTOOLS := {tools}\n", kdir.display());
         write(connector.join("kernel.mk"), text);
-        let mut make = command("make");
-        make.arg("-C").arg(top().join("samples/standalone"));
-        make.arg(format!("CONNECTOR={}", connector.display()));
+        let mut make = standalone(&connector);
         // As sudo has it.
         make.arg(goal).env(
             "PATH",
