@@ -36,8 +36,9 @@ $(goals):
 .DEFAULT:
 	@bash scripts/harness $@
 
+# Where scripts/harness has it.
 clean-cache:
-	rm -rf "$${XDG_CACHE_HOME:-$${HOME:?}/.cache}/rust-connector"
+	@bash -c 'top=$$PWD; . scripts/lib/environment.sh; . scripts/lib/cache.sh; set -x; rm -rf "$$cache"'
 
 help:
 	@sed 's/^/  /' scripts/help.txt

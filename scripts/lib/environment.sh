@@ -87,8 +87,17 @@ check_environment() {
 	[[ ! ${asked_o:-} ]] || die "O=$asked_o is not looked at: a kernel that was built there is KDIR=$asked_o" \
 		"make KDIR=$asked_o …; what is made here goes to $build"
 	# Programs for this machine have nothing to do with the kernel's makefiles.
-	[[ $goal = tools || $goal = install ]] || check_folder "this clone" "$top"
-	check_folder "the cache (XDG_CACHE_HOME)" "$cache"
+	case $goal in
+	install) ;;
+	tools | deb) [[ $cache != *:* ]] || die "cargo takes no folder with ':' in its name; the cache (XDG_CACHE_HOME) is in '$cache'" "put it elsewhere" ;;
+	*)
+		check_folder "this clone" "$top"
+		check_folder "the cache (XDG_CACHE_HOME)" "$cache"
+		;;
+	esac
+	[[ -e $top/tests || $goal = modules_*install || ($goal = modules && (${KDIR:-} || $(stock_wanted))) ]] ||
+		die "this is the source of the DKMS package, which has the modules only, for kernels that are there" \
+			"make KDIR=/lib/modules/$(uname -r)/build, or let dkms do it"
 	# What a link leads to is what the makefiles get.
 	[[ ! ${KDIR:-} ]] || check_folder "KDIR" "$(realpath -m -- "$KDIR")"
 	[[ ! ${KSRC:-} ]] || check_folder "KSRC" "$(realpath -m -- "$KSRC")"

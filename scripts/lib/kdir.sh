@@ -40,8 +40,13 @@ kdir_vm_needs=(
 
 kdir_configured() {
 	local file=$kdir/include/config/auto.conf
-	[[ -e $file ]] || file=$kdir/.config
+	has_options "$file" || file=$kdir/.config
 	echo "$file"
+}
+
+# Of a full disk it may be empty.
+has_options() {
+	grep -qs '^CONFIG_' "$1"
 }
 
 config() {
@@ -134,7 +139,7 @@ kdir_llvm() {
 		fi
 	done
 	die "$kdir was built with clang $1, which is not here with its ld.lld and llvm-nm" \
-		"install clang-$1 lld-$1 llvm-$1, or say where they are: LLVM=/folder/bin/"
+		"install LLVM $1 (Debian: clang-$1 lld-$1 llvm-$1), or say where it is: LLVM=/folder/bin/"
 }
 
 kdir_compiler() {
@@ -280,14 +285,14 @@ check_kdir() {
 		"a kernel that was removed, or whose headers are not installed?"
 	[[ -d $kdir ]] || die "KDIR=$kdir: no such directory" "${from_top[@]}"
 	kdir=$(realpath "$kdir")
-	[[ -e $kdir/.config || -e $kdir/include/config/auto.conf ]] ||
+	has_options "$(kdir_configured)" ||
 		die "KDIR=$kdir is not configured (no .config)" "point it at the tree, or at the O= directory, in which the kernel was built"
 	other=$(kdir_other_arch)
 	[[ ! $other ]] || kdir_refuse_arch "$other"
 	release=$(cat "$kdir/include/config/kernel.release" 2>/dev/null || true)
-	if [[ ! $release || ! -e $kdir/include/config/auto.conf ]]; then
+	if [[ ! $release ]] || ! has_options "$kdir/include/config/auto.conf"; then
 		kdir_refuse_missing
-		die "KDIR=$kdir is configured but not built (no include/config/kernel.release)" "run make there first"
+		die "KDIR=$kdir is configured but not built (no include/config/kernel.release or auto.conf)" "run make there first"
 	fi
 	[[ $release =~ ^[^[:space:]/]+$ ]] ||
 		die "KDIR=$kdir calls its release '$release', which can be no folder's name" "is include/config/kernel.release as make has made it?"

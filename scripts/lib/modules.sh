@@ -53,7 +53,8 @@ sign_modules() {
 	[[ $(config MODULE_SIG) && $key ]] || return 0
 	for ko in "$@"; do
 		"${inside[@]}" "$kdir/scripts/sign-file" "$(config MODULE_SIG_HASH)" "$key" "$kdir/certs/signing_key.x509" "$ko" \
-			&>>"$build/log/modules.log" || die "$(basename "$ko") cannot be signed with $key" "log: $build/log/modules.log"
+			&>>"$build/log/modules.log" || die "$(basename "$ko") cannot be signed with $key" "why: $build/log/modules.log" \
+			"if it has a passphrase: KBUILD_SIGN_PIN=… make …; if $kdir/certs/signing_key.x509 is not of it, build that kernel anew"
 	done
 }
 
@@ -69,8 +70,13 @@ collect_connector() {
 
 # For which kernel that is, and what it was built with; see samples/standalone/Makefile.
 kernel_mk() {
-	printf '# The kernel that rust_connector was built for, for Makefiles to include.\nKDIR := %s\nTOOLS := %s\n' \
-		"$kdir" "${cc_args[*]} ${rust_args[*]}"
+	local word words=
+	for word in "${cc_args[@]}" "${rust_args[@]}"; do
+		# CC= may be several.
+		[[ $word != *' '* ]] || word="'$word'"
+		words+=" $word"
+	done
+	printf '# The kernel that rust_connector was built for, for Makefiles to include.\nKDIR := %s\nTOOLS :=%s\n' "$kdir" "$words"
 }
 
 # Without the symbols of modules that exist for the tests.

@@ -93,21 +93,33 @@ mutant_caught_by() {
 		awk 'NR == 1 { first = $0 } END { if (NR) print first (NR > 1 ? " (and " NR - 1 " more)" : "") }'
 }
 
+# Sets mutant_names: those that T= names, or all.
+mutants_check() {
+	local name core=${CORE:-c}
+	local -a known of words
+	mutant_names=()
+	# What is wrong with a core that is not there nobody can find.
+	of=(-lx "Core: $core")
+	[[ $core != c ]] || of=(-L '^Core: ')
+	mapfile -t known < <(cd "$top/tests/mutants" && { grep "${of[@]}" -- *.patch || true; } | sed 's/\.patch$//')
+	read -ra words <<<"${T:-${known[*]}}"
+	((${#words[@]})) || die "CORE=$core has no mutants" "there are some of CORE=c and CORE=rust"
+	for name in "${words[@]}"; do
+		[[ $name != connector-wire ]] || continue
+		[[ " ${known[*]} " = *" $name "* ]] || die "T=$name: there is no such mutant of CORE=$core" "there are: connector-wire ${known[*]}"
+		mutant_names+=("$name")
+	done
+}
+
 step_vm_mutants() {
-	local name patch suites since took caught survived=0 core=${CORE:-c}
-	local -a names=() all_suites=()
+	local name patch suites since took caught survived=0
+	local -a names=("${mutant_names[@]}") all_suites=()
 	step "mutants"
-	for patch in "$top"/tests/mutants/*.patch; do
-		name=$(basename "$patch" .patch)
-		[[ ! ${T:-} || " $T " = *" $name "* ]] || continue
-		# What is wrong with a core that is not there nobody can find.
-		[[ $(mutant_field "$name" Core) = "${core#c}" ]] || continue
-		names+=("$name")
+	for name in "${names[@]}"; do
 		read -ra suites <<<"$(mutant_field "$name" Suites)"
 		((${#suites[@]})) || die "tests/mutants/$name.patch has no line 'Suites: …'"
 		all_suites+=("${suites[@]}")
 	done
-	((${#names[@]})) || die "there is no mutant ${T:-}" "there are: connector-wire $(cd "$top/tests/mutants" && echo *.patch | sed 's/\.patch//g')"
 	readarray -t all_suites < <(printf '%s\n' "${all_suites[@]}" | sort -u)
 	mutants_copy
 	progress "without any"

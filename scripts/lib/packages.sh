@@ -64,6 +64,7 @@ have() {
 	firmware) ! command -v apt-get >/dev/null || [[ -e /usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin ]] ;;
 	busybox) static_busybox >/dev/null ;;
 	libclang) use_libclang ;;
+	clang) plain_clang ;;
 	certificates) have_certificates ;;
 	modinfo) PATH=$PATH:/usr/sbin:/sbin command -v modinfo >/dev/null ;;
 	*) command -v "$1" >/dev/null ;;
@@ -181,25 +182,38 @@ has_llvm() {
 # The newest LLVM with everything that a kernel needs, as kbuild's LLVM= takes it:
 # "-19" for clang-19, "1" for an unversioned one. Fails if there is none.
 find_llvm() {
-	local v best=
+	local v
 	for v in {40..17}; do
 		if has_llvm "-$v"; then
 			printf -- '-%s' "$v"
 			return
 		fi
 	done
-	if has_llvm 1; then
-		best=$(clang --version | sed -n 's/.*clang version \([0-9]*\)\..*/\1/p')
-		((${best:-0} >= 17)) || return 1
-		printf 1
-		return
-	fi
-	return 1
+	has_llvm 1 && plain_clang || return 1
+	printf 1
 }
 
-# What is still missing of them. Sets llvm, or adds to the array that is called needs.
+# llvm_number LLVM: which one that is.
+llvm_number() {
+	[[ $1 != 1 ]] || set -- "$(clang --version | sed -n 's/.*clang version \([0-9]*\)\..*/\1/p')"
+	echo "${1#-}"
+}
+
+# Whether the clang without a number is new enough.
+plain_clang() {
+	local number
+	number=$(llvm_number 1 2>/dev/null) && ((${number:-0} >= 17))
+}
+
+# What is still missing of them. Sets llvm, or adds to the array that is called needs. Where there is no apt, their
+# names have no numbers.
 want_llvm() {
-	llvm=$(find_llvm) ||
+	! llvm=$(find_llvm) || return 0
+	if command -v apt-get >/dev/null; then
 		needs+=("clang-19 clang-19 compiles the kernel" "ld.lld-19 lld-19 links the kernel"
 			"llvm-nm-19 llvm-19 has the kernel's binary tools")
+	else
+		needs+=("clang clang compiles the kernel (version 17 or newer)" "ld.lld lld links the kernel"
+			"llvm-nm llvm reads the kernel's objects" "llvm-objcopy llvm copies the kernel's objects")
+	fi
 }

@@ -96,6 +96,16 @@ step_proofs() {
 	step_done "all of it"
 }
 
+# WEAKEN=1 is all files that the models run, as tests/proofs/src/weaken.rs has them.
+weaken_check() {
+	local file=${WEAKEN#1} names
+	names=$(cd "$top/tests/proofs/src" && {
+		sed -n 's:^#\[path = "\(\.\./\)*\(.*\)"\]$:\2:p' lib.rs changes.rs
+		sed -n '/^const OF_CLIENT/,/^]/s:^ *"\(.*\)",$:\1:p' weaken.rs
+	} | tr '\n' ' ')
+	[[ $names = *"$file"* ]] || die "WEAKEN=$WEAKEN: the models run no such file" "there are: $names"
+}
+
 step_weaken() {
 	local file=${WEAKEN#1}
 	step "weakening"

@@ -29,6 +29,8 @@ check_stock_settings() {
 	[[ ${CORE:-c} = c ]] || die "KERNEL=$KERNEL is built already, and has the connector that it has: leave out CORE=$CORE"
 	stock_release=$(stock_wanted)
 	[[ $stock_release = newest ]] || check_kernel_version "$stock_release" "KERNEL=$KERNEL"
+	[[ ! $stock_release =~ ^([0-9]+\.[0-9]+)\.[0-9]+$ ]] || die "KERNEL=$KERNEL: Debian has no kernel that is called $stock_release" \
+		"the newest of that series: make KERNEL=${BASH_REMATCH[1]}; one that you have built: make KDIR=/path …"
 	check_debian "KERNEL=$KERNEL" "$cache/stock/${stock_release/#newest/*}/tree/.complete" \
 		"a kernel that you have built: make KDIR=/path …; one that this builds: make, without KERNEL"
 	[[ -e $cache/stock/$stock_release/tree/.complete ]] || check_disk

@@ -179,6 +179,8 @@ ui_known_cause() {
 	*"is not valid yet"* | *"is expired (invalid since"* | *"certificate is not yet valid"* | *"certificate has expired"*)
 		echo "a signature or certificate is not of this time|is it $(date '+%F %R') here? if not, set the clock"
 		;;
+	# Of root in a container, say.
+	*"detected dubious ownership"*) echo "git reads no clone of another user|git config --global --add safe.directory $top" ;;
 	# Cargo, of paths, which only somebody's own programs have to this clone.
 	*"failed to read "*"/Cargo.toml"*)
 		echo "its Cargo.toml has a path that leads to no crate|paths to this clone have to lead to $top"

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::Command;
 
 /// The variables that `make test` looks at.
-const VARIABLES: [&str; 16] = [
+const VARIABLES: [&str; 18] = [
     "T", "RERUN", "REPEAT", "KEEP", "SEED", "MEM", "CPUS", "APPEND", "GDB", "VMS", "KDIR",
-    "KERNEL", "FLAVOR", "M", "FILES", "SCRIPT",
+    "KERNEL", "FLAVOR", "M", "FILES", "SCRIPT", "CORE", "WEAKEN",
 ];
 
 /// What `goal` says with these values, where it has no place to build anything.
@@ -106,6 +106,35 @@ fn other_goals_look_at_what_is_for_them() {
     for (name, value) in [("FLAVOR", "debug"), ("CORE", "rust"), ("CLOCK", "wall")] {
         let said = says("bench", &[("UPDATE", "1"), (name, value)]);
         assert!(said.contains("error: UPDATE=1: "), "{said}");
+    }
+}
+
+#[test]
+fn what_there_is_nothing_of_to_break_is_refused() {
+    let refused = |goal: &str, values: &[(&str, &str)], expected: &str| {
+        let said = says(goal, values);
+        assert!(said.starts_with(expected), "{said}");
+    };
+    refused("mutants", &[("T", "nope")], "error: T=nope: there is no ");
+    refused(
+        "mutants",
+        &[("T", "connector-wire go-silently nope")],
+        "error: T=nope: there is no ",
+    );
+    // Of the other core.
+    let other = [("T", "core-unlisted")];
+    refused("mutants", &other, "error: T=core-unlisted: there is no ");
+    refused("mutants", &[("CORE", "tree")], "error: CORE=tree has no ");
+    refused(
+        "proofs",
+        &[("WEAKEN", "nope.rs")],
+        "error: WEAKEN=nope.rs: ",
+    );
+    // What there is comes as far as the cache.
+    let some = [("T", "core-unlisted connector-wire"), ("CORE", "rust")];
+    refused("mutants", &some, "error: the cache ");
+    for some in ["1", "slot.rs", "src/connector/slot.rs", "exchange"] {
+        refused("proofs", &[("WEAKEN", some)], "error: the cache ");
     }
 }
 

@@ -8,9 +8,19 @@ use std::{
     process::Stdio,
 };
 
+use crate::kdir::Kernel;
 use crate::machine::{
-    assert_says, command, failure, folder, functions, harness, only, program, success, top, write,
+    assert_says, command, failure, folder, functions, harness, harness_in, only, program, success,
+    top, write,
 };
+
+/// A folder of that name with the scripts and nothing else.
+fn only_scripts(name: &str) -> PathBuf {
+    let clone = folder(name);
+    let scripts = top().join("scripts");
+    success(command("cp").arg("-r").arg(scripts).arg(&clone));
+    clone
+}
 
 #[test]
 fn a_folder_that_make_cannot_name_is_refused() {
@@ -23,13 +33,7 @@ fn a_folder_that_make_cannot_name_is_refused() {
         ("a[1]", "["),
         ("#1", "#"),
     ] {
-        let clone = folder(name);
-        success(
-            command("cp")
-                .arg("-r")
-                .arg(top().join("scripts"))
-                .arg(&clone),
-        );
+        let clone = only_scripts(name);
         let said = failure(
             command("bash")
                 .arg(clone.join("scripts/harness"))
@@ -65,16 +69,49 @@ fn other_folders_are_taken() {
 
 #[test]
 fn programs_are_built_in_any_folder() {
-    let clone = folder("my own code");
-    success(
-        command("cp")
-            .arg("-r")
-            .arg(top().join("scripts"))
-            .arg(&clone),
+    let clone = only_scripts("my own code");
+    fs::create_dir(clone.join("tests")).unwrap();
+    let says = |goal: &str, cache: &str| {
+        let mut harness = harness_in(&clone, goal);
+        // What is looked at behind the folders.
+        harness.env("JOBS", "many");
+        failure(harness.env("XDG_CACHE_HOME", clone.join(cache)))
+    };
+    for goal in ["tools", "deb", "install"] {
+        assert_says(&says(goal, "my cache"), "JOBS=many: expected a number");
+    }
+    // Where programs look for libraries, it is between two folders.
+    assert_says(
+        &says("tools", "a:b"),
+        "error: cargo takes no folder with ':' ",
     );
-    let script = clone.join("scripts/harness");
-    let said = failure(command("bash").arg(script).arg("install"));
-    assert_says(&said, "nothing has been built yet");
+}
+
+#[test]
+fn the_source_of_the_dkms_package_says_what_it_is_for() {
+    let source = only_scripts("dkms-source");
+    let says = |goal: &str, kdir: &Path| failure(harness_in(&source, goal).env("KDIR", kdir));
+    let kdir = Kernel::new("dkms").make();
+    for (goal, kdir) in [
+        ("modules", Path::new("")),
+        ("tools", Path::new("")),
+        ("test", &kdir),
+    ] {
+        let said = says(goal, kdir);
+        assert_says(&said, "error: this is the source of the DKMS package, ");
+        assert_says(&said, "make KDIR=");
+    }
+    assert_says(&says("modules", &kdir), "error: these are missing here:");
+    assert_says(
+        &says("modules_install", Path::new("")),
+        "no modules are built",
+    );
+    // It has no programs.
+    let script = ". scripts/lib/userspace.sh; top=$1 cache=$1/cache; own_cargo_target rustc; ls $1";
+    assert_eq!(
+        success(&mut functions(script, &[&source])),
+        "build\nscripts\n"
+    );
 }
 
 #[test]
@@ -280,6 +317,10 @@ fn what_stops_any_program_is_named() {
             "E: Release file is not valid yet",
             ": a signature or certificate is not of",
         ),
+        (
+            "fatal: detected dubious ownership in repository at /c",
+            ": git reads no clone of another user",
+        ),
         // That there was no space was another time.
         ("anything else", " (status 1)"),
     ] {
@@ -434,7 +475,7 @@ fn a_kernel_of_llvm_is_built_for_by_the_names_that_llvm_has_here() {
     let none = llvm("llvm-none", &["clang", "clang-19"], &["ld.lld"]);
     let away = format!("{}/", llvm("llvm-away", &["clang"], plain).display());
     let command = |bin: &Path, asked: &str| {
-        let tools = only("llvm-tools", &["bash", "sed", "tr"]);
+        let tools = only("llvm-tools", &["bash", "grep", "sed", "tr"]);
         let script = "PATH=$2:$3; kdir=$1; kdir_compiler; echo \"${cc_args[*]}\"";
         let mut command = functions(script, &[&kdir, bin, &tools]);
         command.env("LLVM", asked);

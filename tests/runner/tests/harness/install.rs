@@ -161,3 +161,26 @@ fn only_what_is_in_the_list_of_modules_is_taken_away() {
     assert_says(&said, "which is no module's name");
     assert!(to.join("lib/precious").exists());
 }
+
+#[test]
+fn the_cache_is_removed_where_it_is_looked_for() {
+    // With an rm that removes nothing: without a HOME it is that of the user.
+    let bin = only("clean-cache-bin", &["bash", "make", "sh"]);
+    program(bin.join("rm"), "echo removes \"$@\"");
+    let says = |name: &str, value: &str| {
+        let mut make = Command::new(bin.join("make"));
+        make.arg("-C").arg(top()).arg("clean-cache").env_clear();
+        success(make.env("PATH", &bin).env(name, value))
+    };
+    assert_says(
+        &says("XDG_CACHE_HOME", "/x y"),
+        "removes -rf /x y/rust-connector\n",
+    );
+    assert_says(
+        &says("HOME", "/h"),
+        "removes -rf /h/.cache/rust-connector\n",
+    );
+    let said = says("NO_HOME", "");
+    assert_says(&said, "/.cache/rust-connector\n");
+    assert!(!said.contains('~'), "{said}");
+}

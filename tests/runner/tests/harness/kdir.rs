@@ -351,6 +351,17 @@ fn what_a_kernel_lacks_is_said_before_it_is_built_in_vain() {
 }
 
 #[test]
+fn a_configuration_that_was_not_written_to_its_end_is_none() {
+    let kdir = Kernel::new("cut").make();
+    for cut in ["", "#\n# Linux/x86 7.3.4 Kernel Configuration\n#\n"] {
+        write(kdir.join("include/config/auto.conf"), cut);
+        assert_says(&refused(&kdir, "modules"), "is configured but not built");
+    }
+    write(kdir.join(".config"), "");
+    assert_says(&refused(&kdir, "modules"), "is not configured");
+}
+
+#[test]
 fn a_kernel_that_is_not_where_it_was_built_is_refused() {
     let kdir = Kernel::new("moved").make();
     let makefile = |output: &Path| {
@@ -504,6 +515,17 @@ pub(super) fn that_signs(kernel: Kernel) -> PathBuf {
     );
     write(kdir.join("certs/signing_key.x509"), "");
     kdir
+}
+
+#[test]
+fn what_to_do_about_a_key_that_does_not_sign_is_said() {
+    let kdir = that_signs(Kernel::new("signs-not"));
+    write(kdir.join("certs/signing_key.pem"), "");
+    program(kdir.join("scripts/sign-file"), "exit 1");
+    let script = "kdir=$1 build=$1/build; mkdir -p $build/log; sign_modules $1/cn.ko";
+    let said = failure(&mut functions(script, &[&kdir]));
+    assert_says(&said, "error: cn.ko cannot be signed with ");
+    assert_says(&said, "KBUILD_SIGN_PIN=");
 }
 
 #[test]

@@ -86,9 +86,14 @@ pub fn command(program: impl AsRef<Path>) -> Command {
 /// `scripts/harness GOAL` on a machine that has nothing to build with, and an empty cache: who comes so
 /// far that he asks for it was not stopped by what is wrong.
 pub fn harness(goal: &str) -> Command {
+    harness_in(&top(), goal)
+}
+
+/// That of another folder.
+pub fn harness_in(clone: &Path, goal: &str) -> Command {
     let mut command = command("bash");
     command
-        .arg(top().join("scripts/harness"))
+        .arg(clone.join("scripts/harness"))
         .arg(goal)
         .env("PATH", bare_bin())
         .env(

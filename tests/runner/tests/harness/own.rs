@@ -2,11 +2,15 @@
 
 //! A module of somebody's own: what `M=` makes of it, and what `samples/standalone` is built with.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::{
     kdir::{Kernel, that_signs},
-    machine::{assert_says, command, failure, folder, functions, success, top, write},
+    machine::{assert_says, command, failure, folder, functions, only, success, top, write},
 };
 
 /// What `own_modules` makes of the module in `$1/mine` for the kernel `$2`, by a kbuild that is made up.
@@ -67,6 +71,21 @@ fn a_script_of_somebodys_own_is_a_test_if_nobody_made_it_executable() {
     );
 }
 
+/// What `samples/standalone` takes for a rust_connector.
+fn connector(name: &str) -> PathBuf {
+    let connector = folder(name);
+    write(connector.join("connector.mk"), "");
+    connector
+}
+
+/// `make` there, against that.
+fn standalone(connector: &Path) -> Command {
+    let mut make = command("make");
+    make.arg("-C").arg(top().join("samples/standalone"));
+    make.arg(format!("CONNECTOR={}", connector.display()));
+    make
+}
+
 #[test]
 fn a_module_of_somebodys_own_says_what_it_does_not_find() {
     let kdir = Kernel::new("standalone").make();
@@ -93,12 +112,9 @@ fn a_module_of_somebodys_own_is_built_with_what_the_kernel_was_built_with() {
         kdir.join("Makefile"),
         "modules: ; @echo \"LLVM is '$(LLVM)', RUSTC is '$(RUSTC)'\"\n",
     );
-    let connector = folder("connector-of-tools");
-    write(connector.join("connector.mk"), "");
+    let connector = connector("connector-of-tools");
     let said = |arguments: &[&str]| {
-        let mut make = command("make");
-        make.arg("-C").arg(top().join("samples/standalone"));
-        make.arg(format!("CONNECTOR={}", connector.display()));
+        let mut make = standalone(&connector);
         make.arg(format!("KDIR={}", kdir.display()));
         success(make.args(arguments))
     };
@@ -106,10 +122,25 @@ fn a_module_of_somebodys_own_is_built_with_what_the_kernel_was_built_with() {
     assert_says(&said(&[]), "LLVM is '', RUSTC is ''");
     write(
         connector.join("kernel.mk"),
-        "# A kernel.\nKDIR := /no/such/kdir\nTOOLS := LLVM=-19 RUSTC=/bin/rustc\n",
+        "# A kernel.\nKDIR := /no/such/kdir\nTOOLS := LLVM=-19 RUSTC=/bin/sh\n",
     );
-    assert_says(&said(&[]), "LLVM is '-19', RUSTC is '/bin/rustc'");
+    assert_says(&said(&[]), "LLVM is '-19', RUSTC is '/bin/sh'");
     assert_says(&said(&["LLVM=1"]), "LLVM is '1', RUSTC is ''");
+}
+
+#[test]
+fn a_compiler_of_several_words_is_one_to_modules_of_somebodys_own() {
+    let kdir = Kernel::new("ccache").make();
+    write(
+        kdir.join("Makefile"),
+        "modules: ; @echo \"CC is '$(CC)'\"\n",
+    );
+    let connector = connector("connector-ccache");
+    let script =
+        "kdir=$1 cc_args=('CC=env gcc') rust_args=(RUSTC=/bin/sh); kernel_mk >$2/kernel.mk";
+    success(&mut functions(script, &[&kdir, &connector]));
+    let said = success(&mut standalone(&connector));
+    assert_says(&said, "CC is 'env gcc'");
 }
 
 #[test]
@@ -130,4 +161,74 @@ fn why_programs_of_somebodys_own_are_not_built_is_said() {
     let mistake = said("error[E0425]: cannot find value `x` in this scope");
     assert_says(&mistake, "the compiler's messages are above");
     assert!(!mistake.contains("have to lead to"), "{mistake}");
+}
+
+#[test]
+fn a_module_of_somebodys_own_is_not_built_in_another_folder() {
+    let kdir = Kernel::new("blank").make();
+    write(kdir.join("Makefile"), "modules: ; @echo kbuild in '$(M)'\n");
+    let connector = connector("connector-blank");
+    let says = |mine: &str, variable: &str, value: &str| {
+        let mine = folder(mine).join("standalone");
+        success(
+            command("cp")
+                .arg("-r")
+                .arg(top().join("samples/standalone"))
+                .arg(&mine),
+        );
+        let mut make = command("make");
+        make.arg("-C").arg(mine);
+        make.arg(format!("KDIR={}", kdir.display()));
+        make.arg(format!("CONNECTOR={}", connector.display()));
+        let output = make.arg(format!("{variable}={value}")).output().unwrap();
+        String::from_utf8_lossy(&[output.stderr, output.stdout].concat()).into_owned()
+    };
+    for (variable, what) in [
+        ("KDIR", "KDIR"),
+        ("CONNECTOR", "CONNECTOR"),
+        ("INSTALL_MOD_PATH", "INSTALL_MOD_PATH"),
+        ("V", "CURDIR"),
+    ] {
+        let mine = if variable == "V" {
+            "own mine"
+        } else {
+            "own-mine"
+        };
+        let said = says(mine, variable, "/my own/folder");
+        assert_says(&said, "no folder with ' ' in its name; ");
+        assert_says(&said, &format!("{what} is '"));
+        assert!(!said.contains("kbuild in "), "{said}");
+    }
+    // Where it goes to work in any case is there.
+    assert_says(&says("own;mine", "V", ""), "/own;mine/standalone\n");
+}
+
+#[test]
+fn a_module_of_somebodys_own_says_that_its_kernel_or_compiler_is_gone() {
+    let connector = connector("connector-of-gone");
+    let make = |tools: &str, kdir: &Path, goal: &str| {
+        let text = format!("KDIR := {}\nTOOLS := {tools}\n", kdir.display());
+        write(connector.join("kernel.mk"), text);
+        let mut make = standalone(&connector);
+        // As sudo has it.
+        make.arg(goal).env(
+            "PATH",
+            only("no-rustc", &["cat", "echo", "make", "sed", "sh"]),
+        );
+        make
+    };
+    let said = failure(&mut make("", Path::new("/no/such/kdir"), "modules"));
+    assert_says(&said, "no kernel was built in \"/no/such/kdir\": ");
+    let kdir = Kernel::new("no-rustc").make();
+    write(
+        kdir.join("Makefile"),
+        "modules clean: ; @echo $@ with $(RUSTC)\n",
+    );
+    let said = failure(&mut make("", &kdir, "modules"));
+    assert_says(&said, "there is no \"rustc\" here ");
+    success(&mut make("", &kdir, "clean"));
+    let said = failure(&mut make("RUSTC=/no/such/rustc", &kdir, "modules"));
+    assert_says(&said, "there is no \"/no/such/rustc\" here ");
+    let said = success(&mut make("RUSTC=/bin/sh", &kdir, "modules"));
+    assert_says(&said, "modules with /bin/sh");
 }

@@ -37,7 +37,7 @@ fn without_apt_all_that_is_missing_is_named_by_what_it_is() {
         "busybox",
         "libc.a",
         &format!("qemu-system-{}", std::env::consts::ARCH),
-        "ld.lld-19",
+        "ld.lld",
         "rustc",
     ] {
         assert_says(&said, &format!("\n         {thing} "));
@@ -49,6 +49,38 @@ fn without_apt_all_that_is_missing_is_named_by_what_it_is() {
         );
     }
     assert_says(&said, "README.md has a table");
+}
+
+#[test]
+fn without_apt_llvm_is_called_as_other_distributions_call_it() {
+    let said = |name: &str, version: &str, others: &[&str]| {
+        let bin = only(name, &["bash", "cat", "sed"]);
+        program(
+            bin.join("clang"),
+            &format!("echo clang version {version}.1.7"),
+        );
+        for name in others {
+            program(bin.join(name), "");
+        }
+        let script =
+            "PATH=$1; needs=(); want_llvm; need \"${needs[@]}\"; echo $(llvm_number $llvm)";
+        let output = functions(script, &[&bin]).output().unwrap();
+        let said = [output.stderr, output.stdout].concat();
+        let said = String::from_utf8(said).unwrap();
+        let named = said.lines().filter(|line| line.starts_with("         "));
+        let named = named.map(|line| line.split_whitespace().next().unwrap().to_owned());
+        (named.collect::<Vec<_>>().join(" "), said)
+    };
+    let all = ["ld.lld", "llvm-nm", "llvm-objcopy"];
+    assert_eq!(said("llvm-whole", "19", &all).1, "19\n");
+    assert_eq!(said("llvm-no-lld", "19", &all[1..]).0, "ld.lld");
+    assert_eq!(
+        said("llvm-clang-only", "19", &[]).0,
+        "ld.lld llvm-nm llvm-objcopy"
+    );
+    let (named, said) = said("llvm-old", "14", &all);
+    assert_eq!(named, "clang");
+    assert_says(&said, "version 17 or newer");
 }
 
 /// Whatever name it goes by: a flavour, a core, or one that somebody makes next.
@@ -100,6 +132,10 @@ fn what_only_debian_has_is_refused_where_it_is_not() {
         // Before the first step.
         assert!(!said.contains("[1/"), "{said}");
     }
+    // Nor does it have everything.
+    let said = failure(harness("modules").env("KERNEL", "99.1.2"));
+    assert_says(&said, "error: KERNEL=99.1.2: Debian has no kernel ");
+    assert_says(&said, "make KERNEL=99.1;");
     // What is in the cache already takes none.
     let said = success(&mut functions(
         "PATH=; check_debian it \"$1/*\" next",
