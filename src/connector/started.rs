@@ -24,14 +24,6 @@ pub(crate) fn check() -> Result {
     }
 }
 
-/// Calls `f` as if it were not.
-#[cfg(all(connector_kunit, CONFIG_CONNECTOR = "y"))]
-pub(crate) fn while_absent(f: impl FnOnce()) {
-    IS_STARTED.store(false, Release);
-    f();
-    IS_STARTED.store(true, Release);
-}
-
 /// It is, as long as this exists.
 pub(crate) struct Started(());
 

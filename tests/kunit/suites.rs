@@ -255,6 +255,17 @@ fn leave(slot: &Slot, lane: Option<&Lane>) {
     }
 }
 
+#[cfg(not(CONFIG_CONNECTOR = "y"))]
+use crate::cores::while_absent;
+
+/// Calls `f` as if the connector were not up.
+#[cfg(CONFIG_CONNECTOR = "y")]
+fn while_absent(f: impl FnOnce()) {
+    drop(crate::started::Started::new());
+    f();
+    core::mem::forget(crate::started::Started::new());
+}
+
 #[kunit_tests(connector_sending)]
 mod sending {
     use super::*;
@@ -265,7 +276,7 @@ mod sending {
         let group = Group::new(1).unwrap();
         let port = Destination::Port(NonZero::<u32>::MIN);
         let mut sent = [Ok(()); 4];
-        cores::while_absent(|| {
+        while_absent(|| {
             sent = [
                 send(&message, port, GFP_KERNEL),
                 send(&message, Destination::Registered, GFP_KERNEL),

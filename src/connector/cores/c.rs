@@ -22,8 +22,6 @@ use kernel::{
 };
 
 #[cfg(connector_kunit)]
-pub(crate) use crate::started::while_absent;
-#[cfg(connector_kunit)]
 pub(crate) use bindings::{
     cn_add_callback,
     cn_del_callback, //
