@@ -21,7 +21,7 @@ export $(known)
 others := O W C CC LD AR NM OBJCOPY OBJDUMP READELF STRIP HOST% LLVM% CLIPPY CROSS_COMPILE PAHOLE KBUILD_% K%FLAGS LOCALVERSION \
 	KERNELRELEASE CONNECTOR_TESTS MAKEFLAGS SHELL HOME PATH TMPDIR TERM NO_COLOR CI LANG LC_% CARGO% RUST% LIBCLANG_PATH XDG_% DEB% SOURCE_DATE_EPOCH %_proxy %_PROXY
 typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
-export unknown := $(if $(filter 0,$(MAKELEVEL)),$(filter-out $(known) $(others),$(typed)))
+export asked_unknown := $(if $(filter 0,$(MAKELEVEL)),$(filter-out $(known) $(others),$(typed)))
 
 # kbuild's word for the folder that is KDIR= here; not of a shell that exports it.
 export asked_o := $(if $(filter command,$(origin O)),$(O))

@@ -83,7 +83,7 @@ check_cross() {
 }
 
 check_environment() {
-	[[ ! ${unknown:-} ]] || die "${unknown%% *}= is nothing that make knows here" "what it knows: make help"
+	[[ ! ${asked_unknown:-} ]] || die "${asked_unknown%% *}= is nothing that make knows here" "what it knows: make help"
 	[[ ! ${asked_o:-} ]] || die "O=$asked_o is not looked at: a kernel that was built there is KDIR=$asked_o" \
 		"make KDIR=$asked_o …; what is made here goes to $build"
 	# Programs for this machine have nothing to do with the kernel's makefiles.

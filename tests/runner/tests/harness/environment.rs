@@ -141,7 +141,12 @@ fn no_run_ends_without_a_word() {
 /// What `make` takes for a mistake among what was typed.
 fn unknown(typed: &[String]) -> String {
     let mut make = command("make");
-    make.args(["-s", "--eval", "unknown: ; @echo $(unknown)", "unknown"]);
+    make.args([
+        "-s",
+        "--eval",
+        "unknown: ; @echo $(asked_unknown)",
+        "unknown",
+    ]);
     success(make.args(typed).env_remove("MAKELEVEL"))
 }
 
@@ -149,7 +154,7 @@ fn unknown(typed: &[String]) -> String {
 fn a_variable_that_nothing_looks_at_is_refused() {
     assert_eq!(unknown(&["FLAVOUR=debug".into()]), "FLAVOUR\n");
     assert_eq!(unknown(&["kdir=/linux".into(), "V=1".into()]), "kdir\n");
-    let said = failure(harness("run").env("unknown", "FLAVOUR kdir"));
+    let said = failure(harness("run").env("asked_unknown", "FLAVOUR kdir"));
     assert_says(&said, "error: FLAVOUR= is nothing that make knows here\n");
     // A value may look like one.
     assert_eq!(unknown(&["APPEND=a b=c".into()]), "\n");
