@@ -17,9 +17,10 @@ known := KDIR KERNEL FLAVOR CORE ARCH TOOLCHAIN KSRC T V JOBS RUSTC RUST_LIB_SRC
 export $(known)
 
 # What else was typed here, and would be passed over: for want of a letter another kernel is built. What kbuild looks
-# at, what DKMS tells it, and what other programs look at is theirs.
+# at, what DKMS and packaging tools add to each command, and what other programs look at is theirs.
 others := O W C CC LD AR NM OBJCOPY OBJDUMP READELF STRIP HOST% LLVM% CLIPPY CROSS_COMPILE PAHOLE KBUILD_% K%FLAGS LOCALVERSION \
-	KERNELRELEASE CONNECTOR_TESTS MAKEFLAGS SHELL HOME PATH TMPDIR TERM NO_COLOR CI LANG LC_% CARGO% RUST% LIBCLANG_PATH XDG_% DEB% SOURCE_DATE_EPOCH %_proxy %_PROXY
+	KERNELRELEASE CONNECTOR_TESTS INSTALL VERBOSE AM_UPDATE_INFO_DIR CXX PKG_CONFIG \
+	MAKEFLAGS SHELL HOME PATH TMPDIR TERM NO_COLOR CI LANG LC_% CARGO% RUST% LIBCLANG_PATH XDG_% DEB% SOURCE_DATE_EPOCH %_proxy %_PROXY
 typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 export asked_unknown := $(if $(filter 0,$(MAKELEVEL)),$(filter-out $(known) $(others),$(typed)))
 
