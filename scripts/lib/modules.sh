@@ -70,13 +70,13 @@ collect_connector() {
 
 # For which kernel that is, and what it was built with; see samples/standalone/Makefile.
 kernel_mk() {
-	local word words=
+	local word tools=
 	for word in "${cc_args[@]}" "${rust_args[@]}"; do
 		# CC= may be several.
 		[[ $word != *' '* ]] || word="'$word'"
-		words+=" $word"
+		tools+=" $word"
 	done
-	printf '# The kernel that rust_connector was built for, for Makefiles to include.\nKDIR := %s\nTOOLS :=%s\n' "$kdir" "$words"
+	printf '# The kernel that rust_connector was built for, for Makefiles to include.\nKDIR := %s\nTOOLS :=%s\n' "$kdir" "$tools"
 }
 
 # Without the symbols of modules that exist for the tests.
