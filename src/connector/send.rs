@@ -237,13 +237,35 @@ impl Listener<'_> {
 /// | [`InterruptsOff`](SendError::InterruptsOff) (`EDEADLK`) | interrupts are off |
 /// | [`Overrun`](SendError::Overrun) (`ENOBUFS`) | a listener that tells senders had no room |
 pub fn send(message: &OutMessage<'_>, to: Destination, flags: Flags) -> Result<(), SendError> {
+    // The two that say where by themselves go on at once, which saves some five instructions.
+    match to {
+        Destination::Port(portid) => send_to(message, portid.get(), 0, flags),
+        Destination::Group(group) => send_to(message, 0, group.number(), flags),
+        _ => send_further(message, to, flags),
+    }
+}
+
+/// Sends a message to the group of its id, or to a port and a group.
+#[inline(never)]
+fn send_further(message: &OutMessage<'_>, to: Destination, flags: Flags) -> Result<(), SendError> {
+    let to_port = port_first(to, |port| send(message, port, flags));
+    let (portid, group) = address(to, message.id)?;
+    to_port.and(send_to(message, portid, group, flags))
+}
+
+/// Sends a message to the group, to all but `portid` if that is not 0; to the port, if `group` is 0; or to the group
+/// of its id, if both are.
+#[inline(never)]
+fn send_to(
+    message: &OutMessage<'_>,
+    portid: u32,
+    group: u32,
+    flags: Flags,
+) -> Result<(), SendError> {
     context::check()?;
     let header = message.header()?;
-    let to_port = port_first(to, |port| send(message, port, flags));
-    let (portid, group) = address(to, header.id)?;
     // SAFETY: `header.len` is how many bytes of data there are.
-    let sent = unsafe { cores::send(&header, &[message.data], portid, group, flags) };
-    to_port.and(sent)
+    unsafe { cores::send(&header, &[message.data], portid, group, flags) }
 }
 
 /// Sends a message to the group of its id, be that registered or not. Does not sleep.

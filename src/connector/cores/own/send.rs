@@ -285,8 +285,8 @@ impl To {
 /// The filter, if there is one, may be called with its data.
 #[inline(always)]
 unsafe fn transmit(contents: &impl Contents, to: To) -> c_int {
-    let socket = socket();
-    if socket.is_null() {
+    // Each time anew, which saves an instruction on keeping it.
+    if socket().is_null() {
         return SendError::to_nobody(to.portid);
     }
     let mut group = to.group;
@@ -299,7 +299,7 @@ unsafe fn transmit(contents: &impl Contents, to: To) -> c_int {
         }
         // SAFETY: The socket is open as long as the core is there, which goes only with its module, when none that
         // builds on that is there any more.
-        if unsafe { bindings::netlink_has_listeners(socket, group) } == 0 {
+        if unsafe { bindings::netlink_has_listeners(socket(), group) } == 0 {
             return ESRCH.to_errno();
         }
     }
@@ -321,7 +321,7 @@ unsafe fn transmit(contents: &impl Contents, to: To) -> c_int {
         (*parms).dst_group = group;
         if group != 0 {
             bindings::netlink_broadcast_filtered(
-                socket,
+                socket(),
                 skb,
                 to.portid,
                 group,
@@ -331,7 +331,7 @@ unsafe fn transmit(contents: &impl Contents, to: To) -> c_int {
             )
         } else {
             let may_wait = to.gfp & bindings::__GFP_DIRECT_RECLAIM != 0;
-            unicast(socket, skb, to.socket, to.portid, may_wait)
+            unicast(socket(), skb, to.socket, to.portid, may_wait)
         }
     }
 }
