@@ -27,7 +27,7 @@ step_fmt_check() {
 }
 
 shell_scripts() {
-	shellcheck -x -a scripts/harness && shellcheck .ci/run dkms.conf &&
+	shellcheck -x -a scripts/harness && shellcheck .ci/run dkms.conf tests/runner/tests/ci/make &&
 		shellcheck -x -P SCRIPTDIR -s dash scripts/guest/* tests/selftests/*.sh
 }
 

@@ -4,31 +4,9 @@
 //! with a `make` that does nothing but end as it is told.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// A `make` whose goals end with what the file of that name says, and of which `test` leaves what
-/// is in the folder `left`, or in `left-debug` or `left-core`, and `proofs` one that passed.
-const MAKE: &str = r#"#!/bin/sh
-case $* in
-proofs*) left=left-proofs ;;
-*FLAVOR=debug*) left=left-debug ;;
-*CORE=rust*) left=left-core ;;
-*) left=left ;;
-esac
-link=
-for word; do
-	case $word in
-	RESULTS=*) link=${word#RESULTS=} ;;
-	esac
-done
-if [ -n "$link" ] && [ -e "$left" ]; then
-	cp -r "$left" "$link"
-fi
-read -r status 2>/dev/null <"status-$1" || status=0
-exit "$status"
-"#;
 
 struct Clone(PathBuf);
 
@@ -39,17 +17,16 @@ impl Clone {
         for folder in [".ci", "bin", "build/host"] {
             fs::create_dir_all(clone.path(folder)).expect("there is room for folders");
         }
-        let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.ci/run");
-        fs::copy(run, clone.path(".ci/run")).expect("it can be copied");
-        clone.write("bin/make", MAKE);
+        // Links, and no copies: a program that was just written is busy if another test forked meanwhile.
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for (link, program) in [
+            (".ci/run", here.join("../../.ci/run")),
+            ("bin/make", here.join("tests/ci/make")),
+            ("build/host/runner", env!("CARGO_BIN_EXE_runner").into()),
+        ] {
+            symlink(program, clone.path(link)).expect("a link");
+        }
         clone.leave("left-proofs", 1, 0, 0);
-        let executable = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(clone.path("bin/make"), executable).expect("it is ours");
-        symlink(
-            env!("CARGO_BIN_EXE_runner"),
-            clone.path("build/host/runner"),
-        )
-        .expect("a link");
         clone
     }
 

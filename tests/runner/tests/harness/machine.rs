@@ -4,9 +4,10 @@
 
 use std::{
     env, fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    io::Write,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::OnceLock,
 };
 
@@ -33,11 +34,20 @@ pub fn write(file: impl AsRef<Path>, content: impl AsRef<[u8]>) {
     fs::write(file, content).unwrap();
 }
 
-/// A shell script that can be called.
+/// A shell script that can be called. Another program writes it: while this one has it open for that, whoever
+/// forks has it, too, and it is busy.
 pub fn program(file: impl AsRef<Path>, script: &str) {
     let file = file.as_ref();
-    write(file, format!("#!/bin/sh\n{script}\n"));
-    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut install = Command::new("install")
+        .args(["-D", "-m", "0755", "/dev/stdin"])
+        .arg(file)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = install.stdin.take().unwrap();
+    writeln!(input, "#!/bin/sh\n{script}").unwrap();
+    drop(input);
+    assert!(install.wait().unwrap().success(), "{}", file.display());
 }
 
 /// A folder for `PATH` with these programs of this machine and no others.
