@@ -78,23 +78,29 @@ fn connector(name: &str) -> PathBuf {
     connector
 }
 
-/// `make` there, against that.
-fn standalone(connector: &Path) -> Command {
+/// `make` there, with this folder for that variable.
+fn standalone(variable: &str, folder: &Path) -> Command {
     let mut make = command("make");
     make.arg("-C").arg(top().join("samples/standalone"));
-    make.arg(format!("CONNECTOR={}", connector.display()));
+    make.arg(format!("{variable}={}", folder.display()));
     make
+}
+
+/// A kernel whose kbuild says what it was told, and builds nothing.
+fn that_says(name: &'static str, what: &str) -> PathBuf {
+    let kdir = Kernel::new(name).make();
+    write(
+        kdir.join("Makefile"),
+        format!("modules: ; @echo \"{what}\"\n"),
+    );
+    kdir
 }
 
 #[test]
 fn a_module_of_somebodys_own_says_what_it_does_not_find() {
     let kdir = Kernel::new("standalone").make();
-    let said = |kdir: &Path| {
-        let mut make = command("make");
-        make.arg("-C").arg(top().join("samples/standalone"));
-        make.arg(format!("KDIR={}", kdir.display()));
-        failure(make.arg("INSTALL_MOD_PATH=/no/such/stage"))
-    };
+    let said =
+        |kdir: &Path| failure(standalone("KDIR", kdir).arg("INSTALL_MOD_PATH=/no/such/stage"));
     assert_says(
         &said(&kdir),
         "\"/no/such/stage/lib/modules/7.3.4/rust_connector\", for the kernel \"7.3.4\" in /",
@@ -107,14 +113,10 @@ fn a_module_of_somebodys_own_says_what_it_does_not_find() {
 
 #[test]
 fn a_module_of_somebodys_own_is_built_with_what_the_kernel_was_built_with() {
-    let kdir = Kernel::new("tools").make();
-    write(
-        kdir.join("Makefile"),
-        "modules: ; @echo \"LLVM is '$(LLVM)', RUSTC is '$(RUSTC)'\"\n",
-    );
+    let kdir = that_says("tools", "LLVM is '$(LLVM)', RUSTC is '$(RUSTC)'");
     let connector = connector("connector-of-tools");
     let said = |arguments: &[&str]| {
-        let mut make = standalone(&connector);
+        let mut make = standalone("CONNECTOR", &connector);
         make.arg(format!("KDIR={}", kdir.display()));
         success(make.args(arguments))
     };
@@ -130,16 +132,12 @@ fn a_module_of_somebodys_own_is_built_with_what_the_kernel_was_built_with() {
 
 #[test]
 fn a_compiler_of_several_words_is_one_to_modules_of_somebodys_own() {
-    let kdir = Kernel::new("ccache").make();
-    write(
-        kdir.join("Makefile"),
-        "modules: ; @echo \"CC is '$(CC)'\"\n",
-    );
+    let kdir = that_says("ccache", "CC is '$(CC)'");
     let connector = connector("connector-ccache");
     let script =
         "kdir=$1 cc_args=('CC=env gcc') rust_args=(RUSTC=/bin/sh); kernel_mk >$2/kernel.mk";
     success(&mut functions(script, &[&kdir, &connector]));
-    let said = success(&mut standalone(&connector));
+    let said = success(&mut standalone("CONNECTOR", &connector));
     assert_says(&said, "CC is 'env gcc'");
 }
 
@@ -209,7 +207,7 @@ fn a_module_of_somebodys_own_says_that_its_kernel_or_compiler_is_gone() {
     let make = |tools: &str, kdir: &Path, goal: &str| {
         let text = format!("KDIR := {}\nTOOLS := {tools}\n", kdir.display());
         write(connector.join("kernel.mk"), text);
-        let mut make = standalone(&connector);
+        let mut make = standalone("CONNECTOR", &connector);
         // As sudo has it.
         make.arg(goal).env(
             "PATH",
