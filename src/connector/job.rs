@@ -60,11 +60,12 @@ use kernel::{
 };
 
 use crate::{
-    bindings, going,
+    bindings,
+    going,
     text::{
         self,
         Module, //
-    },
+    }, //
 };
 
 #[cfg(connector_kunit)]
