@@ -82,6 +82,11 @@ check_cross() {
 	[[ ${TOOLCHAIN:-llvm} = llvm ]] || die "TOOLCHAIN=$TOOLCHAIN: a kernel for another architecture is built with llvm"
 }
 
+# The source of the DKMS package has the modules only.
+has_programs() {
+	[[ -e $top/tests ]]
+}
+
 check_environment() {
 	[[ ! ${asked_unknown:-} ]] || die "${asked_unknown%% *}= is nothing that make knows here" "what it knows: make help"
 	[[ ! ${asked_o:-} ]] || die "O=$asked_o is not looked at: a kernel that was built there is KDIR=$asked_o" \
@@ -95,7 +100,7 @@ check_environment() {
 		check_folder "the cache (XDG_CACHE_HOME)" "$cache"
 		;;
 	esac
-	[[ -e $top/tests || $goal = modules_*install || ($goal = modules && (${KDIR:-} || $(stock_wanted))) ]] ||
+	has_programs || [[ $goal = modules_*install || ($goal = modules && (${KDIR:-} || $(stock_wanted))) ]] ||
 		die "this is the source of the DKMS package, which has the modules only, for kernels that are there" \
 			"make KDIR=/lib/modules/$(uname -r)/build, or let dkms do it"
 	# What a link leads to is what the makefiles get.

@@ -15,8 +15,7 @@
 # own_cargo_target RUSTC...: what runs the compiler.
 own_cargo_target() {
 	local of_rustc dir
-	# The source of the DKMS package has no programs.
-	[[ -e $top/tests ]] || return 0
+	has_programs || return 0
 	of_rustc=$cache/cargo/$("$@" -vV | short_hash)
 	CARGO_TARGET_DIR=$of_rustc/$(short_hash <<<"$top")
 	export CARGO_TARGET_DIR
